@@ -1,0 +1,104 @@
+"""Every sentence an operator greps for, in one table (OPS-24). Nothing else in the program spells these phrases.
+
+A message has a stable event name (the JSON twin's `event`, OPS-25), a level and a template. Levels mean actions: INFO a
+fact of the day's story, WARN something is being handled, ERROR a person should look, CRITICAL a person must (I-9).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    level: str
+    template: str
+
+
+class Msg(Enum):
+    """`Msg.X.value.template` is filled by name; amounts arrive as finished text in rupees."""
+
+    INIT_DUAL = Text("INFO", "[INIT] Dual-symbol mode: {primary} + {secondary}")
+    INIT_SINGLE = Text("INFO", "[INIT] Single-symbol mode: {symbol}")
+    INIT_GROUP = Text("INFO", "[INIT] Group of {count} symbols: {symbols}")
+    LOTS = Text("INFO", "[INIT] {symbol} lot {lot} x {lots} = {qty} units")
+    LOTS_DIFFER = Text("WARN", "[WARN] lot sizes differ: {detail}; each leg trades its own quantity")
+    BANNER = Text("INFO", "🔁 OpenAlgo Python Bot is running.")
+    CONFIG = Text("INFO", "[{strategy}] Starting with config: {config}")
+    FATAL_SYMBOL = Text("CRITICAL", "[FATAL] Symbol validation failed for {symbol}")
+    FATAL_API_KEY = Text("CRITICAL", "[FATAL] Please set OPENALGO_API_KEY")
+    SKIP_ACTIVE = Text("INFO", "[SKIP] Position already active")
+    SKIP = Text("INFO", "[SKIP] entry refused: {reason}")
+    ENTRY_BATCH = Text("INFO", "[ENTRY] BUY {count} symbols x {qty}")
+    ENTRY = Text("INFO", "[ENTRY] BUY {symbol} x {qty}")
+    HINT_MISSING = Text("WARN", "[WARN] no quote for {symbol}, entry sent without a price hint")
+    ORDER_BUY = Text("INFO", "[ORDER] BUY {symbol} qty={qty} @₹{price}")
+    EXITS = Text("INFO", "[EXITS] TP oid={target_id} @₹{target} | SL oid={stop_id} @₹{stop}")
+    EXITS_IN_FLIGHT = Text("INFO", "[INFO] Exit legs already placed, waiting for order IDs to populate...")
+    REARM = Text("CRITICAL", "[CRITICAL] Position detected without exits! Re-arming protection...")
+    TP_REJECTED = Text("CRITICAL", "[CRITICAL] TP rejected - position UNPROTECTED on upside!")
+    SL_REJECTED = Text("CRITICAL", "[CRITICAL] SL rejected - position UNPROTECTED on downside!")
+    EXITS_EXHAUSTED = Text("CRITICAL", "[CRITICAL] Max exit legs retries reached - position is UNPROTECTED!")
+    OCO_FAILURE = Text("CRITICAL", "[CRITICAL] {symbol} Both TP and SL filled! OCO failure")
+    SURPLUS_CLOSED = Text("WARN", "[REPAIR] {symbol} surplus {qty} closed @₹{price}")
+    TRAIL_ACTIVE = Text("INFO", "[TRAIL] {symbol} ✅ ACTIVATED! Profit ₹{profit}")
+    TRAIL_MOVE = Text("INFO", "[TRAIL] {symbol} 📈 Moving SL: ₹{old} → ₹{new}")
+    PARTIAL_FILL = Text("WARN", "[PARTIAL_FILL] Entry filled {filled}/{qty} @ ₹{price}")
+    PARTIAL = Text("INFO", "[PARTIAL] {symbol} {role} filled {filled}/{qty}")
+    SYNC_NEEDED = Text("INFO", "[SYNC_NEEDED] Total exits {exits}, remaining {remaining}")
+    SYNC = Text("INFO", "[SYNC] Adjusting exits for remaining qty {remaining}")
+    SL_BREACHED = Text("WARN", "[WARN] SL trigger {trigger} >= LTP {ltp}, adjusting")
+    SL_BREACHED_EXIT = Text("WARN", "[WARN] SL trigger {trigger} >= LTP {ltp}: stop already hit, exiting now")
+    STOP_DECISION = Text("INFO", "[STOP] {symbol} {reason}: {type} trigger {trigger} limit {limit} qty {qty} LTP {ltp}")
+    FALLBACK = Text("WARN", "[FALLBACK] {symbol} SL-M refused, using SL trigger {trigger} limit {limit}")
+    STOP_JUMPED = Text("WARN", "[WARN] {symbol} stop {trigger} not filled at LTP {ltp}: re-pricing to {limit}")
+    HYBRID = Text("WARN", "[WARN] {symbol} second exit refused for margin: SL kept, TP watched here (hybrid)")
+    MARKET_ON_TARGET = Text("INFO", "[TARGET] {symbol} LTP {ltp} >= TP {target}: converting to market")
+    CANCEL = Text("INFO", "[CANCEL] {symbol} {role} {tag} ({context})")
+    EXIT = Text("INFO", "[EXIT] {symbol} {reason} | Entry ₹{entry} → Exit ₹{exit} | Net ₹{net} | Day ₹{day} {mark}")
+    EXIT_CORRECTED = Text("WARN", "[EXIT] {symbol} corrected by trade book: exit ₹{exit} net ₹{net} (was ₹{was})")
+    PROVISIONAL = Text("WARN", "[WARN] {symbol} average price missing, booked provisionally at ₹{price}")
+    EOD = Text("INFO", "[EOD] Squaring off {symbol}")
+    STATE = Text("INFO", "STATE={state} {symbol} qty={qty} entry={entry} tp={target} sl={stop}")
+    STATE_FLAT = Text("INFO", "STATE=FLAT {symbol}")
+    PLACE_FAILED = Text("ERROR", "[ERROR] placeorder failed for {symbol}: {reason}")
+    PAIR_UNWIND = Text("WARN", "[PAIR] {symbol} did not enter: unwinding {others} (both_or_none)")
+    STATUS_FAILED_TP = Text("WARN", "[WARN] TP status check failed {symbol}: {reason}")
+    STATUS_FAILED_SL = Text("WARN", "[WARN] SL status check failed {symbol}: {reason}")
+    STATUS_PASS = Text("DEBUG", "[CHECK] {symbols}")
+    PERF = Text("WARN", "[PERF] check_order_status took {seconds}s")
+    CLEANUP = Text("INFO", "[CLEANUP] {symbol} Removing stale orders")
+    ENSURE_EXITS = Text("WARN", "[ENSURE_EXITS] {symbol} Re-arming protection")
+    MISMATCH = Text("ERROR", "[RECONCILE] {symbol} State mismatch! Expected: {expected}, Actual: {actual}")
+    RECOVERED = Text("INFO", "[RECOVER] {text}")
+    UNKNOWN_ORDER = Text("ERROR", "[UNKNOWN] {symbol} {role} {tag}: no answer ({reason}); looking it up")
+    RESOLVED_ORDER = Text("INFO", "[UNKNOWN] {symbol} {role} {tag}: {outcome}")
+    LOCAL_REFUSAL = Text("ERROR", "[RULES] {symbol} {role} refused before sending: {reason}")
+    SIGNAL = Text("INFO", "[SIGNAL] bar {bar} closed: LONG queued for {at}")
+    NO_SIGNAL = Text("INFO", "[SIGNAL] bar {bar} closed: no signal, {reason}")
+    SIGNAL_EXPIRED = Text("WARN", "[SIGNAL] expired: {reason}")
+    BLIND = Text("ERROR", "[BLIND] {symbol} last price is {age}s old: no decision is taken on it")
+    BLIND_OVER = Text("INFO", "[BLIND] {symbol} prices are back")
+    BLIND_EXIT = Text("CRITICAL", "[CRITICAL] {symbol} no price for {age}s: exiting blind")
+    PAUSED = Text("INFO", "[DESK] entries paused ({why})")
+    RESUMED = Text("INFO", "[DESK] entries on")
+    OPERATOR = Text("INFO", "[YOU] {text}")
+    REFUSED_REQUEST = Text("WARN", "[YOU] {text}: refused, {reason}")
+    DESK = Text("INFO", "[DESK] {text}")
+    DESK_WARN = Text("WARN", "[DESK] {text}")
+    HOLIDAY = Text("WARN", "[SESSION] {day} is no trading day ({name}): no entries")
+    CONFIG_RELOADED = Text("INFO", "[CONFIG] applied {applied}; restart needed for {restart}")
+    CONFIG_REFUSED = Text("ERROR", "[CONFIG] reload refused, old values stay: {reason}")
+    BUDGET = Text("CRITICAL", "[CRITICAL] {symbol} order budget used up ({detail}): watching here, look at it now")
+    INTERNAL = Text("CRITICAL", "[CRITICAL] {where}: {error}; this leg is protect-only from here")
+    JOURNAL = Text("CRITICAL", "[CRITICAL] journal write failed: {error}; entries stop, exits go on from memory")
+    STILL_IN_POSITION = Text("CRITICAL", "[CRITICAL] STILL IN POSITION AFTER PAUSE ATTEMPTS! {detail}")
+    MANUAL = Text("CRITICAL", "Manual intervention may be required")
+
+    @property
+    def level(self) -> str:
+        return self.value.level
+
+    def text(self, **fields: object) -> str:
+        """The finished sentence. Raises KeyError when a field of the template is missing."""
+        return self.value.template.format_map(fields)

@@ -1,0 +1,80 @@
+"""What the trader asks of the desk, by key or command line. Intents, never snapshots: the engine sizes them.
+
+Every request carries an id, so a doubled key cannot double an order (HUM-06). They travel on the desk's one queue.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.order import Side
+
+
+class Enter(msgspec.Struct, frozen=True, kw_only=True):
+    """Buy (or sell, when shorts are allowed) legs now; empty `symbols` means every leg of the group."""
+
+    request_id: str
+    side: Side
+    symbols: tuple[str, ...] = ()
+    lots: int = 0
+    """0 means the configured lots."""
+
+
+class ExitLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """Square off one leg: cancel its exits, confirmed, and close what is open at market."""
+
+    request_id: str
+    symbol: str
+
+
+class CancelScope(StrEnum):
+    ENTRIES = "entries"
+    """Working entry orders only; protection stays."""
+    ALL = "all"
+    """Protection too: legs become watched here, with an alarm."""
+
+
+class CancelAll(msgspec.Struct, frozen=True, kw_only=True):
+    request_id: str
+    scope: CancelScope = CancelScope.ENTRIES
+    symbols: tuple[str, ...] = ()
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Cancel the one order under the cursor."""
+
+    request_id: str
+    tag: str
+
+
+class ZeroOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Cancel all, then exit every leg. Entries are paused until resumed."""
+
+    request_id: str
+
+
+class PauseEntries(msgspec.Struct, frozen=True, kw_only=True):
+    request_id: str
+    paused: bool
+
+
+class ReconcileNow(msgspec.Struct, frozen=True, kw_only=True):
+    request_id: str
+
+
+class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Read the config file again; only keys that are safe while running are applied (OPS-13, CFG-01)."""
+
+    request_id: str
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """Something the trader did on screen that the journal keeps: armed, disarmed, expired, with the numbers shown."""
+
+    request_id: str
+    text: str
+
+
+Request = Enter | ExitLeg | CancelAll | CancelOrder | ZeroOut | PauseEntries | ReconcileNow | ReloadConfig | Note
