@@ -170,9 +170,17 @@ class MarketPort(Protocol):
         ...
 
 
+class TimerHandle(Protocol):
+    def cancel(self) -> None: ...
+
+
 class Clock(Protocol):
     """Time is given, never imported: exchange time of this desk, real, scaled or virtual."""
 
     def now_ns(self) -> int: ...
+
+    def call_at(self, at_ns: int, callback: Callable[[], None]) -> TimerHandle:
+        """Call back at an instant of this clock; cancel through the handle. A past instant means "soon"."""
+        ...
 
     async def sleep_until(self, at_ns: int) -> None: ...
