@@ -1,0 +1,60 @@
+# On a machine with Python 3.11 to 3.13 and nothing else, `make run` and `make test` make their own environment first.
+# `.venv/ready` is its stamp: it is renewed when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PY     := $(BIN)/python
+READY  := $(VENV)/ready
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint types imports tests rows bench docs clean
+
+help:
+	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
+	@echo "make test   everything that must pass: lint, types, import contracts, tests"
+	@echo "make rows   each requirement row in scope with the tests that prove it"
+	@echo "make bench  measure what the design promises"
+	@echo "make docs   write the generated pages in docs/"
+	@echo "make clean  remove the environment and all caches"
+
+run: $(READY)
+	@$(BIN)/strikedesk $(ARGS)
+
+test: lint types imports tests
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/pyright --pythonpath $(PY)
+
+imports: $(READY)
+	@$(BIN)/lint-imports --no-cache
+
+# Two workers; what shares a terminal carries an xdist_group mark and stays on one of them.
+tests: $(READY)
+	@$(PY) -m pytest -q -n 2 --dist loadgroup $(ARGS)
+
+rows: $(READY)
+	@$(PY) tests/architecture/rows.py
+
+bench: $(READY)
+	@for file in bench/*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+docs: $(READY)
+	@$(PY) -m engine.config.doc > docs/configuration.md
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("strikedesk needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PY) -m compileall -q engine brokers tui  # without bytecode the first start takes seconds longer
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find engine brokers tui tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
