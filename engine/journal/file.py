@@ -1,0 +1,179 @@
+"""The journal as a file: is it ours, whole and not newer; made private; copied before an upgrade; its log laid out.
+
+Every check reads without writing: the header as bytes, the content through a read-only connection, so that a refused
+file stays as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.journal import schema
+from engine.journal.errors import JournalCorrupt, JournalError, JournalLocked, JournalNewer, JournalUnreadable
+
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\x00"
+_WAL_PAGES = 1_050
+"""A little more than the 1,000 pages after which SQLite checkpoints by itself."""
+
+
+class _Header(NamedTuple):
+    """The two numbers of ours in a SQLite header (fileformat2 §1.3: offsets 60 and 68)."""
+
+    version: int
+    application_id: int
+
+
+def check_file(path: Path) -> int | None:
+    """The schema version of a sound journal; None when there is nothing yet (no file, or an empty one).
+
+    Raises JournalNewer, JournalCorrupt, JournalUnreadable or JournalLocked.
+    """
+    header = _read_header(path)
+    if header is None:
+        return None
+    _refuse_foreign(path, header)
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not _has_log(path):
+        uri += "&immutable=1"  # nothing to recover, so not even a lock file is made beside it
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as conn:
+        try:
+            found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+            version = schema.stored_version(conn)
+            foreign = version == 0 and _has_foreign_tables(conn)
+        except sqlite3.DatabaseError as exc:
+            if "locked" in str(exc):
+                raise JournalLocked(f"journal {path}: another program has the database open; close it first") from None
+            found, version, foreign = str(exc), header.version, False
+    if found != "ok":
+        raise JournalCorrupt(
+            f"journal {path} is damaged ({' '.join(found.split())}): restore a backup, or move it away"
+        )
+    if foreign:
+        raise _foreign(path)
+    _refuse_newer(path, version)
+    return version
+
+
+def create_file(path: Path) -> None:
+    """An empty private file, or the empty one that is there made private."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+    except OSError as exc:
+        raise JournalUnreadable(f"journal {path}: cannot be created: {exc.strerror}") from None
+
+
+def back_up(conn: sqlite3.Connection, path: Path, version: int, now_ns: int) -> Path:
+    """A checked copy beside the file, `NAME.backup-v1-20261123T034500Z`; returns its path (R6, STO-19)."""
+    stamp = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = _new_private_file(path, f"{path.name}.backup-v{version}-{stamp}")
+    try:
+        conn.execute("VACUUM INTO ?", (str(target),))
+        with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise JournalError(f"journal {path}: its backup {target} is damaged ({found}); nothing was upgraded")
+        _sync(target)
+        _sync(target.parent)
+    except sqlite3.Error as exc:
+        target.unlink(missing_ok=True)
+        raise JournalError(f"journal {path}: no backup could be made ({exc}); nothing was upgraded") from exc
+    return target
+
+
+def fill_wal(conn: sqlite3.Connection, path: Path) -> None:
+    """Lay the log out at its full size, so that commits overwrite allocated blocks (performance.md advice 7).
+
+    A large transaction spills its pages into the log and is rolled back: the log keeps its size, the database its
+    content.
+    """
+    conn.execute("PRAGMA wal_checkpoint(RESTART)")
+    cache = conn.execute("PRAGMA cache_size").fetchone()[0]
+    conn.execute("PRAGMA cache_size = 16")
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        conn.execute("CREATE TABLE wal_fill (page BLOB)")
+        conn.executemany("INSERT INTO wal_fill VALUES (zeroblob(4000))", [()] * _WAL_PAGES)
+    except sqlite3.OperationalError:
+        pass  # a full disk: the journal still opens, and its first commit will say so
+    finally:
+        conn.rollback()
+        conn.execute(f"PRAGMA cache_size = {cache}")
+    with contextlib.suppress(OSError):
+        _sync(Path(f"{path}-wal"))
+
+
+def _read_header(path: Path) -> _Header | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise JournalUnreadable(f"journal {path}: cannot be read: {exc.strerror}") from None
+    if not os.access(path, os.W_OK):
+        raise JournalUnreadable(f"journal {path}: cannot be written: it is read-only for this user")
+    if not head and not _has_log(path):
+        return None
+    if len(head) < _HEADER_BYTES or not head.startswith(_MAGIC):
+        raise JournalCorrupt(f"journal {path} is not a SQLite file: move it away, or name another journal")
+    return _Header(int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big"))
+
+
+def _refuse_foreign(path: Path, header: _Header) -> None:
+    # A crash before the first migration leaves a header without our mark and without tables; that one has version 0.
+    if header.application_id not in (schema.APPLICATION_ID, 0) or (header.version and not header.application_id):
+        raise _foreign(path)
+    _refuse_newer(path, header.version)
+
+
+def _has_foreign_tables(conn: sqlite3.Connection) -> bool:
+    ours = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_sqlite\\_%' ESCAPE '\\'"
+    return conn.execute(ours).fetchone()[0] > 0
+
+
+def _foreign(path: Path) -> JournalCorrupt:
+    return JournalCorrupt(f"journal {path} is a database of another program: name another journal")
+
+
+def _refuse_newer(path: Path, version: int) -> None:
+    if version > schema.VERSION:
+        raise JournalNewer(
+            f"journal {path} has schema version {version}, this program knows up to {schema.VERSION}: "
+            "start the newer program, or name another journal"
+        )
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _new_private_file(beside: Path, name: str) -> Path:
+    """An empty file of that name that did not exist before; numbered when a crash left one of the same second."""
+    for attempt in range(1, 100):
+        target = beside.with_name(name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            continue
+        except OSError as exc:
+            raise JournalError(f"backup {target}: {exc.strerror}; nothing was upgraded") from None
+        return target
+    raise JournalError(f"backup {beside.with_name(name)}: a hundred copies of this second exist; nothing was upgraded")
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,162 @@
+"""Reading the journal back: what a desk has to know after a start, and whether the history is still as it was written.
+
+Every read goes through the open connection of `engine.journal.store`. Sums that can be derived from fills are derived
+and compared; what differs is reported, never repaired here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from engine.instant import at_ist
+from engine.journal.errors import JournalCorrupt
+from engine.journal.records import (
+    AlarmRow,
+    BotRow,
+    BracketRow,
+    IntentRow,
+    PositionRow,
+    Restored,
+    RunRow,
+    TradeRow,
+)
+from engine.journal.rows import (
+    ALARMS,
+    BOTS,
+    BRACKETS,
+    CHAINED,
+    INTENTS,
+    ORDERS,
+    POSITIONS,
+    TRADES,
+    Table,
+    next_link,
+    order_of,
+)
+from engine.order import TERMINAL, Order
+
+VERIFIED_ROWS = 100_000
+"""Newest rows of each chain that are verified on open; 3 us a row bounds the start to under a second."""
+
+_FINISHED = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
+_OPEN_BRACKETS = "SELECT bracket_id FROM brackets WHERE account = ? AND closed_ns = 0"
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restored:
+    """Everything of one account; see `Restored` for what each field holds."""
+    trade_ids, sums = _fills_by_tag(conn, account)
+    needed = f"account = ? AND (state NOT IN ({_FINISHED}) OR bracket_id IN ({_OPEN_BRACKETS}))"
+    orders = _orders(conn, needed, (account, account), trade_ids)
+    day_start = at_ist(date.fromisoformat(trading_day), time())
+    day_end = at_ist(date.fromisoformat(trading_day) + timedelta(days=1), time())
+    today = f"account = ? AND intended_ns >= ? AND intended_ns < ? AND NOT ({needed})"
+    finished_today = _orders(conn, today, (account, day_start, day_end, account, account), trade_ids)
+    return Restored(
+        account=account,
+        last_run_no=int(_one(conn, "SELECT max(run_no) FROM runs")),
+        tag_counter=int(_one(conn, "SELECT value_int FROM meta WHERE key = 'tag_counter'")),
+        brackets=_read(
+            conn, BRACKETS, BracketRow, "account = ? AND closed_ns = 0 ORDER BY opened_ns, bracket_id", account
+        ),
+        orders=orders,
+        finished_today=finished_today,
+        unanswered=_read(conn, INTENTS, IntentRow, "account = ? AND answer = '' ORDER BY seq", account),
+        trades_today=_read(
+            conn, TRADES, TradeRow, "account = ? AND trading_day = ? ORDER BY closed_ns, trade_id", account, trading_day
+        ),
+        positions=_positions(conn, account, trading_day),
+        alarms=_read(conn, ALARMS, AlarmRow, "ended_ns = 0 ORDER BY since_ns, alarm_id"),
+        bots=_read(conn, BOTS, BotRow, "account = ? ORDER BY bot", account),
+        differences=tuple(_differences((*orders, *finished_today), sums)),
+    )
+
+
+def newest_run(conn: sqlite3.Connection) -> RunRow | None:
+    columns = RunRow.__struct_fields__
+    row = conn.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY run_no DESC LIMIT 1").fetchone()
+    return None if row is None else RunRow(**dict(zip(columns, row, strict=True)))
+
+
+def verify_chain(conn: sqlite3.Connection, path: Path) -> None:
+    """Recompute the newest links of every chain; raises JournalCorrupt naming the first row that does not fit (J1).
+
+    Finds an altered, exchanged or missing row. A missing end cannot be told from a journal that never had it: that one
+    is found by comparing with the broker.
+    """
+    for table in CHAINED:
+        _verify(conn, table, path)
+
+
+def _verify(conn: sqlite3.Connection, table: Table, path: Path) -> None:
+    newest = int(_one(conn, f"SELECT max(seq) FROM {table.name}"))
+    start = max(0, newest - VERIFIED_ROWS)
+    seq = start
+    link = int(_one(conn, f"SELECT link FROM {table.name} WHERE seq = {start}"))
+    columns = ", ".join(table.columns)
+    for *row, row_seq, row_link in conn.execute(
+        f"SELECT {columns}, seq, link FROM {table.name} WHERE seq > ? ORDER BY seq", (start,)
+    ):
+        seq += 1
+        link = next_link(link, tuple(row))
+        if (row_seq, row_link) != (seq, link):
+            raise JournalCorrupt(
+                f"journal {path} was altered: {table.name} row {seq} is missing or not as it was written; "
+                "restore a backup, or move it away"
+            )
+
+
+def _fills_by_tag(conn: sqlite3.Connection, account: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+    """Trade ids of each tag in the order they were booked, and their quantity and value (paise)."""
+    trade_ids: dict[str, list[str]] = defaultdict(list)
+    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    booked = "SELECT tag, trade_id, qty, qty * price_paise FROM fills WHERE account = ? ORDER BY seq"
+    for tag, trade_id, qty, value in conn.execute(booked, (account,)):
+        trade_ids[tag].append(trade_id)
+        sums[tag] = (sums[tag][0] + qty, sums[tag][1] + value)
+    return trade_ids, sums
+
+
+def _orders(
+    conn: sqlite3.Connection, where: str, values: tuple[str | int, ...], trade_ids: dict[str, list[str]]
+) -> tuple[Order, ...]:
+    rows = conn.execute(f"{ORDERS.select} WHERE {where} ORDER BY intended_ns, tag", values)
+    return tuple(order_of(row, trade_ids.get(row[0], [])) for row in rows)
+
+
+def _read(conn: sqlite3.Connection, table: Table, struct: type[S], where: str, *values: str) -> tuple[S, ...]:
+    rows = conn.execute(f"{table.select} WHERE {where}", values)
+    return tuple(struct(**table.fields(row)) for row in rows)
+
+
+def _positions(conn: sqlite3.Connection, account: str, trading_day: str) -> tuple[PositionRow, ...]:
+    newest = (
+        "account = ? AND trading_day = (SELECT max(p.trading_day) FROM positions p WHERE p.account = positions.account"
+        " AND p.symbol = positions.symbol AND p.product = positions.product)"
+        " AND (trading_day = ? OR net_qty <> 0) ORDER BY symbol, product"
+    )
+    return _read(conn, POSITIONS, PositionRow, newest, account, trading_day)
+
+
+def _differences(orders: tuple[Order, ...], sums: dict[str, tuple[int, int]]) -> list[str]:
+    found: list[str] = []
+    for order in orders:
+        qty, value = sums.get(order.tag, (0, 0))
+        if (order.traded_qty, order.traded_value_paise) != (qty, value):
+            found.append(
+                f"order {order.tag}: {order.traded_qty} units for {order.traded_value_paise} paise on its row, "
+                f"{qty} units for {value} paise in its fills"
+            )
+    return found
+
+
+def _one(conn: sqlite3.Connection, query: str) -> int:
+    row = conn.execute(query).fetchone()
+    return 0 if row is None or row[0] is None else row[0]

@@ -1,0 +1,318 @@
+"""The order in which batches reach the disk, and who is told when they are there.
+
+Both writers keep one promise: batches become durable in the order they were submitted, and `on_durable` of batch n is
+called on the loop after n is on disk, before that of n+1, and never from inside `submit`. A failed write loses nothing:
+the queue stays as it is, `on_error` is told, and the oldest batch is tried again until the disk returns (J3).
+
+`JournalWriter` commits in a thread of its own, everything that waits in one transaction; it is for real time.
+`InlineWriter` commits on the loop, inside `submit`, and calls back on the loop's next turn in the same order: no
+thread, so a run in virtual time is the same every time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from engine.instant import NS_PER_MS
+from engine.journal.errors import JournalBacklogFull, JournalError
+from engine.journal.records import Batch
+from engine.journal.rows import Rows, rows_of
+
+_GROUP_MAX = 256
+"""Batches of one transaction: bounds how long the first of them waits for the last."""
+_RING = 1_024
+"""Commits the p99 is taken over."""
+
+
+class CommitStats(msgspec.Struct, frozen=True, kw_only=True):
+    """How the disk does, for the health panel and the entry gate (STO-07)."""
+
+    last_ms: float = 0.0
+    p99_ms: float = 0.0
+    """Over the newest 1,024 transactions."""
+    worst_ms: float = 0.0
+    """Of the same ones."""
+    transactions: int = 0
+    batches: int = 0
+    """Durable so far."""
+    waiting: int = 0
+    """Submitted and not yet durable."""
+    failing: bool = False
+    """The newest attempt failed and the batches are being kept."""
+
+
+class GroupStore(Protocol):
+    """What a writer needs of a journal."""
+
+    def write(self, group: Sequence[Rows]) -> None:
+        """All of the group in one transaction, durable on return. Raises JournalError: none of it is."""
+        ...
+
+
+class Writer(Protocol):
+    """What the desk knows of either writer."""
+
+    def submit(self, batch: Batch, on_durable: Callable[[], None]) -> None:
+        """Queue a batch, taken as it is now. Raises JournalBacklogFull when too many wait; it is then not queued."""
+        ...
+
+    def stats(self) -> CommitStats: ...
+
+    async def drain(self) -> None:
+        """Return when everything submitted so far is durable and its callbacks were called."""
+        ...
+
+    async def close(self, *, deadline_s: float = 5.0) -> None:
+        """Drain and stop; raises JournalError naming how many batches are lost when the disk stays away."""
+        ...
+
+
+class _Waiting(NamedTuple):
+    rows: Rows | None
+    """None is a marker that writes nothing and only reports that its turn has come."""
+    on_durable: Callable[[], None]
+
+
+class _Durations:
+    """A ring of commit times. Written by one thread, read by another: plain list stores only."""
+
+    def __init__(self) -> None:
+        self._ring_ns: list[int] = []
+        self.transactions = 0
+        self.batches = 0
+        self.failing = False
+
+    def add(self, spent_ns: int, batches: int) -> None:
+        if len(self._ring_ns) < _RING:
+            self._ring_ns.append(spent_ns)
+        else:
+            self._ring_ns[self.transactions % _RING] = spent_ns
+        self.transactions += 1
+        self.batches += batches
+        self.failing = False
+
+    def stats(self, waiting: int) -> CommitStats:
+        ring, transactions = list(self._ring_ns), self.transactions
+        if not ring:
+            return CommitStats(waiting=waiting, failing=self.failing)
+        ordered = sorted(ring)
+        return CommitStats(
+            last_ms=ring[(transactions - 1) % _RING] / NS_PER_MS,
+            p99_ms=ordered[(len(ordered) - 1) * 99 // 100] / NS_PER_MS,
+            worst_ms=ordered[-1] / NS_PER_MS,
+            transactions=transactions,
+            batches=self.batches,
+            waiting=waiting,
+            failing=self.failing,
+        )
+
+
+class _Base:
+    """What both writers share: the bound on the backlog, one measured attempt, and the drain."""
+
+    def __init__(
+        self,
+        journal: GroupStore,
+        loop: asyncio.AbstractEventLoop,
+        on_error: Callable[[JournalError], None],
+        *,
+        retry_s: float = 1.0,
+        waiting_max: int = 10_000,
+        timer_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        """`on_error` is called on the loop for every failed attempt; `retry_s` is the wait until the next.
+
+        `waiting_max` batches are kept at the most. `timer_ns` feeds only `stats`; where those decide something and a
+        run must repeat, give a virtual one.
+        """
+        self._journal = journal
+        self._loop = loop
+        self._on_error = on_error
+        self._retry_s = retry_s
+        self._waiting_max = waiting_max
+        self._timer_ns = timer_ns
+        self._durations = _Durations()
+        self._submitted = 0
+        self._closed = False
+        self._start()
+
+    def submit(self, batch: Batch, on_durable: Callable[[], None]) -> None:
+        """See `Writer.submit`. Called on the loop."""
+        if self._closed:
+            raise JournalError("journal writer is closed: the batch was not taken")
+        if self._waiting >= self._waiting_max:
+            raise JournalBacklogFull(
+                f"journal: {self._waiting} batches wait for the disk, the most that are kept: this one was not taken"
+            )
+        waiting = _Waiting(rows_of(batch), on_durable)
+        self._submitted += 1
+        self._enqueue(waiting)
+
+    def stats(self) -> CommitStats:
+        return self._durations.stats(self._waiting)
+
+    async def drain(self) -> None:
+        """See `Writer.drain`."""
+        done = asyncio.Event()
+        self._enqueue(_Waiting(None, done.set))
+        await done.wait()
+
+    @property
+    def _waiting(self) -> int:
+        return self._submitted - self._durations.batches
+
+    def _start(self) -> None:
+        """Make what the particular writer needs; called once, at the end of construction."""
+        raise NotImplementedError
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        raise NotImplementedError
+
+    def _attempt(self, group: Sequence[_Waiting]) -> JournalError | None:
+        """Commit the group in one transaction, on whatever thread this is; the error when nothing was written."""
+        rows = [waiting.rows for waiting in group if waiting.rows is not None]
+        if not rows:
+            return None
+        started_ns = self._timer_ns()
+        try:
+            self._journal.write(rows)
+        except Exception as exc:  # noqa: BLE001  whatever it was, the batches are kept, it is reported and tried again
+            self._durations.failing = True
+            return exc if isinstance(exc, JournalError) else JournalError(f"journal: {type(exc).__name__}: {exc}")
+        self._durations.add(self._timer_ns() - started_ns, len(rows))
+        return None
+
+    async def _drain_by(self, deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self.drain()
+        except TimeoutError:
+            raise JournalError(
+                f"journal: closed while the disk did not answer, {self._waiting} batches are lost"
+            ) from None
+
+
+class JournalWriter(_Base):
+    """Commits in a thread that owns the connection; the loop never waits for the disk.
+
+    The journal must not be used by anyone else between construction and the end of `close`.
+    """
+
+    def _start(self) -> None:
+        self._inbox: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._due: deque[Callable[[], None]] = deque()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self, *, deadline_s: float = 5.0) -> None:
+        """See `Writer.close`. The journal itself stays open."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._drain_by(deadline_s)
+        finally:
+            self._stop.set()
+            self._inbox.put(None)
+            # At most one attempt that is already under way; the connection must be free when this returns.
+            await self._loop.run_in_executor(None, self._thread.join)
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._inbox.put(waiting)
+
+    def _run(self) -> None:
+        """The thread: take what waits, commit it together, report, repeat."""
+        while not self._stop.is_set():
+            first = self._inbox.get()
+            if first is None:
+                return
+            group = [first]
+            while len(group) < _GROUP_MAX:
+                try:
+                    more = self._inbox.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._stop.set()
+                    break
+                group.append(more)
+            self._store(group)
+
+    def _store(self, group: list[_Waiting]) -> None:
+        """Commit the group; after a failure one batch at a time, so that one that cannot be written holds up no other
+        before it, and a nearly full disk is asked for little."""
+        if self._commit(group):
+            return
+        for waiting in group:
+            while not self._commit([waiting]):
+                if self._stop.wait(self._retry_s):
+                    return
+
+    def _commit(self, group: list[_Waiting]) -> bool:
+        error = self._attempt(group)
+        if error is not None:
+            self._tell(self._on_error, error)
+            return False
+        self._due.extend(waiting.on_durable for waiting in group)
+        self._tell(self._deliver)
+        return True
+
+    def _tell(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop is closed: the program is ending and nobody is left to tell
+            self._stop.set()
+
+    def _deliver(self) -> None:
+        """On the loop: every callback that is due, in order. One that raises is reported by the loop, after which the
+        rest go out; they wait in one queue, so those of a later commit cannot overtake them."""
+        try:
+            while self._due:
+                self._due.popleft()()
+        finally:
+            if self._due:
+                self._loop.call_soon(self._deliver)
+
+
+class InlineWriter(_Base):
+    """Commits inside `submit`, on the loop; callbacks follow through `call_soon`, which keeps their order."""
+
+    def _start(self) -> None:
+        self._kept: deque[_Waiting] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+
+    async def close(self, *, deadline_s: float = 5.0) -> None:
+        """See `Writer.close`; the deadline is loop time. The journal itself stays open."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._drain_by(deadline_s)
+        finally:
+            if self._retry is not None:
+                self._retry.cancel()
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._kept.append(waiting)
+        if self._retry is None:
+            self._store()
+
+    def _store(self) -> None:
+        """Write the oldest batch until none is left or one fails; then come back after `retry_s`."""
+        self._retry = None
+        while self._kept:
+            error = self._attempt([self._kept[0]])
+            if error is not None:
+                self._loop.call_soon(self._on_error, error)
+                self._retry = self._loop.call_later(self._retry_s, self._store)
+                return
+            self._loop.call_soon(self._kept.popleft().on_durable)
