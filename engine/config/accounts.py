@@ -1,0 +1,134 @@
+"""`[accounts.NAME]`: the trading accounts and market feeds the desk may use, one table each, told apart by `kind`.
+
+No credential stands here. A key that ends in `_name` holds the *name* of a secret: an environment variable, or a line
+of the secrets file, or an entry of the system's keyring (engine/secrets.py, OPS-12).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from engine.config.key import Key
+from engine.instant import NS_PER_MS
+from engine.money import paise_from_rupees
+
+# Wire addresses: facts/kite.md, facts/dhan.md, facts/xts.md, facts/openalgo.md (each §1).
+_SECRET_NAME: Final = Key("OPS-12", pattern=r"[A-Z][A-Z0-9_]{2,63}", form="the NAME of a secret: capitals, digits, _")
+_URL: Final = Key("OPS-05", pattern=r"https?://[^\s@/]+(/[^\s@]*)?", form="an https:// address without a login")
+_WS_URL: Final = Key("OPS-05", pattern=r"wss?://[^\s@/]+(/[^\s@]*)?", form="a wss:// address without a login")
+_PERSON: Final = Key("OPS-14", pattern=r"[A-Za-z0-9 ._-]{0,40}", form="up to 40 letters, digits, space . _ -")
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every kind has."""
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The names of the secrets this account needs before it can connect."""
+        return tuple(getattr(self, field) for field in self.__struct_fields__ if field.endswith("_name"))
+
+
+class PaperAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The built-in exchange. Nothing leaves the machine (LEG-61)."""
+
+    kind: Annotated[Literal["paper"], Key("OPS-05")] = "paper"
+    """A built-in exchange that fills orders against the market's ticks."""
+    funds_rupees: Annotated[Decimal, Key("OPS-32", "₹", 0, 1_000_000_000)] = Decimal(500_000)
+    """Money at the start of the day."""
+    latency_ms: Annotated[int, Key("OPS-32", "ms", 0, 60_000)] = 50
+    """From sending an order to its answer."""
+    second_exit_margin: Annotated[bool, Key("OPS-32")] = False
+    """Ask margin for the second resting exit of a long option, as most brokers do; the leg then turns hybrid."""
+    partial_fills: Annotated[bool, Key("OPS-32")] = False
+    """Fill at most what each tick's touch offers, instead of whole orders."""
+    seed: Annotated[int, Key("OPS-32", low=0, high=2**32 - 1)] = 1
+    """Of the demo market: the same seed makes the same day."""
+    file: Annotated[str, Key("OPS-32")] = ""
+    """Recorded prices (CSV) that make the market when [desk] market = "replay"."""
+
+    @property
+    def funds_paise(self) -> int:
+        return paise_from_rupees(self.funds_rupees)
+
+    @property
+    def latency_ns(self) -> int:
+        return self.latency_ms * NS_PER_MS
+
+
+class KiteAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Zerodha Kite Connect."""
+
+    kind: Annotated[Literal["kite"], Key("OPS-05")]
+    """Zerodha Kite Connect."""
+    user: Annotated[str, _PERSON] = "Sai"
+    """Whose account it is, for the screen (the seed's `zerodha_user`)."""
+    api_key_name: Annotated[str, _SECRET_NAME] = "KITE_API_KEY"
+    """Secret that holds the app's API key."""
+    access_token_name: Annotated[str, _SECRET_NAME] = "KITE_ACCESS_TOKEN"
+    """Secret that holds the day's access token."""
+    api_url: Annotated[str, _URL] = "https://api.kite.trade"
+    """Order and data address."""
+    ws_url: Annotated[str, _WS_URL] = "wss://ws.kite.trade"
+    """Tick and order-update address."""
+
+
+class OpenAlgoAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenAlgo server, usually on this machine."""
+
+    kind: Annotated[Literal["openalgo"], Key("OPS-05")]
+    """An OpenAlgo server."""
+    host: Annotated[str, _URL] = "http://127.0.0.1:5000"
+    """Order and data address (OPENALGO_API_HOST)."""
+    ws_url: Annotated[str, _WS_URL] = "ws://127.0.0.1:8765"
+    """Tick address (OPENALGO_WS_URL)."""
+    api_key_name: Annotated[str, _SECRET_NAME] = "OPENALGO_API_KEY"
+    """Secret that holds the API key."""
+
+
+class XtsAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Symphony XTS server; Findoc's by default (OPS-14)."""
+
+    kind: Annotated[Literal["xts"], Key("OPS-05")]
+    """A Symphony XTS server."""
+    root: Annotated[str, _URL] = "https://xts.myfindoc.com"
+    """Server address (the seed's `xts_root`)."""
+    client_id: Annotated[str, _PERSON] = ""
+    """Client code; empty for the one the login answers with."""
+    trade_key_name: Annotated[str, _SECRET_NAME] = "XTS_TRADE_KEY"
+    """Secret that holds the interactive app's key."""
+    trade_secret_name: Annotated[str, _SECRET_NAME] = "XTS_TRADE_SECRET"
+    """Secret that holds the interactive app's secret."""
+    market_key_name: Annotated[str, _SECRET_NAME] = "XTS_MARKET_KEY"
+    """Secret that holds the market-data app's key."""
+    market_secret_name: Annotated[str, _SECRET_NAME] = "XTS_MARKET_SECRET"
+    """Secret that holds the market-data app's secret."""
+
+
+class DhanAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """DhanHQ."""
+
+    kind: Annotated[Literal["dhan"], Key("OPS-05")]
+    """DhanHQ v2."""
+    client_id: Annotated[str, _PERSON] = ""
+    """Dhan client id."""
+    access_token_name: Annotated[str, _SECRET_NAME] = "DHAN_ACCESS_TOKEN"
+    """Secret that holds the day's access token."""
+    api_url: Annotated[str, _URL] = "https://api.dhan.co/v2"
+    """Order and data address."""
+    feed_url: Annotated[str, _WS_URL] = "wss://api-feed.dhan.co"
+    """Tick address."""
+    order_feed_url: Annotated[str, _WS_URL] = "wss://api-order-update.dhan.co"
+    """Order-update address."""
+
+
+ACCOUNT_KINDS: Final[dict[str, type[Account]]] = {
+    "paper": PaperAccount,
+    "kite": KiteAccount,
+    "openalgo": OpenAlgoAccount,
+    "xts": XtsAccount,
+    "dhan": DhanAccount,
+}
+AnyAccount = PaperAccount | KiteAccount | OpenAlgoAccount | XtsAccount | DhanAccount

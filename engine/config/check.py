@@ -1,0 +1,183 @@
+"""What must hold between keys, after each key fits on its own: instruments, times, accounts, limits (CFG-03, CFG-04).
+
+Pure. Each fault names one key, so that the loader can put file and line before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import time
+from decimal import Decimal
+from typing import Final
+from urllib.parse import urlsplit
+
+from engine.config.accounts import AnyAccount, PaperAccount
+from engine.config.errors import Fault
+from engine.config.model import Config, Legs
+from engine.money import rupees_text
+from engine.option_symbol import parse_option_symbol
+
+# Continuous trading: open 09:15; F&O to 15:40 since 2026-08-03, cash to 15:30 (facts/market.md §1.1). The dated session
+# table of the engine decides on the day; here the day is not known.
+_OPEN: Final = time(9, 15)
+_CLOSE: Final = {"NFO": time(15, 40), "BFO": time(15, 40), "NSE": time(15, 30), "BSE": time(15, 30)}
+_TICK_PAISE: Final = {"NFO": 5, "BFO": 5, "NSE": 1, "BSE": 1}
+"""Smallest tick of the segment; the instrument master has the contract's own."""
+_DERIVATIVES: Final = ("NFO", "BFO")
+_LOOKS_LIKE_OPTION: Final = re.compile(r"[A-Z&-]+.*\d.*(PE|CE)")
+_OPTION_WITHOUT_TYPE: Final = re.compile(r"[A-Z0-9&-]*?\d{2}(?:[A-Z]{3})\d{2}\d{3,}")
+_MARKETS: Final = ("demo", "replay")
+_INTERVAL_MAX_NS: Final = 6 * 3600 * 1_000_000_000
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def faults_of(config: Config) -> Iterator[Fault]:
+    """Every rule between keys that this configuration breaks."""
+    yield from _instruments(config.legs)
+    yield from _times(config.legs)
+    yield from _levels(config.legs)
+    yield from _accounts(config)
+    yield from _limits(config)
+    yield from _gateway(config)
+    for name, account in config.accounts.items():
+        yield from _addresses(("accounts", name), account)
+
+
+def _instruments(legs: Legs) -> Iterator[Fault]:
+    for key, symbols in (("symbol", (legs.symbol,)), ("extra_symbols", legs.extra_symbols)):
+        for symbol in symbols:
+            if (problem := _symbol_problem(symbol, legs.exchange)) is not None:
+                yield Fault(("legs", key), f"{problem}", f'"{symbol}"')
+    known: set[str] = set()
+    for symbol in legs.symbols:
+        if symbol in known:
+            yield Fault(
+                ("legs", "extra_symbols"), "stands twice in the group (complements are added to symbol)", f'"{symbol}"'
+            )
+        known.add(symbol)
+    if legs.product == "CNC" and legs.exchange in _DERIVATIVES:
+        yield Fault(("legs", "product"), f"is for shares; on {legs.exchange} use MIS or NRML", '"CNC"')
+    if legs.product == "NRML" and legs.exchange not in _DERIVATIVES:
+        yield Fault(("legs", "product"), f"is for derivatives; on {legs.exchange} use MIS or CNC", '"NRML"')
+
+
+def _symbol_problem(symbol: str, exchange: str) -> str | None:
+    is_option = parse_option_symbol(symbol) is not None
+    if exchange not in _DERIVATIVES:
+        return "an option trades on NFO or BFO" if is_option else None
+    if is_option:
+        return None
+    if _LOOKS_LIKE_OPTION.fullmatch(symbol) or _OPTION_WITHOUT_TYPE.fullmatch(symbol):
+        return "no option contract can be read from it: underlying, date, strike, PE or CE, as NIFTY01DEC2624500PE"
+    return None
+
+
+def _times(legs: Legs) -> Iterator[Fault]:
+    close = _CLOSE[legs.exchange]
+    session = f"{legs.exchange} trades from {_OPEN:%H:%M} to {close:%H:%M}"
+    for key in ("session_start", "session_end", "square_off"):
+        value: time = getattr(legs, key)
+        if not _OPEN <= value <= close:
+            yield Fault(("legs", key), f"outside the session, {session}", f"{value:%H:%M}")
+    if legs.session_start >= legs.session_end:
+        yield Fault(
+            ("legs", "session_end"),
+            f"must be after session_start {legs.session_start:%H:%M}",
+            f"{legs.session_end:%H:%M}",
+        )
+    if legs.enable_eod_square_off and legs.square_off <= legs.session_start:
+        yield Fault(
+            ("legs", "square_off"),
+            f"must be after session_start {legs.session_start:%H:%M}",
+            f"{legs.square_off:%H:%M}",
+        )
+    if legs.interval_ns > _INTERVAL_MAX_NS:
+        yield Fault(("legs", "interval"), "longer than a session; at most 6h, or D", f'"{legs.interval}"')
+
+
+def _levels(legs: Legs) -> Iterator[Fault]:
+    tick = _TICK_PAISE[legs.exchange]
+    for key, paise in (
+        ("profit_target_rupees", legs.profit_target_paise),
+        ("stop_loss_rupees", legs.stop_loss_paise),
+    ):
+        if paise < tick:
+            value: Decimal = getattr(legs, key)
+            yield Fault(("legs", key), f"at least one tick of {rupees_text(tick)} on {legs.exchange}", f"{value}")
+    if legs.blind_exit_after and legs.blind_exit_after < legs.max_tick_age:
+        yield Fault(
+            ("legs", "blind_exit_after"), f"at least max_tick_age {legs.max_tick_age}, or 0", f"{legs.blind_exit_after}"
+        )
+    gate = legs.trend_gate
+    if gate.ema_fast >= gate.ema_slow:
+        yield Fault(("legs", "trend_gate", "ema_fast"), f"must be below ema_slow {gate.ema_slow}", f"{gate.ema_fast}")
+
+
+def _accounts(config: Config) -> Iterator[Fault]:
+    legs, desk = config.legs, config.desk
+    names = ", ".join(config.accounts)
+    account = config.accounts.get(legs.account)
+    if account is None:
+        yield Fault(("legs", "account"), f"no such account; one of {names}", f'"{legs.account}"')
+    elif config.is_live and isinstance(account, PaperAccount):
+        yield Fault(("legs", "account"), 'is a paper account, but [desk] mode is "live"', f'"{legs.account}"')
+    elif not config.is_live and not isinstance(account, PaperAccount):
+        yield Fault(("legs", "account"), 'is a real account, but [desk] mode is "paper"', f'"{legs.account}"')
+    if desk.market not in _MARKETS:
+        source = config.accounts.get(desk.market)
+        if source is None or isinstance(source, PaperAccount):
+            yield Fault(("desk", "market"), f"{', '.join(_MARKETS)} or the name of a real account", f'"{desk.market}"')
+    elif config.is_live:
+        yield Fault(
+            ("desk", "market"), "live trading needs real prices, the name of a real account", f'"{desk.market}"'
+        )
+    elif desk.market == "replay" and isinstance(account, PaperAccount) and not account.file:
+        yield Fault(
+            ("accounts", legs.account, "file"), 'the recorded prices to replay, because [desk] market = "replay"', '""'
+        )
+
+
+def _limits(config: Config) -> Iterator[Fault]:
+    legs, desk, risk = config.legs, config.desk, config.risk
+    if desk.max_lots and legs.lots > desk.max_lots:
+        yield Fault(
+            ("legs", "lots"), f"above [desk] max_lots {desk.max_lots} of mode {desk.mode.value}", f"{legs.lots}"
+        )
+    if risk.max_open_lots and legs.lots * len(legs.symbols) > risk.max_open_lots:
+        wanted = f"{legs.lots} lots x {len(legs.symbols)} legs"
+        yield Fault(("risk", "max_open_lots"), f"one entry needs {wanted}", f"{risk.max_open_lots}")
+    if not config.is_live:
+        return
+    if not desk.max_lots:
+        yield Fault(("desk", "max_lots"), 'missing: mode "live" asks for a cap, start with 1')
+    if not risk.max_day_loss_paise:
+        yield Fault(("risk", "max_day_loss_rupees"), 'missing: mode "live" asks for a day-loss limit in rupees')
+
+
+def _gateway(config: Config) -> Iterator[Fault]:
+    gate = config.gateway
+    if gate.exit_reserve >= gate.orders_per_s:
+        yield Fault(
+            ("gateway", "exit_reserve"), f"must be below orders_per_s {gate.orders_per_s}", f"{gate.exit_reserve}"
+        )
+    if gate.exit_timeout_seconds > gate.api_timeout_seconds:
+        limit = gate.api_timeout_seconds
+        yield Fault(
+            ("gateway", "exit_timeout_seconds"), f"at most api_timeout_seconds {limit}", f"{gate.exit_timeout_seconds}"
+        )
+
+
+def _addresses(path: tuple[str, ...], account: AnyAccount | object) -> Iterator[Fault]:
+    """Keys and orders go in clear only inside this machine."""
+    for field in getattr(account, "__struct_fields__", ()):
+        value = getattr(account, field)
+        if not isinstance(value, str) or not value.startswith(("http://", "ws://")):
+            continue
+        try:
+            host = urlsplit(value).hostname
+        except ValueError:
+            host = None
+        if host not in _LOOPBACK:
+            secure = "https" if value.startswith("http") else "wss"
+            yield Fault((*path, field), f"not encrypted; {secure}:// unless the server is 127.0.0.1", f'"{value}"')
