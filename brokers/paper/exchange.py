@@ -65,8 +65,14 @@ class PaperExchange:
         ledger.recorder = recorder or ledger.recorder
 
     def restore(self, state: AccountState, now_ns: int) -> None:
-        """Put an account back as it was stored; live orders rest again, DAY orders of an earlier day expire."""
+        """Put an account back as it was stored; live orders rest again, DAY orders of an earlier day expire.
+
+        Open the account with its sink and recorder first, so that the expiries are recorded and told.
+        Raises RecordFailed.
+        """
+        before = self._ledger(state.account_id)
         ledger = self._ledgers[state.account_id] = Ledger(state.account_id, state.cash_paise)
+        ledger.sink, ledger.recorder = before.sink, before.recorder
         ledger.trades = list(state.trades)
         ledger.holdings = dict(state.positions)
         for order in state.orders:
