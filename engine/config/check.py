@@ -144,9 +144,6 @@ def _limits(config: Config) -> Iterator[Fault]:
         yield Fault(
             ("legs", "lots"), f"above [desk] max_lots {desk.max_lots} of mode {desk.mode.value}", f"{legs.lots}"
         )
-    if risk.max_open_lots and legs.lots * len(legs.symbols) > risk.max_open_lots:
-        wanted = f"{legs.lots} lots x {len(legs.symbols)} legs"
-        yield Fault(("risk", "max_open_lots"), f"one entry needs {wanted}", f"{risk.max_open_lots}")
     if not config.is_live:
         return
     if not desk.max_lots:

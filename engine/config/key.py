@@ -69,7 +69,7 @@ def allowed(kind: KeyType, key: Key) -> str:
     if kind.base is time:
         return "a time of day, HH:MM"
     if kind.words:
-        return f"one of {', '.join(kind.words)}" if len(kind.words) > 1 else f"only {kind.words[0]}"
+        return f"{'one of ' if len(kind.words) > 1 else 'only '}{', '.join(kind.words)}"
     form = key.form or "text"
     return f"a list of {form}" if kind.base is tuple else form
 

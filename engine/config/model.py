@@ -50,7 +50,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     mode: Annotated[Mode, Key("HRD-43")] = Mode.PAPER
     """`paper` calls no broker's order address; `live` trades the account of [legs] and asks for limits first."""
     max_lots: Annotated[int, Key("HRD-43", "lots", 0, 1000)] = 0
-    """Most lots one entry may have in this mode; 0 = no cap, which `live` refuses."""
+    """Most lots of one leg in one entry, from the file or by key; 0 = no cap, which `live` refuses."""
     market: Annotated[str, Key("OPS-32", pattern=_NAME, form=_NAME_FORM)] = "demo"
     """Where prices come from: `demo` (made up here), `replay` (the paper account's file) or the name of an account."""
     index: Annotated[str, Key("OPS-02", pattern=r"[A-Z0-9]{0,20}", form="up to 20 capitals and digits")] = ""
@@ -286,22 +286,12 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     max_day_loss_rupees: Annotated[Decimal, Key("OPT-68", "₹", 0, 1_000_000_000, is_live=True)] = Decimal(0)
     """Entries stop when the day's net loss reaches it; 0 = no limit, which `live` refuses."""
-    max_open_lots: Annotated[int, Key("HRD-43", "lots", 0, 10_000, is_live=True)] = 0
-    """Most lots open over all legs; 0 = no limit."""
     max_entries_per_day: Annotated[int, Key("OPT-54", "entries", 0, 100_000, is_live=True)] = 0
     """Most entries of the group in one trading day; 0 = no limit."""
 
     @property
     def max_day_loss_paise(self) -> int:
         return paise_from_rupees(self.max_day_loss_rupees)
-
-    @property
-    def limits(self) -> RiskLimits:
-        return RiskLimits(
-            day_loss_paise=self.max_day_loss_paise,
-            lots_max=self.max_open_lots,
-            entries_per_day=self.max_entries_per_day,
-        )
 
 
 class Gateway(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -380,6 +370,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The index to show and to make the demo market from."""
         return self.desk.index or self.legs.underlying
 
+    @property
+    def risk_limits(self) -> RiskLimits:
+        return RiskLimits(
+            day_loss_paise=self.risk.max_day_loss_paise,
+            lots_max=self.desk.max_lots,
+            entries_per_day=self.risk.max_entries_per_day,
+        )
+
     def legs_terms(self) -> LegsTerms:
         """How the legs bot trades from now on; open positions keep the terms they were opened with (CFG-01)."""
         return LegsTerms(
@@ -390,7 +388,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             lots=self.legs.lots,
             pair_policy=self.legs.pair_policy,
             bracket=self.legs.bracket_terms(is_live=self.is_live),
-            limits=self.risk.limits,
+            limits=self.risk_limits,
             allow_short=self.legs.allow_short,
         )
 
