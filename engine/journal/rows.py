@@ -56,8 +56,8 @@ class Table(NamedTuple):
         return f"{self.insert} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {rest}"
 
     def chained(self) -> str:
-        """INSERT with the two chain columns last; a row whose key exists is left as it is."""
-        return insert_sql(self.name, (*self.columns, "seq", "link")) + " ON CONFLICT DO NOTHING"
+        """INSERT with the two chain columns last."""
+        return insert_sql(self.name, (*self.columns, "seq", "link"))
 
     def fields(self, row: Values) -> dict[str, Any]:
         """A row of `select` as the struct's field values."""
@@ -129,10 +129,10 @@ TICKS = _table("ticks", Tick)
 CHAINED = (INTENTS, FILLS, EVENTS)
 """Tables that are only added to, each with its own hash chain."""
 
-_ANSWER = attrgetter("answer", "code", "text", "at_ns", "tag", "op", "tag", "op")
+_ANSWER = attrgetter("answer", "code", "text", "at_ns", "tag", "op")
 _ANSWER_SQL = (
-    "UPDATE intents SET answer = ?, answer_code = ?, answer_text = ?, answer_ns = ? WHERE tag = ? AND op = ?"
-    " AND seq = (SELECT max(seq) FROM intents WHERE tag = ? AND op = ?)"
+    "UPDATE intents SET answer = ?, answer_code = ?, answer_text = ?, answer_ns = ?"
+    " WHERE seq = (SELECT seq FROM intents WHERE tag = ? AND op = ? ORDER BY seq DESC LIMIT 1)"
 )
 _TAG_COUNTER_SQL = (
     "INSERT INTO meta (key, value_int) VALUES ('tag_counter', ?)"

@@ -20,7 +20,7 @@ from engine.journal.errors import JournalError, JournalLocked, JournalUnreadable
 from engine.journal.file import back_up, check_file, create_file, fill_wal
 from engine.journal.records import Batch, Restored, RunRow
 from engine.journal.restore import newest_run, restore, verify_chain
-from engine.journal.rows import CHAINED, Rows, Table, Values, insert_sql, next_link, rows_of
+from engine.journal.rows import CHAINED, FILLS, Rows, Table, Values, insert_sql, next_link, rows_of
 from engine.single_instance import AlreadyRunning, InstanceLock, LockUnusable, journal_lock_path
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -30,6 +30,7 @@ _FIRST_RUN_EPOCH_S = 1_577_836_800
 """2020-01-01 UTC."""
 
 _CHAINED_SQL = {table.name: table.chained() for table in CHAINED}
+_FILL_SQL = f"{FILLS.chained()} ON CONFLICT DO NOTHING"
 
 
 class _Head:
@@ -171,7 +172,10 @@ class Journal:
             with self._transaction():
                 for rows in group:
                     for table, added in rows.chained:
-                        self._append(table, added)
+                        if table is FILLS:
+                            self._append_fills(added)
+                        else:
+                            self._append(table, added)
                     for sql, replaced in rows.plain:
                         self._conn.executemany(sql, replaced)
         except BaseException:
@@ -180,11 +184,19 @@ class Journal:
 
     def _append(self, table: Table, rows: list[Values]) -> None:
         head = self._heads[table.name]
-        sql = _CHAINED_SQL[table.name]
+        linked: list[Values] = []
+        for row in rows:
+            head.seq += 1
+            head.link = next_link(head.link, row)
+            linked.append((*row, head.seq, head.link))
+        self._conn.executemany(_CHAINED_SQL[table.name], linked)
+
+    def _append_fills(self, rows: list[Values]) -> None:
+        """A fill that is there already adds neither a row nor a link (A2)."""
+        head = self._heads[FILLS.name]
         for row in rows:
             link = next_link(head.link, row)
-            # A fill that is already there inserts nothing, and then adds no link either.
-            if self._conn.execute(sql, (*row, head.seq + 1, link)).rowcount == 1:
+            if self._conn.execute(_FILL_SQL, (*row, head.seq + 1, link)).rowcount == 1:
                 head.seq += 1
                 head.link = link
 
