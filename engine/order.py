@@ -209,6 +209,15 @@ class Order(msgspec.Struct, kw_only=True):
             self.clear_pending()
         return True
 
+    def doubt(self, at_ns: int) -> None:
+        """After a restart: what was intended, or asked for and not answered, may or may not have happened (STO-02)."""
+        if self.state in (OrderState.INTENDED, OrderState.SENT):
+            self.move(OrderState.UNKNOWN, at_ns)
+        if self.pending is Pending.MODIFY:
+            self.pending = Pending.MODIFY_UNKNOWN
+        elif self.pending is Pending.CANCEL:
+            self.pending = Pending.CANCEL_UNKNOWN
+
     def clear_pending(self) -> None:
         self.pending = Pending.NONE
         self.pending_since_ns = 0

@@ -1,0 +1,228 @@
+"""All orders of the desk, and the one place where answers, reports and trade records are merged into them.
+
+The merge is monotone and idempotent: late, doubled and reordered news changes nothing twice (UPD-01..04, O6, A2). News
+about orders that are not ours is counted, never acted on (UPD-07, I-8).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine import refusals
+from engine.order import Order, OrderState, OrderType, Pending, Trade
+from engine.port import Acked, Answer, NotSent, OrderReport, Refused
+
+NOT_SENT: Final = "not_sent"
+ABSENT: Final = "absent"
+WITHDRAWN: Final = "withdrawn"
+"""Cancelled here before it was sent."""
+
+_RANK: Final = {
+    OrderState.INTENDED: 0,
+    OrderState.SENT: 1,
+    OrderState.UNKNOWN: 1,
+    OrderState.TRIGGER_PENDING: 2,
+    OrderState.WORKING: 3,
+    OrderState.PART_FILLED: 4,
+    OrderState.FILLED: 5,
+    OrderState.CANCELLED: 5,
+    OrderState.REJECTED: 5,
+    OrderState.EXPIRED: 5,
+}
+
+
+class Blotter:
+    """Orders by tag and by broker id. One writer: the desk's step."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self._tag_of: dict[tuple[str, str], str] = {}
+        self._early_trades: dict[tuple[str, str], list[Trade]] = {}
+        self.foreign_ids: set[tuple[str, str]] = set()
+
+    def add(self, order: Order) -> None:
+        self.orders[order.tag] = order
+        if order.broker_id:
+            self._tag_of[order.account, order.broker_id] = order.tag
+
+    def live_orders(self) -> list[Order]:
+        return [order for order in self.orders.values() if order.is_live]
+
+    def forget_finished(self, keep: int) -> None:
+        """Bound memory: drop the oldest finished orders, newest `keep` stay (X3)."""
+        finished = [tag for tag, order in self.orders.items() if order.is_terminal]
+        for tag in finished[: max(0, len(finished) - keep)]:
+            order = self.orders.pop(tag)
+            self._tag_of.pop((order.account, order.broker_id), None)
+
+    # --- answers to our own calls -------------------------------------------------------------------------------
+
+    def apply_place_answer(self, tag: str, answer: Answer, at_ns: int) -> Order:
+        order = self.orders[tag]
+        match answer:
+            case Acked(broker_id=broker_id):
+                self._learn_id(order, broker_id, at_ns)
+                if order.state in (OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN):
+                    order.move(_resting_state(order.type), at_ns)
+            case Refused(code=code, text=text):
+                self._reject(order, code, text, at_ns)
+            case NotSent(reason=reason):
+                self._reject(order, NOT_SENT, reason, at_ns)
+            case _:
+                if order.state in (OrderState.INTENDED, OrderState.SENT):
+                    order.move(OrderState.UNKNOWN, at_ns)
+        return order
+
+    def apply_modify_answer(self, tag: str, answer: Answer, at_ns: int) -> Order:
+        order = self.orders[tag]
+        if order.pending is not Pending.MODIFY:
+            return order
+        match answer:
+            case Acked():
+                _take_asked(order)
+            case Refused(code=code, text=text):
+                order.reject_code, order.reject_text = code, text
+                order.clear_pending()
+            case NotSent():
+                order.clear_pending()
+            case _:
+                order.pending = Pending.MODIFY_UNKNOWN
+                order.pending_since_ns = at_ns
+        return order
+
+    def apply_cancel_answer(self, tag: str, answer: Answer, at_ns: int) -> Order:
+        """An accepted cancel is not yet a cancelled order: the end comes as a report (I-5)."""
+        order = self.orders[tag]
+        if order.is_terminal:
+            return order
+        match answer:
+            case Acked():
+                pass
+            case Refused(code=code, text=text):
+                order.reject_code, order.reject_text = code, text
+                order.clear_pending()
+            case NotSent():
+                order.clear_pending()
+            case _:
+                order.pending = Pending.CANCEL_UNKNOWN
+                order.pending_since_ns = at_ns
+        return order
+
+    def withdraw(self, tag: str, at_ns: int) -> Order:
+        """Our own gateway took the order back before it was sent."""
+        order = self.orders[tag]
+        if order.state is OrderState.INTENDED:
+            order.reject_code = WITHDRAWN
+            order.move(OrderState.CANCELLED, at_ns)
+        return order
+
+    def prove_absent(self, tag: str, at_ns: int) -> Order:
+        """The broker's book, read cleanly after the ambiguity window, does not hold it: not placed (ORD-02)."""
+        order = self.orders[tag]
+        if order.state in (OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN):
+            self._reject(order, ABSENT, "not in the broker's order book", at_ns)
+        return order
+
+    # --- what the broker says -----------------------------------------------------------------------------------
+
+    def apply_report(self, account: str, report: OrderReport, at_ns: int) -> Order | None:
+        """Merge one order row or push; None when the order is not ours. Also claims early trades of its broker id."""
+        order = self._find(account, report.tag, report.broker_id)
+        if order is None:
+            self.foreign_ids.add((account, report.broker_id))
+            return None
+        self._learn_id(order, report.broker_id, at_ns)
+        self._settle_pending_modify(order, report)
+        order.apply_filled(report.filled_qty, provisional_price(order, report), at_ns)
+        self._merge_state(order, report, at_ns)
+        return order
+
+    def apply_trade(self, account: str, trade: Trade, at_ns: int) -> tuple[Order | None, bool]:
+        """Book one trade record. Returns the order and whether the record is new; keeps records that came too early."""
+        order = self._find(account, trade.tag, trade.broker_id)
+        if order is None:
+            early = self._early_trades.setdefault((account, trade.broker_id), [])
+            if all(known.trade_id != trade.trade_id for known in early) and len(early) < 100:
+                early.append(trade)
+            return None, False
+        self._learn_id(order, trade.broker_id, at_ns)
+        return order, self._book(order, trade, at_ns)
+
+    def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
+        if trade.trade_id in order.trade_ids:
+            return False
+        order.apply_trade(trade, at_ns)
+        return True
+
+    def _learn_id(self, order: Order, broker_id: str, at_ns: int) -> None:
+        if not broker_id or order.broker_id == broker_id:
+            return
+        if not order.broker_id:
+            order.broker_id = broker_id
+        self._tag_of[order.account, broker_id] = order.tag
+        for trade in self._early_trades.pop((order.account, broker_id), []):
+            self._book(order, trade, at_ns)
+
+    def _find(self, account: str, tag: str, broker_id: str) -> Order | None:
+        known = self._tag_of.get((account, broker_id))
+        order = self.orders.get(known or tag)
+        return order if order is not None and order.account == account else None
+
+    def _reject(self, order: Order, code: str, text: str, at_ns: int) -> None:
+        # A report may have overtaken the reply; what the broker's book showed outranks it.
+        if order.state in (OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN):
+            order.reject_code, order.reject_text = code, text
+            order.move(OrderState.REJECTED, at_ns)
+
+    def _settle_pending_modify(self, order: Order, report: OrderReport) -> None:
+        """A book row tells how a modify without an answer ended."""
+        if order.pending is not Pending.MODIFY_UNKNOWN:
+            return
+        asked = (order.asked_qty, order.asked_limit_paise, order.asked_trigger_paise)
+        if (report.qty, report.limit_paise, report.trigger_paise) == asked:
+            _take_asked(order)
+        elif (report.qty, report.limit_paise, report.trigger_paise) == _terms(order):
+            order.clear_pending()
+
+    def _merge_state(self, order: Order, report: OrderReport, at_ns: int) -> None:
+        state = report.state
+        if state is OrderState.WORKING and order.filled_qty:
+            state = OrderState.PART_FILLED
+        if _RANK[state] <= _RANK[order.state]:
+            return
+        if state is OrderState.FILLED and report.filled_qty < report.qty:
+            return  # contradicts itself; the trade records will say
+        if state is OrderState.REJECTED:
+            order.reject_code = order.reject_code or refusals.OTHER
+            order.reject_text = report.reject_text
+        if order.move(state, at_ns) and order.is_terminal and report.qty > 0:
+            order.qty = report.qty
+
+
+def provisional_price(order: Order, report: OrderReport) -> int:
+    """Best price known for filled units without a trade record (LEG-48): what the average implies, else the limit."""
+    gap = report.filled_qty - order.traded_qty
+    if gap > 0 and report.average_paise > 0:
+        implied = (report.average_paise * report.filled_qty - order.traded_value_paise) // gap
+        return implied if implied > 0 else report.average_paise
+    return order.provisional_paise or order.limit_paise or order.trigger_paise
+
+
+def _resting_state(order_type: OrderType) -> OrderState:
+    return OrderState.TRIGGER_PENDING if order_type in (OrderType.SL, OrderType.SL_M) else OrderState.WORKING
+
+
+def _terms(order: Order) -> tuple[int, int, int]:
+    return order.qty, order.limit_paise, order.trigger_paise
+
+
+def _take_asked(order: Order) -> None:
+    order.qty, order.limit_paise, order.trigger_paise = (
+        order.asked_qty,
+        order.asked_limit_paise,
+        order.asked_trigger_paise,
+    )
+    order.type = order.asked_type
+    order.modify_count += 1
+    order.reject_code = ""
+    order.clear_pending()

@@ -1,0 +1,466 @@
+"""The bracket: one position and its protection, as a state machine without I/O (design §5).
+
+`flat -> entering -> protecting -> protected -> exiting -> flat`. It plans instead of following a script: after every
+event it compares what should exist at the broker with what exists or is unknown, and asks for the difference. Exits are
+sized from fills, a stop only tightens, an unanswered order is never replaced by a second one, and the position is
+finished only when every order of it is proven finished. Long positions; prices in paise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine import refusals
+from engine.blotter import WITHDRAWN
+from engine.bracket_close import round_trips
+from engine.bracket_protection import REASON_STOP, BracketProtection
+from engine.bracket_state import BracketBody
+from engine.instant import NS_PER_S
+from engine.messages import Msg
+from engine.money import rupees_text
+from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.outbox import Outbox
+from engine.price_book import PriceBook
+from engine.tags import TagMaker
+from engine.venue_rules import VenueRules
+from engine.view import BracketState, ExitStyle
+
+REASON_TARGET: Final = "Target Hit"
+REASON_GHOST: Final = "Late Fill"
+REASON_UNPROTECTED: Final = "Unprotected"
+
+_POLL_AFTER_NS: Final = tuple(ns * NS_PER_S // 10 for ns in (3, 9, 18, 30, 45))
+"""Entry status reads 0.3, 0.6, 0.9, 1.2, 1.5 s apart, 4.5 s in all; a push makes them needless (LEG-13, F-21)."""
+_JUMP_GRACE_NS: Final = 3 * NS_PER_S // 10
+"""A stop whose limit is out of the market may have filled already: its report gets this long to arrive (HRD-13)."""
+_RECORDS_NS: Final = 2 * NS_PER_S
+_EXIT_RETRY_NS: Final = NS_PER_S // 2
+_EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
+_EXIT_FAST_TRIES: Final = 3
+
+
+class Bracket(BracketProtection):
+    """Drives one `BracketBody`. Every public method is one event; commands and sentences go to the outbox."""
+
+    def __init__(
+        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
+    ) -> None:
+        super().__init__(body, price, rules, tags, orders)
+        self._closed_signature = 0
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def enter(self, now_ns: int, out: Outbox) -> None:
+        """Send the entry, a marketable limit through the touch (LEG-12). The caller has seen a fresh price."""
+        body = self.body
+        body.state = BracketState.ENTERING
+        body.opened_ns = body.entry_sent_ns = now_ns
+        limit = self.marketable(body.side, now_ns)
+        self.place(Role.ENTRY, OrderType.MARKET, body.qty, limit, 0, "entry", now_ns, out)
+        out.touched_brackets.add(body.bracket_id)
+
+    def on_tick(self, now_ns: int, out: Outbox) -> None:
+        """A price outside the armed band: stop first, then target, then the trail (design §5.7)."""
+        body = self.body
+        if self.open_qty <= 0 or body.exit_reason or not body.entry_paise:
+            return
+        ltp = self.tick.ltp_paise
+        if ltp <= 0:
+            return
+        if ltp <= body.stop_paise:
+            self._stop_touched(now_ns, out)
+        elif body.target_paise and ltp >= body.target_paise:
+            self._target_touched(now_ns, out)
+        if ltp > body.high_paise:
+            body.high_paise = ltp
+            out.touched_brackets.add(body.bracket_id)
+            self._follow_trail(ltp, out)
+        self.plan(now_ns, out)
+
+    def on_order(self, order: Order, now_ns: int, out: Outbox, *, recovered: bool = False) -> None:
+        """An order of this bracket changed: fills, answers, reports are already merged into it."""
+        self.absorb(order, now_ns, out)
+        self.plan(now_ns, out, recovered=recovered)
+
+    def absorb(self, order: Order, now_ns: int, out: Outbox) -> None:
+        """Take in one changed order without planning yet: a whole book is read before anything is decided (R4)."""
+        out.touched_brackets.add(self.body.bracket_id)
+        self._book_fills(order, now_ns, out)
+        self._note_refusal(order, now_ns, out)
+
+    def on_wake(self, now_ns: int, out: Outbox) -> None:
+        """A deadline asked for through `wake_ns` has come, or the one-second net looks."""
+        self.plan(now_ns, out)
+
+    def exit(self, reason: str, now_ns: int, out: Outbox, *, context: str = "square_off") -> bool:
+        """Leave the position, whatever it holds. False when it is already leaving or over (I-2)."""
+        body = self.body
+        if body.state is BracketState.FLAT or not self.leave(reason, context, now_ns):
+            return False
+        out.touched_brackets.add(body.bracket_id)
+        self.plan(now_ns, out)
+        return True
+
+    def cancel_entry(self, now_ns: int, out: Outbox) -> int:
+        """Take back what has not entered yet; returns the orders asked to be cancelled."""
+        asked = 0
+        for order in self.live(Role.ENTRY):
+            self.body.entry_cancelled_by_us = True
+            asked += self.cancel(order, f"{self.body.symbol}_cancel_all", now_ns, out)
+        return asked
+
+    def watch_here(self, now_ns: int, out: Outbox) -> int:
+        """Cancel the resting exits on the trader's word and watch both levels here from now on."""
+        self.body.style = ExitStyle.MONITORED
+        out.touched_brackets.add(self.body.bracket_id)
+        asked = 0
+        for order in self.live(Role.TARGET, Role.STOP):
+            asked += self.cancel(order, f"{self.body.symbol}_cancel_all", now_ns, out)
+        return asked
+
+    def ensure_exits(self, now_ns: int, out: Outbox) -> None:
+        """The status pass looks at this leg: say when exits are in flight, else plan (LEG-18, LEG-19)."""
+        if any(order.state is OrderState.INTENDED for order in self.live(Role.TARGET, Role.STOP)):
+            out.say(Msg.EXITS_IN_FLIGHT, source=self.body.bot, symbol=self.body.symbol)
+            return
+        self.plan(now_ns, out)
+
+    # --- the plan -----------------------------------------------------------------------------------------------
+
+    def plan(self, now_ns: int, out: Outbox, *, recovered: bool = False) -> None:
+        """What should exist at the broker minus what exists or is unknown. Safe to call at any time, any number."""
+        body = self.body
+        open_qty = self.open_qty
+        if body.state is BracketState.FLAT:
+            self._plan_after_close(open_qty, now_ns, out)
+            return
+        self._plan_entry(open_qty, now_ns, out)
+        if open_qty < 0:
+            self._plan_surplus(-open_qty, now_ns, out)
+        elif open_qty == 0:
+            self._plan_flat(now_ns, out, recovered=recovered)
+        else:
+            if not body.exit_reason:
+                self.plan_protection(open_qty, now_ns, out)
+            if not body.exit_reason and self.exhausted:
+                self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns)
+            if body.exit_reason:
+                self._plan_exit(open_qty, now_ns, out)
+        self._look_up_silent(now_ns, out)
+        self.update_state(now_ns, out)
+
+    def _plan_entry(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        for order in self.live(Role.ENTRY):
+            due = now_ns >= body.entry_sent_ns + body.terms.entry_fill_timeout_ns
+            rest_unwanted = due and body.terms.entry_rest == "cancel"
+            if (rest_unwanted or body.exit_reason) and order.state is not OrderState.UNKNOWN:
+                body.entry_cancelled_by_us = True
+                self.cancel(order, f"{body.symbol}_entry_rest", now_ns, out)
+            while body.polls_done < len(_POLL_AFTER_NS) and now_ns >= self._poll_ns():
+                body.polls_done += 1
+                self.look_up(order, now_ns, out)
+
+    def _poll_ns(self) -> int:
+        return self.body.entry_sent_ns + _POLL_AFTER_NS[self.body.polls_done]
+
+    def _plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
+        body = self.body
+        blocked = False
+        for order in self.live(Role.TARGET, Role.STOP):
+            part = "tp" if order.role is Role.TARGET else "sl"
+            self.cancel(order, f"{body.symbol}_{body.exit_context}_{part}", now_ns, out)
+            blocked = blocked or self._blocks_exit(order, now_ns)
+        if blocked:
+            return
+        working = self.live(Role.EXIT)
+        if working:
+            self._chase(working[-1], open_qty, now_ns, out)
+        elif now_ns >= body.retry_at_ns:
+            limit = self.marketable(body.side.opposite, now_ns)
+            if limit > 0:
+                self.place(Role.EXIT, OrderType.MARKET, open_qty, limit, 0, body.exit_reason, now_ns, out)
+                body.repriced_ns = now_ns
+
+    def _blocks_exit(self, order: Order, now_ns: int) -> bool:
+        """An unproven order holds the exit back for 2 s only: a naked loss is unbounded, a surplus is not (§5.10)."""
+        unproven = order.state is OrderState.UNKNOWN or order.pending is Pending.CANCEL_UNKNOWN
+        asked_ns = max(self.body.exit_asked_ns, order.state_ns, order.pending_since_ns)
+        return not (unproven and now_ns >= asked_ns + 2 * NS_PER_S)
+
+    def _chase(self, order: Order, qty: int, now_ns: int, out: Outbox) -> None:
+        """Re-price a working marketable order to the touch until it fills (CON-05)."""
+        body = self.body
+        if not order.is_at_broker or order.pending or now_ns < body.repriced_ns + body.terms.chase_ns:
+            return
+        limit = self.marketable(order.side, now_ns)
+        same = order.limit_paise == limit and order.remaining_qty == qty
+        if limit <= 0 or same:
+            body.repriced_ns = now_ns
+            return
+        if self.may_write(now_ns, out):
+            body.repriced_ns = now_ns
+            self.modify(order, OrderType.LIMIT, order.filled_qty + qty, limit, 0, "chase", now_ns, out)
+
+    def _plan_surplus(self, surplus_qty: int, now_ns: int, out: Outbox) -> None:
+        """Both exits filled: buy back exactly what was sold too much, once, at once (design §5.5, CON-04)."""
+        body = self.body
+        if not body.surplus_told:
+            body.surplus_told = True
+            out.say(Msg.OCO_FAILURE, source=body.bot, symbol=body.symbol)
+            out.raise_alarm(f"surplus:{body.bracket_id}", f"{body.symbol}: sold {surplus_qty} too many, buying back")
+        self._cancel_exits("ensure_exits", now_ns, out)
+        working = self.live(Role.REPAIR)
+        if working:
+            self._chase(working[-1], surplus_qty, now_ns, out)
+        elif now_ns >= body.retry_at_ns:
+            limit = self.marketable(body.side, now_ns)
+            if limit > 0:
+                self.place(Role.REPAIR, OrderType.MARKET, surplus_qty, limit, 0, "OCO surplus", now_ns, out)
+                body.repriced_ns = now_ns
+
+    def _plan_flat(self, now_ns: int, out: Outbox, *, recovered: bool) -> None:
+        """Nothing is open by fills: cancel what is left, and close once every order is proven finished (I-5)."""
+        target_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.TARGET))
+        stop_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.STOP))
+        context = "tp_complete" if target_done else "sl_complete" if stop_done else ""
+        self._cancel_exits(context, now_ns, out)
+        entered = self.filled(Role.ENTRY)
+        if entered:
+            for order in self.live(Role.ENTRY):
+                if order.is_at_broker:
+                    self.cancel(order, f"{self.body.symbol}_entry_rest", now_ns, out)
+        self.body.flat_ns = self.body.flat_ns or now_ns
+        if any(order.is_live for order in self.mine):
+            return
+        if self._awaits_records(now_ns, out):
+            return
+        if entered:
+            self._close(now_ns, out, recovered=recovered)
+        else:
+            self._give_up_entry(now_ns, out)
+
+    def _awaits_records(self, now_ns: int, out: Outbox) -> bool:
+        """Trade records travel apart from order updates; give them a moment before a price is booked as provisional."""
+        late = [order for order in self.mine if order.is_provisional]
+        if not late or now_ns >= self.body.flat_ns + _RECORDS_NS:
+            return False
+        if now_ns >= self.body.flat_ns + _RECORDS_NS // 4:
+            for order in late:
+                if now_ns >= self.look_up_due_ns(order, self.body.flat_ns):
+                    self.look_up(order, now_ns, out)
+        return True
+
+    def _cancel_exits(self, context: str, now_ns: int, out: Outbox) -> None:
+        for order in self.live(Role.TARGET, Role.STOP, Role.EXIT):
+            cleanup = "tp_cleanup" if order.role is Role.TARGET else "sl_cleanup"
+            if not context and order.pending is Pending.NONE:
+                out.say(Msg.CLEANUP, source=self.body.bot, symbol=self.body.symbol, tag=order.tag)
+            self.cancel(order, f"{self.body.symbol}_{context or cleanup}", now_ns, out)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _close(self, now_ns: int, out: Outbox, *, recovered: bool) -> None:
+        body = self.body
+        body.state = BracketState.FLAT
+        body.closed_ns = now_ns
+        body.closed_reason = self._closing_reason(recovered=recovered)
+        body.naked_since_ns = 0
+        self._closed_signature = self._signature()
+        trips = round_trips(body, self.mine, body.closed_reason)
+        out.round_trips.extend(trips)
+        for trip in trips:
+            if trip.is_provisional:
+                exit_price = rupees_text(trip.exit_value_paise // trip.qty)
+                out.say(Msg.PROVISIONAL, source=body.bot, symbol=body.symbol, price=exit_price)
+        repairs = [order for order in self.orders_of(Role.REPAIR) if order.filled_qty]
+        for order in repairs:
+            price = rupees_text(order.average_paise)
+            out.say(Msg.SURPLUS_CLOSED, source=body.bot, symbol=body.symbol, qty=order.filled_qty, price=price)
+        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost"):
+            out.end_alarm(f"{kind}:{body.bracket_id}")
+        out.say(Msg.STATE_FLAT, source=body.bot, symbol=body.symbol)
+
+    def _closing_reason(self, *, recovered: bool) -> str:
+        target = self.filled(Role.TARGET)
+        stop = self.filled(Role.STOP)
+        if self.filled(Role.REPAIR):
+            return "Target Hit (recovered - OCO race)" if recovered else "Target Hit (OCO Race)"
+        if self.body.exit_reason and self.filled(Role.EXIT):
+            return self.body.exit_reason
+        last = max((o for o in self.mine if o.role is not Role.ENTRY and o.filled_qty), key=lambda o: o.state_ns)
+        reason = REASON_TARGET if last.role is Role.TARGET or (target and not stop) else REASON_STOP
+        return f"{reason} (recovered)" if recovered else reason
+
+    def _give_up_entry(self, now_ns: int, out: Outbox) -> None:
+        """The entry ended without a fill."""
+        body = self.body
+        entry = self.orders_of(Role.ENTRY)[-1]
+        if entry.state is OrderState.REJECTED:
+            reason = entry.reject_text or entry.reject_code
+        elif entry.reject_code == WITHDRAWN or body.exit_reason:
+            reason = "taken back"
+        else:
+            reason = f"no fill, {entry.state.value}"
+        out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=entry.tag, reason=reason)
+        body.state = BracketState.FLAT
+        body.closed_ns = now_ns
+        body.closed_reason = f"not entered: {reason}"
+        self._closed_signature = self._signature()
+
+    def _signature(self) -> int:
+        """Changes whenever a fill or a trade record is added; tells late news from old."""
+        return sum(order.filled_qty + order.traded_qty + order.traded_value_paise for order in self.mine)
+
+    def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
+        body = self.body
+        if not body.closed_ns or (body.closed_ns and self._signature() == self._closed_signature):
+            return
+        if self._closed_signature == 0:  # restored from the journal as closed
+            self._closed_signature = self._signature()
+            return
+        if open_qty == 0:
+            self._closed_signature = self._signature()
+            out.round_trips.extend(round_trips(body, self.mine, body.closed_reason))
+            return
+        out.raise_alarm(f"ghost:{body.bracket_id}", f"{body.symbol}: a late fill reopened {open_qty:+d} units")
+        body.state = BracketState.EXITING
+        body.exit_reason = body.exit_reason or REASON_GHOST
+        body.exit_asked_ns = now_ns
+        self.plan(now_ns, out)
+
+    # --- news about orders --------------------------------------------------------------------------------------
+
+    def _note_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
+        if order.state is OrderState.REJECTED and order.tag not in self.refusals_seen:
+            self.refusals_seen.add(order.tag)
+            if order.role in (Role.TARGET, Role.STOP):
+                self.note_exit_refusal(order, now_ns, out)
+            elif order.role in (Role.EXIT, Role.REPAIR):
+                self._note_close_refusal(order, now_ns, out)
+        elif order.reject_code and order.is_live and order.pending is Pending.NONE:
+            self._note_change_refusal(order, now_ns, out)
+
+    def _note_close_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        body.exit_rejects += 1
+        text = order.reject_text or order.reject_code
+        out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=order.tag, reason=text)
+        fast = body.exit_rejects < _EXIT_FAST_TRIES
+        body.retry_at_ns = now_ns + (_EXIT_RETRY_NS if fast else _EXIT_SLOW_RETRY_NS)
+        if not fast:
+            out.raise_alarm(f"exit:{body.bracket_id}", f"{body.symbol}: exit refused {body.exit_rejects} times: {text}")
+
+    def _note_change_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
+        """A refused modify or cancel: the old order stays the truth until a look-up says more (ORD-17, ORD-19)."""
+        if order.reject_code == refusals.TOO_MANY_CHANGES:
+            self.unmodifiable.add(order.tag)
+        self.change_refused_ns = now_ns
+        order.reject_code = ""
+        self.look_up(order, now_ns, out)
+
+    def _book_fills(self, order: Order, now_ns: int, out: Outbox) -> None:
+        if order.role is Role.ENTRY:
+            self.book_entry(order, now_ns, out)
+        elif order.filled_qty and order.role in (Role.TARGET, Role.STOP):
+            self._book_exit(order, out)
+
+    def _book_exit(self, order: Order, out: Outbox) -> None:
+        """One sync line per partial exit fill, not one per poll (HRD-15, BUG-20)."""
+        body = self.body
+        exits = self.filled(Role.TARGET) + self.filled(Role.STOP)
+        if exits <= body.booked_exit_qty:
+            return
+        body.booked_exit_qty = exits
+        remaining = self.open_qty
+        if remaining > 0 and not body.exit_reason:
+            fields = {"source": body.bot, "symbol": body.symbol}
+            out.say(Msg.PARTIAL, **fields, role=order.role.value, filled=order.filled_qty, qty=order.qty)
+            out.say(Msg.SYNC_NEEDED, **fields, exits=exits, remaining=remaining)
+            out.say(Msg.SYNC, **fields, remaining=remaining)
+            self.say_state(out)
+
+    # --- prices -------------------------------------------------------------------------------------------------
+
+    def _stop_touched(self, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        resting = self.working_stop()
+        if resting is not None and resting.trigger_paise >= self.tick.ltp_paise and resting.pending is Pending.NONE:
+            body.stop_touched_ns = body.stop_touched_ns or now_ns
+            return  # the broker's own trigger acts; the plan watches that it does
+        self.exit(self.stop_reason, now_ns, out)
+
+    def _target_touched(self, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        resting = self.live(Role.TARGET)
+        if not resting:
+            self.exit(REASON_TARGET, now_ns, out)
+        elif body.terms.market_on_target and resting[-1].is_at_broker:
+            ltp, target = rupees_text(self.tick.ltp_paise), rupees_text(body.target_paise)
+            out.say(Msg.MARKET_ON_TARGET, source=body.bot, symbol=body.symbol, ltp=ltp, target=target)
+            self.exit(REASON_TARGET, now_ns, out)
+
+    def _follow_trail(self, ltp: int, out: Outbox) -> None:
+        body, trail = self.body, self.body.terms.trail
+        if trail is None or body.exit_reason:
+            return
+        fields = {"source": body.bot, "symbol": body.symbol}
+        if not body.trail_active and ltp >= trail.activates_at(body.entry_paise, body.terms.target_offset_paise):
+            body.trail_active = True
+            out.say(Msg.TRAIL_ACTIVE, **fields, profit=rupees_text(ltp - body.entry_paise))
+        if not body.trail_active:
+            return
+        stop = trail.stop_at(body.entry_paise, body.high_paise, self.instrument.tick_paise)
+        if stop > body.stop_paise:
+            out.say(Msg.TRAIL_MOVE, **fields, old=rupees_text(body.stop_paise), new=rupees_text(stop))
+            body.stop_paise = stop
+            body.stop_touched_ns = 0
+            self.say_state(out)
+
+    # --- what the desk asks back --------------------------------------------------------------------------------
+
+    def band(self) -> tuple[int, int]:
+        """(low, high): a last price strictly between them changes nothing here."""
+        body = self.body
+        if self.open_qty <= 0 or body.exit_reason or not body.entry_paise:
+            return 0, 1 << 60
+        high = body.target_paise or 1 << 60
+        if body.stop_touched_ns:
+            return 1 << 60, 1 << 60  # every tick counts while a touched stop is not filled
+        if body.terms.trail is not None:
+            high = min(high, body.high_paise + 1)
+        return body.stop_paise, high
+
+    def wake_ns(self, now_ns: int) -> int:
+        """The next instant after `now_ns` at which `on_wake` must be called; 0 = none."""
+        body = self.body
+        if body.state is BracketState.FLAT:
+            return 0
+        wakes: list[int] = []
+        if self.live(Role.ENTRY):
+            if body.polls_done < len(_POLL_AFTER_NS):
+                wakes.append(self._poll_ns())
+            if body.terms.entry_rest == "cancel" and not body.entry_cancelled_by_us:
+                wakes.append(body.entry_sent_ns + body.terms.entry_fill_timeout_ns)
+        if body.flat_ns:
+            wakes += [body.flat_ns + _RECORDS_NS // 4, body.flat_ns + _RECORDS_NS // 2, body.flat_ns + _RECORDS_NS]
+        if body.retry_at_ns:
+            wakes.append(body.retry_at_ns)
+        if self.live(Role.EXIT, Role.REPAIR):
+            wakes.append(body.repriced_ns + body.terms.chase_ns)
+        wakes.extend(self.protection_wakes(_JUMP_GRACE_NS))
+        if self.budget_told:
+            wakes.append(self.budget_wake_ns)
+        return min((wake for wake in wakes if wake > now_ns), default=0)
+
+    def _look_up_silent(self, now_ns: int, out: Outbox) -> None:
+        """Ask about orders that nobody answered for, and about changes that stay unconfirmed."""
+        for order in self.mine:
+            since = order.state_ns if order.state is OrderState.UNKNOWN else order.pending_since_ns
+            if order.is_live and since and now_ns >= self.look_up_due_ns(order, since):
+                self.look_up(order, now_ns, out)
+                if order.pending is Pending.CANCEL_UNKNOWN:
+                    order.clear_pending()  # asking again is safe: a second cancel cannot hurt (ORD-16)

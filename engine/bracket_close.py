@@ -1,0 +1,73 @@
+"""Turns a finished bracket's fills into its round trip, and a surplus into one of its own (LEG-26, LEG-46, CON-04)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.bracket_state import BracketBody
+from engine.order import Order, Role
+from engine.outbox import RoundTrip
+
+_CLOSING_ORDER = (Role.TARGET, Role.EXIT, Role.STOP)
+"""The trade closes at the target's fill when both exits filled; what is left over is the surplus."""
+
+
+def leg_costs_paise(body: BracketBody) -> int:
+    """Brokerage on both sides plus the modelled slippage, as the legs' own formula has it (LEG-46)."""
+    return 2 * body.terms.brokerage_paise + body.terms.slippage_paise
+
+
+def round_trips(body: BracketBody, orders: Sequence[Order], reason: str) -> list[RoundTrip]:
+    """One trade from fills alone, plus one surplus row when more was sold than held. Sums are exact in paise."""
+    entries = [order for order in orders if order.role is Role.ENTRY]
+    repairs = [order for order in orders if order.role is Role.REPAIR]
+    qty = sum(order.filled_qty for order in entries)
+    entry_value = sum(order.value_paise for order in entries)
+    exit_value, left_qty, left_value = 0, qty, 0
+    surplus_qty = 0
+    for role in _CLOSING_ORDER:
+        for order in orders:
+            if order.role is not role or not order.filled_qty:
+                continue
+            used = min(left_qty, order.filled_qty)
+            used_value = order.value_paise * used // order.filled_qty
+            exit_value += used_value
+            left_qty -= used
+            surplus_qty += order.filled_qty - used
+            left_value += order.value_paise - used_value
+    count = sum(1 for order in orders if order.broker_id)
+    provisional = any(order.is_provisional for order in orders)
+    trade = RoundTrip(
+        bracket_id=body.bracket_id,
+        account=body.account,
+        bot=body.bot,
+        symbol=body.symbol,
+        side="LONG",
+        kind="trade",
+        qty=qty,
+        entry_value_paise=entry_value,
+        exit_value_paise=exit_value,
+        gross_paise=exit_value - entry_value,
+        costs_paise=leg_costs_paise(body),
+        reason=reason,
+        order_count=count,
+        is_provisional=provisional,
+        opened_ns=body.opened_ns,
+        closed_ns=body.closed_ns,
+    )
+    if not surplus_qty:
+        return [trade]
+    repair_value = sum(order.value_paise for order in repairs)
+    surplus = msgspec.structs.replace(
+        trade,
+        kind="surplus",
+        qty=surplus_qty,
+        entry_value_paise=repair_value,
+        exit_value_paise=left_value,
+        gross_paise=left_value - repair_value,
+        costs_paise=0,
+        order_count=0,
+    )
+    return [trade, surplus]

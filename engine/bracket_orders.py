@@ -1,0 +1,213 @@
+"""The orders of one bracket: what is live, what has filled, and the only way to ask for a write.
+
+Counts every write against the position's order budget (faults §2, O4) so that repair logic can never become a storm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine.bracket_state import BracketBody
+from engine.instant import NS_PER_S
+from engine.messages import Msg
+from engine.order import EXIT_ROLES, Order, OrderState, OrderType, Pending, Role, Side
+from engine.order_pricing import marketable_limit
+from engine.outbox import CancelOrder, LookUp, ModifyOrder, Outbox
+from engine.price_book import PriceBook
+from engine.tags import TagMaker
+from engine.tick import Tick
+from engine.venue_rules import VenueRules
+
+_MINUTE_NS: Final = 60 * NS_PER_S
+WRITES_PER_MIN: Final = 12
+WRITES_PER_MIN_OPTIONAL: Final = 6
+"""Trailing may use half the minute's budget; exits always find the other half."""
+_LOOK_UP_NS: Final = 3 * NS_PER_S
+"""T_BOOK while something is unresolved (faults §2)."""
+_CONFIRM_NS: Final = NS_PER_S // 5
+"""First re-read of an unconfirmed cancel; the n-th comes n times later (F-29)."""
+
+
+class BracketOrders:
+    """Holds the bracket's own orders, oldest first."""
+
+    def __init__(
+        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
+    ) -> None:
+        self.body = body
+        self.price = price
+        self.instrument = price.instrument
+        self.rules = rules
+        self.mine: list[Order] = [orders[tag] for tag in body.tags if tag in orders]
+        self.unmodifiable: set[str] = set()
+        self.budget_told = False
+        """A write waits for the minute's window."""
+        self.refusals_seen: set[str] = {order.tag for order in self.mine if order.state is OrderState.REJECTED}
+        self._tags = tags
+        self._looked_up: dict[str, tuple[int, int]] = {}
+
+    @property
+    def tick(self) -> Tick:
+        """The newest tick, whether or not it had to be looked at."""
+        return self.price.tick
+
+    def marketable(self, side: Side, now_ns: int) -> int:
+        """Limit of an order that must fill now; on a stale price the band is three times as wide. 0 = no price."""
+        protection = self.body.terms.protection_bps
+        if not self.price.is_fresh(now_ns, self.body.terms.max_tick_age_ns):
+            protection *= 3
+        return marketable_limit(side, self.tick, self.instrument, protection)
+
+    # --- what is there ------------------------------------------------------------------------------------------
+
+    def orders_of(self, role: Role) -> list[Order]:
+        return [order for order in self.mine if order.role is role]
+
+    def live(self, *roles: Role) -> list[Order]:
+        return [order for order in self.mine if order.role in roles and order.is_live]
+
+    def filled(self, role: Role) -> int:
+        return sum(order.filled_qty for order in self.mine if order.role is role)
+
+    @property
+    def open_qty(self) -> int:
+        """Units held by fills alone (I-6); below zero when exits sold more than was bought."""
+        total = 0
+        for order in self.mine:
+            if order.filled_qty:
+                total += -order.filled_qty if order.role in EXIT_ROLES else order.filled_qty
+        return total
+
+    @property
+    def working_exit_qty(self) -> int:
+        """What working exits could still sell; the target/stop pair counts once, by its larger part (E1)."""
+        pair = max((order.remaining_qty for order in self.live(Role.TARGET, Role.STOP)), default=0)
+        return pair + sum(order.remaining_qty for order in self.live(Role.EXIT))
+
+    # --- asking for writes --------------------------------------------------------------------------------------
+
+    def place(
+        self,
+        role: Role,
+        order_type: OrderType,
+        qty: int,
+        limit_paise: int,
+        trigger_paise: int,
+        reason: str,
+        now_ns: int,
+        out: Outbox,
+    ) -> Order:
+        body = self.body
+        order = Order(
+            tag=self._tags.next_tag(role),
+            account=body.account,
+            bracket_id=body.bracket_id,
+            bot=body.bot,
+            role=role,
+            symbol=body.symbol,
+            exchange=body.exchange,
+            product=body.product,
+            side=body.side.opposite if role in EXIT_ROLES else body.side,
+            type=order_type,
+            qty=qty,
+            limit_paise=limit_paise,
+            trigger_paise=trigger_paise,
+            reason=reason,
+            intended_ns=now_ns,
+            state_ns=now_ns,
+        )
+        self.mine.append(order)
+        body.tags.append(order.tag)
+        self._count_write(now_ns)
+        out.place(order)
+        out.touched_brackets.add(body.bracket_id)
+        return order
+
+    def modify(
+        self,
+        order: Order,
+        order_type: OrderType,
+        qty: int,
+        limit_paise: int,
+        trigger_paise: int,
+        context: str,
+        now_ns: int,
+        out: Outbox,
+    ) -> None:
+        """Ask for new terms; `qty` is the total, filled part included (ORD-20)."""
+        order.pending = Pending.MODIFY
+        order.pending_since_ns = now_ns
+        order.asked_qty, order.asked_limit_paise, order.asked_trigger_paise = qty, limit_paise, trigger_paise
+        order.asked_type = order_type
+        self._count_write(now_ns)
+        out.touched_brackets.add(self.body.bracket_id)
+        out.commands.append(
+            ModifyOrder(
+                tag=order.tag,
+                type=order_type,
+                qty=qty,
+                limit_paise=limit_paise,
+                trigger_paise=trigger_paise,
+                context=context,
+            )
+        )
+
+    def cancel(self, order: Order, context: str, now_ns: int, out: Outbox) -> int:
+        """Ask once; returns 1 when a request went out. An order nobody answered for is looked up, not cancelled."""
+        if order.is_terminal or order.pending is not Pending.NONE or order.state is OrderState.UNKNOWN:
+            return 0
+        if order.state is OrderState.SENT:
+            return 0
+        order.pending = Pending.CANCEL
+        order.pending_since_ns = now_ns
+        self._count_write(now_ns)
+        body = self.body
+        out.touched_brackets.add(body.bracket_id)
+        out.commands.append(CancelOrder(tag=order.tag, context=context))
+        out.say(Msg.CANCEL, source=body.bot, symbol=body.symbol, tag=order.tag, role=order.role.value, context=context)
+        return 1
+
+    def look_up(self, order: Order, now_ns: int, out: Outbox) -> None:
+        times = self._looked_up.get(order.tag, (0, 0))[0]
+        self._looked_up[order.tag] = (times + 1, now_ns)
+        out.commands.append(LookUp(account=order.account, tag=order.tag))
+
+    def look_up_due_ns(self, order: Order, since_ns: int) -> int:
+        """When an order that is silent since `since_ns` is read again: soon at first, then every T_BOOK."""
+        times, last_ns = self._looked_up.get(order.tag, (0, 0))
+        if last_ns < since_ns:
+            return since_ns + _CONFIRM_NS
+        return last_ns + min(_CONFIRM_NS * (times + 1), _LOOK_UP_NS)
+
+    # --- the order budget ---------------------------------------------------------------------------------------
+
+    def may_write(self, now_ns: int, out: Outbox, *, optional: bool = False) -> bool:
+        """False when the minute's budget is used up; the caller waits until `budget_wake_ns`."""
+        limit = WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN
+        if self._recent_writes(now_ns) < limit:
+            self.budget_told = False
+            return True
+        if not optional and not self.budget_told:
+            out.raise_alarm(f"budget:{self.body.bracket_id}", f"{self.body.symbol}: order budget used up")
+            out.say(
+                Msg.BUDGET, source=self.body.bot, symbol=self.body.symbol, detail=f"{WRITES_PER_MIN} writes a minute"
+            )
+        self.budget_told = True
+        return False
+
+    @property
+    def budget_wake_ns(self) -> int:
+        """When the oldest counted write leaves the window; 0 when nothing is counted."""
+        return self.body.writes[0] + _MINUTE_NS if self.body.writes else 0
+
+    def _recent_writes(self, now_ns: int) -> int:
+        writes = self.body.writes
+        while writes and writes[0] <= now_ns - _MINUTE_NS:
+            writes.pop(0)
+        return len(writes)
+
+    def _count_write(self, now_ns: int) -> None:
+        self._recent_writes(now_ns)
+        self.body.writes.append(now_ns)
+        self.body.write_count += 1

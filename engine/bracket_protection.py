@@ -1,0 +1,411 @@
+"""The protecting half of a bracket: levels from fills, the stop and the target at the broker, and the protection word.
+
+SL is sent before TP (BUG-96). Exits shrink and move by modify; cancel-and-replace is the fallback when the broker's
+modify cap is near (design §5.2). A stop whose trigger is through the market already is an exit, not an order (HRD-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine import refusals
+from engine.bracket_orders import BracketOrders
+from engine.bracket_state import BracketBody, BreachedStop, Exhausted, StopType
+from engine.instant import NS_PER_MS, NS_PER_S
+from engine.messages import Msg
+from engine.money import divide_half_up, round_to_tick, rupees_text
+from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.order_pricing import stop_limit
+from engine.outbox import Outbox
+from engine.price_book import PriceBook
+from engine.tags import TagMaker
+from engine.venue_rules import VenueRules, takes_sl_m
+from engine.view import BracketState, ExitStyle, ProtectionWord
+
+REASON_STOP: Final = "Stoploss Hit"
+REASON_TRAIL: Final = "Trailing Stop"
+PROTECT_NS: Final = 2 * NS_PER_S
+"""T_PROTECT, clean case: longer without a working stop is an alarm (P1)."""
+_RETRY_NS: Final = 300 * NS_PER_MS
+"""First wait after a refused exit; the n-th is n times as long (HRD-04)."""
+_CHANGE_RETRY_NS: Final = NS_PER_S
+"""After a refused modify: look-up first, then once more."""
+
+
+class BracketProtection(BracketOrders):
+    """Adds levels and protection to the bracket's orders."""
+
+    def __init__(
+        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
+    ) -> None:
+        super().__init__(body, price, rules, tags, orders)
+        self.change_refused_ns = 0
+
+    # --- entry fills ---------------------------------------------------------------------------------------------
+
+    def book_entry(self, order: Order, now_ns: int, out: Outbox) -> None:
+        """New entry fills: average, levels, and the lines operators grep for. Levels come from fills alone (HRD-01)."""
+        body = self.body
+        filled = self.filled(Role.ENTRY)
+        if not filled:
+            return
+        value = sum(entry.value_paise for entry in self.orders_of(Role.ENTRY))
+        body.entry_paise = divide_half_up(value, filled)
+        self._derive_levels()
+        if not body.first_fill_ns:
+            body.first_fill_ns = body.naked_since_ns = now_ns
+            body.state = BracketState.PROTECTING if body.state is BracketState.ENTERING else body.state
+        ended = order.is_terminal
+        if body.entry_logged_qty == filled or not (ended or body.entry_logged_qty < filled):
+            return
+        fields = {"source": body.bot, "symbol": body.symbol, "tag": order.tag}
+        price = rupees_text(body.entry_paise)
+        body.entry_logged_qty = filled
+        if filled < body.qty:
+            out.say(Msg.PARTIAL_FILL, **fields, filled=filled, qty=body.qty, price=price)
+        else:
+            out.say(Msg.ORDER_BUY, **fields, qty=filled, price=price)
+        self.say_state(out)
+
+    def _derive_levels(self) -> None:
+        body, terms, tick = self.body, self.body.terms, self.instrument.tick_paise
+        target = round_to_tick(body.entry_paise + terms.target_offset_paise, tick)
+        stop = max(round_to_tick(body.entry_paise - terms.stop_offset_paise, tick), tick)
+        body.target_paise = target if terms.target_offset_paise else 0
+        if not body.trail_active:
+            body.original_stop_paise = max(body.original_stop_paise, stop)
+        body.stop_paise = max(body.stop_paise, stop)  # only ever tighter (I-4)
+        body.high_paise = max(body.high_paise, body.entry_paise)
+
+    # --- leaving -----------------------------------------------------------------------------------------------------
+
+    @property
+    def stop_reason(self) -> str:
+        return REASON_TRAIL if self.body.stop_paise > self.body.original_stop_paise else REASON_STOP
+
+    def leave(self, reason: str, context: str, now_ns: int) -> bool:
+        """Decide to close the position; the plan does the rest. False when that was decided before (I-2)."""
+        body = self.body
+        if body.exit_reason:
+            return False
+        body.exit_reason, body.exit_context, body.exit_asked_ns = reason, context, now_ns
+        return True
+
+    # --- the plan for both exits -----------------------------------------------------------------------------------
+
+    def plan_protection(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """Stop first, then target; each sized to what is open now."""
+        style = self.body.style
+        if style is ExitStyle.MONITORED:
+            return
+        self._plan_stop(open_qty, now_ns, out)
+        if style is ExitStyle.RESTING and not self.body.exit_reason:
+            self._plan_target(open_qty, now_ns, out)
+        self._tell_exits(out)
+
+    @property
+    def exhausted(self) -> bool:
+        """The stop was refused as often as allowed and the terms say flatten (LEG-29)."""
+        body = self.body
+        return body.stop_rejects >= body.terms.exit_retries and body.terms.on_exhausted is Exhausted.FLATTEN
+
+    def _plan_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        stops = self.live(Role.STOP)
+        if not stops:
+            self._place_stop(open_qty, now_ns, out)
+            return
+        stop = stops[-1]
+        if not stop.is_at_broker or stop.pending is not Pending.NONE:
+            return
+        if body.stop_escalated or self._is_jumped(stop, now_ns):
+            self._escalate_stop(stop, open_qty, now_ns, out)
+            return
+        trigger = body.adjusted_stop_paise or body.stop_paise
+        resized = stop.remaining_qty != open_qty
+        moved = stop.trigger_paise < trigger
+        if (resized or moved) and now_ns >= self.change_refused_ns + _CHANGE_RETRY_NS * bool(self.change_refused_ns):
+            self._change_stop(stop, open_qty, max(trigger, stop.trigger_paise), now_ns, out, optional=not resized)
+
+    def _place_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        if body.stop_rejects >= body.terms.exit_retries or now_ns < body.retry_at_ns:
+            return
+        trigger, ltp, tick = body.stop_paise, self.tick.ltp_paise, self.instrument.tick_paise
+        body.adjusted_stop_paise = 0
+        if 0 < ltp <= trigger:
+            fields = {"source": body.bot, "symbol": body.symbol}
+            if body.terms.breached_stop is BreachedStop.EXIT_NOW:
+                out.say(Msg.SL_BREACHED_EXIT, **fields, trigger=rupees_text(trigger), ltp=rupees_text(ltp))
+                self.leave(self.stop_reason, "square_off", now_ns)
+                return
+            out.say(Msg.SL_BREACHED, **fields, trigger=rupees_text(trigger), ltp=rupees_text(ltp))
+            trigger = body.adjusted_stop_paise = max(ltp - tick, tick)
+        if self.orders_of(Role.STOP) and self._lost_stop():
+            out.say(Msg.REARM, source=body.bot, symbol=body.symbol)
+            out.say(Msg.ENSURE_EXITS, source=body.bot, symbol=body.symbol)
+        order_type, limit = self.stop_shape(trigger)
+        order = self.place(Role.STOP, order_type, open_qty, limit, trigger, "stop", now_ns, out)
+        self._tell_stop(order, "placed", out)
+
+    def _lost_stop(self) -> bool:
+        """The last stop ended without filling and without us asking: cancelled by hand, or refused after acceptance."""
+        last = self.orders_of(Role.STOP)[-1]
+        return last.state in (OrderState.CANCELLED, OrderState.EXPIRED) or bool(last.broker_id)
+
+    def stop_shape(self, trigger: int) -> tuple[OrderType, int]:
+        """(type, limit) of a stop at this trigger, by the venue's rules and the terms (HRD-12). SL-M has limit 0."""
+        body = self.body
+        wanted = body.terms.stop_type
+        sl_m = wanted is not StopType.SL and not body.sl_m_refused and takes_sl_m(self.instrument)
+        if sl_m:
+            return OrderType.SL_M, 0
+        return OrderType.SL, stop_limit(body.side.opposite, trigger, self.instrument, body.terms.stop_gap_bps)
+
+    def _change_stop(
+        self, stop: Order, open_qty: int, trigger: int, now_ns: int, out: Outbox, *, optional: bool
+    ) -> None:
+        """Resize or raise the resting stop: modify, or cancel and place again when its modifies are used up."""
+        if not self.may_write(now_ns, out, optional=optional):
+            return
+        at_cap = stop.modify_count >= self.rules.modify_cap or stop.tag in self.unmodifiable
+        if at_cap:
+            context = "trail_adjust" if optional else "ensure_exits"
+            self.cancel(stop, f"{self.body.symbol}_{context}", now_ns, out)
+            return
+        _, limit = (stop.type, 0) if stop.type is OrderType.SL_M else self.stop_shape_sl(trigger)
+        context = f"{self.body.symbol}_{'trail_adjust' if optional else 'resize'}"
+        self.modify(stop, stop.type, stop.filled_qty + open_qty, limit, trigger, context, now_ns, out)
+        self._tell_stop(stop, "moved" if optional else "resized", out, trigger=trigger, limit=limit, qty=open_qty)
+
+    def stop_shape_sl(self, trigger: int) -> tuple[OrderType, int]:
+        gap = self.body.terms.stop_gap_bps
+        return OrderType.SL, stop_limit(self.body.side.opposite, trigger, self.instrument, gap)
+
+    # --- a stop that was jumped ------------------------------------------------------------------------------------
+
+    def _is_jumped(self, stop: Order, now_ns: int) -> bool:
+        """Triggered by price but not filled in time, or not at all because its limit is out of the market (HRD-13)."""
+        body, ltp = self.body, self.tick.ltp_paise
+        if not body.stop_touched_ns or stop.type is OrderType.SL_M:
+            return False
+        waited = now_ns - body.stop_touched_ns
+        out_of_market = 0 < ltp < stop.limit_paise
+        return waited >= (300 * NS_PER_MS if out_of_market else body.terms.stop_fill_timeout_ns)
+
+    def _escalate_stop(self, stop: Order, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """Turn the stop itself into a marketable limit: one order exists instead of two (faults §4.6)."""
+        body = self.body
+        limit = self.marketable(stop.side, now_ns)
+        due = now_ns >= body.repriced_ns + body.terms.chase_ns
+        same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and stop.remaining_qty == open_qty
+        if limit <= 0 or not due or same or not self.may_write(now_ns, out):
+            return
+        if not body.stop_escalated:
+            trigger, ltp = rupees_text(stop.trigger_paise), rupees_text(self.tick.ltp_paise)
+            out.say(
+                Msg.STOP_JUMPED,
+                source=body.bot,
+                symbol=body.symbol,
+                tag=stop.tag,
+                trigger=trigger,
+                ltp=ltp,
+                limit=rupees_text(limit),
+            )
+        body.stop_escalated = True
+        body.repriced_ns = now_ns
+        self.modify(stop, OrderType.LIMIT, stop.filled_qty + open_qty, limit, 0, "stop_jumped", now_ns, out)
+
+    # --- target ----------------------------------------------------------------------------------------------------
+
+    def _plan_target(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        if not body.target_paise or body.target_given_up:
+            return
+        targets = self.live(Role.TARGET)
+        if not targets:
+            if now_ns >= body.retry_at_ns and self.live(Role.STOP):
+                self.place(Role.TARGET, OrderType.LIMIT, open_qty, body.target_paise, 0, "target", now_ns, out)
+            return
+        target = targets[-1]
+        if not target.is_at_broker or target.pending is not Pending.NONE:
+            return
+        wrong = target.remaining_qty != open_qty or target.limit_paise != body.target_paise
+        waits = self.change_refused_ns and now_ns < self.change_refused_ns + _CHANGE_RETRY_NS
+        if wrong and not waits and self.may_write(now_ns, out):
+            if target.modify_count >= self.rules.modify_cap or target.tag in self.unmodifiable:
+                self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
+                return
+            qty = target.filled_qty + open_qty
+            context = f"{body.symbol}_resize"
+            self.modify(target, OrderType.LIMIT, qty, body.target_paise, 0, context, now_ns, out)
+
+    # --- refusals of exits -------------------------------------------------------------------------------------------
+
+    def note_exit_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
+        """A stop or target the broker said no to, at once or after accepting it (LEG-29, HRD-12, CON-01)."""
+        body = self.body
+        fields = {"source": body.bot, "symbol": body.symbol, "tag": order.tag}
+        if order.role is Role.STOP and order.type is OrderType.SL_M and order.reject_code == refusals.ORDER_TYPE:
+            body.sl_m_refused = True
+            trigger = rupees_text(order.trigger_paise)
+            limit = rupees_text(self.stop_shape_sl(order.trigger_paise)[1])
+            out.say(Msg.FALLBACK, **fields, trigger=trigger, limit=limit)
+            return
+        if order.role is Role.TARGET and order.reject_code == refusals.MARGIN:
+            body.style = ExitStyle.HYBRID
+            out.say(Msg.HYBRID, **fields)
+            return
+        if order.role is Role.STOP and order.reject_code == refusals.TRIGGER_CROSSED:
+            out.say(
+                Msg.SL_BREACHED_EXIT,
+                **fields,
+                trigger=rupees_text(order.trigger_paise),
+                ltp=rupees_text(self.tick.ltp_paise),
+            )
+            self.leave(self.stop_reason, "square_off", now_ns)
+            return
+        out.say(Msg.SL_REJECTED if order.role is Role.STOP else Msg.TP_REJECTED, **fields)
+        self._count_refusal(order, now_ns, out)
+
+    def _count_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
+        body = self.body
+        if order.role is Role.STOP:
+            body.stop_rejects += 1
+            tries = body.stop_rejects
+        else:
+            body.target_rejects += 1
+            tries = body.target_rejects
+        body.retry_at_ns = now_ns + _RETRY_NS * tries
+        if tries < body.terms.exit_retries:
+            return
+        out.say(Msg.EXITS_EXHAUSTED, source=body.bot, symbol=body.symbol, tag=order.tag)
+        text = order.reject_text or order.reject_code
+        out.raise_alarm(f"target:{body.bracket_id}", f"{body.symbol}: {order.role.value} refused {tries} times: {text}")
+        if order.role is Role.TARGET:
+            body.target_given_up = True  # the stop protects; the target is watched here from now on
+            body.style = ExitStyle.HYBRID
+
+    # --- words -------------------------------------------------------------------------------------------------------
+
+    def working_stop(self) -> Order | None:
+        """The stop that the broker has acknowledged, if any."""
+        stops = [order for order in self.live(Role.STOP) if order.is_at_broker]
+        return stops[-1] if stops else None
+
+    @property
+    def covered_qty(self) -> int:
+        """Units whose stop is working at the broker."""
+        stop = self.working_stop()
+        return min(stop.remaining_qty, max(self.open_qty, 0)) if stop else 0
+
+    def protection(self, now_ns: int) -> ProtectionWord:
+        """Exactly one word, most severe that is true (style/tui.md §7.1)."""
+        body, open_qty = self.body, self.open_qty
+        if open_qty <= 0:
+            return ProtectionWord.FLAT
+        if body.exit_reason:
+            return ProtectionWord.EXITING
+        stops = self.live(Role.STOP)
+        covered = self.covered_qty
+        if covered >= open_qty:
+            return ProtectionWord.PROTECTED
+        if any(order.state is OrderState.UNKNOWN for order in stops):
+            return ProtectionWord.UNKNOWN
+        if body.style is ExitStyle.MONITORED:
+            return ProtectionWord.LOCAL
+        if covered:
+            return ProtectionWord.PARTIAL
+        if stops and now_ns < body.naked_since_ns + PROTECT_NS:
+            return ProtectionWord.PLACING
+        return ProtectionWord.NAKED
+
+    def update_state(self, now_ns: int, out: Outbox) -> None:
+        """Derive the state from the facts; keep the naked clock and its alarm (P4, I-4)."""
+        body, open_qty = self.body, self.open_qty
+        if body.state is BracketState.FLAT or open_qty <= 0:
+            return
+        covered = self.covered_qty >= open_qty or body.style is ExitStyle.MONITORED
+        if body.exit_reason:
+            state = BracketState.EXITING
+        else:
+            state = BracketState.PROTECTED if covered else BracketState.PROTECTING
+        if covered:
+            body.naked_since_ns = 0
+            body.protected_ns = body.protected_ns or now_ns
+            out.end_alarm(f"naked:{body.bracket_id}")
+        elif not body.naked_since_ns:
+            body.naked_since_ns = now_ns
+        elif now_ns >= body.naked_since_ns + PROTECT_NS:
+            out.raise_alarm(f"naked:{body.bracket_id}", f"{body.symbol}: {open_qty} units open without a working stop")
+        if state is not body.state:
+            body.state = state
+            out.touched_brackets.add(body.bracket_id)
+
+    def protection_wakes(self, jump_grace_ns: int) -> list[int]:
+        """Deadlines of the protecting half."""
+        body = self.body
+        wakes: list[int] = []
+        if body.naked_since_ns and self.open_qty > 0:
+            wakes.append(body.naked_since_ns + PROTECT_NS)
+        if body.stop_touched_ns and not body.exit_reason:
+            wakes.append(body.stop_touched_ns + jump_grace_ns)
+            wakes.append(body.stop_touched_ns + body.terms.stop_fill_timeout_ns)
+            wakes.append(body.repriced_ns + body.terms.chase_ns)
+        if self.change_refused_ns:
+            wakes.append(self.change_refused_ns + _CHANGE_RETRY_NS)
+        for order in self.mine:
+            since = order.state_ns if order.state is OrderState.UNKNOWN else order.pending_since_ns
+            if order.is_live and since:
+                wakes.append(self.look_up_due_ns(order, since))
+        return wakes
+
+    def say_state(self, out: Outbox) -> None:
+        """One parsable line after every key event (HRD-24)."""
+        body = self.body
+        out.say(
+            Msg.STATE,
+            source=body.bot,
+            symbol=body.symbol,
+            state="LONG",
+            qty=self.open_qty,
+            entry=rupees_text(body.entry_paise),
+            target=rupees_text(body.target_paise) if body.target_paise else "-",
+            stop=rupees_text(body.stop_paise),
+        )
+
+    def _tell_exits(self, out: Outbox) -> None:
+        """The operators' [EXITS] line, once both exits carry a broker id (LEG-20)."""
+        body = self.body
+        if body.exits_told:
+            return
+        targets = [order for order in self.live(Role.TARGET) if order.broker_id]
+        stops = [order for order in self.live(Role.STOP) if order.broker_id]
+        if targets and stops:
+            body.exits_told = True
+            out.say(
+                Msg.EXITS,
+                source=body.bot,
+                symbol=body.symbol,
+                target_id=targets[-1].broker_id,
+                target=rupees_text(targets[-1].limit_paise),
+                stop_id=stops[-1].broker_id,
+                stop=rupees_text(stops[-1].trigger_paise),
+            )
+
+    def _tell_stop(
+        self, order: Order, why: str, out: Outbox, *, trigger: int = 0, limit: int = 0, qty: int = 0
+    ) -> None:
+        out.say(
+            Msg.STOP_DECISION,
+            source=self.body.bot,
+            symbol=self.body.symbol,
+            tag=order.tag,
+            reason=why,
+            type=order.type.value,
+            trigger=rupees_text(trigger or order.trigger_paise),
+            limit=rupees_text(limit or order.limit_paise),
+            qty=qty or order.qty,
+            ltp=rupees_text(self.tick.ltp_paise),
+        )

@@ -1,0 +1,142 @@
+"""What a bracket remembers: the terms it was opened with and the facts that fills and ticks have made since.
+
+Both are stored as the `body` of its journal row and restored after a crash. Positions keep their opening terms when the
+config changes (CFG-01). Prices in paise, quantities in units, percentages in basis points, spans in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.instant import NS_PER_MS, NS_PER_S
+from engine.order import Side
+from engine.order_pricing import AUTO_GAP_BPS
+from engine.trailing import LockFraction
+from engine.view import BracketState, ExitStyle
+
+
+class StopType(StrEnum):
+    AUTO = "auto"
+    """SL-M where the venue takes it, else SL (HRD-12)."""
+    SL = "SL"
+    SL_M = "SL-M"
+
+
+class BreachedStop(StrEnum):
+    """What to do with a stop whose trigger is already through the market (HRD-11)."""
+
+    EXIT_NOW = "exit_now"
+    ADJUST = "adjust"
+
+
+class EntryRest(StrEnum):
+    """What becomes of the unfilled rest of an entry (HRD-03)."""
+
+    CANCEL = "cancel"
+    GROW = "grow"
+
+
+class Exhausted(StrEnum):
+    """What to do when exit placement has failed for good (LEG-29, HRD-38)."""
+
+    FLATTEN = "flatten"
+    ALERT = "alert"
+
+
+class BracketTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How one position is entered, protected and left."""
+
+    style: ExitStyle = ExitStyle.RESTING
+    target_offset_paise: int = 200
+    """Distance of the target from the entry average; 0 = no target."""
+    stop_offset_paise: int = 100
+    trail: LockFraction | None = None
+    market_on_target: bool = False
+    stop_type: StopType = StopType.AUTO
+    stop_gap_bps: int = AUTO_GAP_BPS
+    breached_stop: BreachedStop = BreachedStop.EXIT_NOW
+    entry_fill_timeout_ns: int = 4_500 * NS_PER_MS
+    entry_rest: EntryRest = EntryRest.CANCEL
+    stop_fill_timeout_ns: int = 2 * NS_PER_S
+    protection_bps: int = 300
+    chase_ns: int = NS_PER_S
+    exit_retries: int = 3
+    on_exhausted: Exhausted = Exhausted.FLATTEN
+    max_tick_age_ns: int = 5 * NS_PER_S
+    """Older than this, a price is stale: exits are still sent, through a wider band (I-7)."""
+    brokerage_paise: int = 0
+    """Per trade side, as the legs' own P&L formula takes it (LEG-46)."""
+    slippage_paise: int = 0
+
+
+class BracketBody(msgspec.Struct, kw_only=True):
+    """The facts of one position. Written only by `engine.bracket`."""
+
+    bracket_id: str
+    account: str
+    bot: str
+    symbol: str
+    exchange: str
+    product: str
+    side: Side
+    """Of the entry: BUY opens long."""
+    qty: int
+    """Asked for."""
+    terms: BracketTerms
+    state: BracketState = BracketState.FLAT
+    hint_paise: int = 0
+    """Last price when the entry was decided (LEG-11); 0 = none."""
+    style: ExitStyle = ExitStyle.RESTING
+    """Starts as the terms' style; becomes hybrid when the broker asks margin for the second exit (CON-01)."""
+
+    entry_paise: int = 0
+    """Average of the entry fills."""
+    target_paise: int = 0
+    original_stop_paise: int = 0
+    stop_paise: int = 0
+    """The effective stop: it only tightens (I-4)."""
+    high_paise: int = 0
+    """Highest price seen since entry."""
+    trail_active: bool = False
+
+    exit_reason: str = ""
+    """Set once when the desk decides to leave; the position is then closed whatever comes."""
+    exit_context: str = ""
+    stop_escalated: bool = False
+    """The resting stop was triggered and jumped; it is being turned into a marketable limit."""
+    adjusted_stop_paise: int = 0
+    """Trigger parked under the market by `adjust`; 0 = the effective stop is used."""
+    sl_m_refused: bool = False
+    entry_cancelled_by_us: bool = False
+    target_given_up: bool = False
+    surplus_told: bool = False
+    closed_reason: str = ""
+
+    stop_rejects: int = 0
+    target_rejects: int = 0
+    exit_rejects: int = 0
+    retry_at_ns: int = 0
+    """No exit is placed again before this instant, after a refusal."""
+    polls_done: int = 0
+    booked_exit_qty: int = 0
+    """Exit fills whose resize has been logged (one sync per partial fill, BUG-20)."""
+    entry_logged_qty: int = 0
+    exits_told: bool = False
+
+    opened_ns: int = 0
+    entry_sent_ns: int = 0
+    first_fill_ns: int = 0
+    protected_ns: int = 0
+    naked_since_ns: int = 0
+    stop_touched_ns: int = 0
+    repriced_ns: int = 0
+    exit_asked_ns: int = 0
+    flat_ns: int = 0
+    """When fills first said that nothing is open."""
+    closed_ns: int = 0
+    writes: list[int] = []
+    """Instants of the last minute's writes, for the order budget (O4)."""
+    write_count: int = 0
+    tags: list[str] = []

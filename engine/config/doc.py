@@ -1,0 +1,158 @@
+"""Writes docs/configuration.md from the model: `python -m engine.config.doc`. A test compares the page with the code.
+
+The text of each key is the docstring below it in the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import time
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from engine.config.accounts import ACCOUNT_KINDS
+from engine.config.environment import (
+    LOG_TO_FILE,
+    NO_KEY_HERE,
+    OPENALGO_KEYS,
+    SEED_KEYS,
+    TEST_MODE,
+    variable_of,
+)
+from engine.config.key import KeyType, allowed, keys_of, tables_of
+from engine.config.model import Config
+
+_HEAD = """# Configuration
+
+Written by `make docs` from `engine/config/`; a test compares it with the code.
+
+`config.toml` is yours: the program reads it and never writes it. It is looked for in this order: the file named by
+`--config`, the variable `STRIKEDESK_CONFIG`, `config.toml` in the working folder, `strikedesk/config.toml` in the
+user's configuration directory. Without any the paper demo runs on built-in defaults. `strikedesk check` reads it, names
+every mistake with file, line, key, value and what is allowed, and says in words what the rest means.
+
+Keys marked **live** take effect when the configuration is read again while the desk runs; positions that are open keep
+the terms they were opened with. All others need a restart, and the desk says so by name.
+"""
+
+_ENVIRONMENT = """
+## Environment variables
+
+Every key has a variable: `STRIKEDESK_` and the path of the key in capitals, e.g. `{example}`. It is stronger
+than everything else. Lists are separated by commas, switches are true or false.
+
+The names of the leg scalper's old `.env` are honoured when they come from the file given by `--env-file`, or from the
+environment when `[desk] seed_env = true`. `TEST_MODE=true` forces the paper demo wherever it stands; `TEST_MODE=false`
+does not switch to live, only `[desk] mode = "live"` does.
+
+| variable | key |
+|---|---|
+"""
+
+_SECRETS = """
+## Secrets
+
+No credential stands in `config.toml`. A key that ends in `_name` holds the name of a secret, which is looked up in the
+environment, then in the secrets file (`NAME=value` lines; `secrets.env` in the configuration directory unless `[desk]
+secrets_file` says otherwise; refused unless it is yours and closed to all others, `chmod 600`), then in the system's
+keyring (install the extra `keyring`; service `strikedesk`, user the name). `strikedesk check` tells where each was
+found and shows none.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([*_tables(), *_environment(), _SECRETS.strip("\n"), ""])
+
+
+def _tables() -> Iterator[str]:
+    yield _HEAD
+    for name, table in tables_of(Config).items():
+        yield from _section(name, table)
+        for inner_name, inner in tables_of(table).items():
+            yield from _section(f"{name}.{inner_name}", inner)
+        if name == "desk":
+            for kind, account in ACCOUNT_KINDS.items():
+                yield from _section(f'accounts.NAME] with kind = "{kind}"', account, close="")
+
+
+def _section(title: str, table: type[msgspec.Struct], close: str = "]") -> Iterator[str]:
+    texts = field_texts(table)
+    yield f"## [{title}{close}\n"
+    yield f"{inspect.getdoc(table)}\n"
+    yield "| key | type | default | unit | allowed | meaning | rows |"
+    yield "|---|---|---|---|---|---|---|"
+    defaults = {field.name: field.default for field in msgspec.structs.fields(table)}
+    for name, (kind, key) in keys_of(table).items():
+        live = " **live**" if key.is_live else ""
+        default = _default_text(defaults[name])
+        cells = (f"`{name}`{live}", _type_word(kind), default, key.unit, allowed(kind, key), texts[name], key.row)
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _environment() -> Iterator[str]:
+    yield _ENVIRONMENT.format(example=variable_of(("legs", "trend_gate", "ema_fast"))).strip("\n")
+    for variable, path in SEED_KEYS.items():
+        yield f"| `{variable}` | `{'.'.join(path)}` |"
+    for variable, key in OPENALGO_KEYS.items():
+        yield f"| `{variable}` | `{key}` of every account of kind openalgo; without one, of a new account `openalgo` |"
+    yield f"| `{TEST_MODE}` | true: `desk.mode` paper, `desk.market` demo, `legs.account` paper |"
+    yield f"| `{LOG_TO_FILE}` | false: `desk.log_file` empty |"
+    for variable, reason in NO_KEY_HERE.items():
+        yield f"| `{variable}` | no effect: {reason} |"
+
+
+def field_texts(table: type[msgspec.Struct]) -> dict[str, str]:
+    """The docstring below each field of the class, on one line."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(table))).body
+    assert isinstance(body, ast.ClassDef)
+    texts: dict[str, str] = {}
+    field = ""
+    for node in body.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                field = name
+            case ast.Expr(value=ast.Constant(value=str(text))) if field:
+                texts[field] = " ".join(text.split())
+                field = ""
+            case _:
+                field = ""
+    return texts
+
+
+def _type_word(kind: KeyType) -> str:
+    if kind.base in (str, tuple) and not kind.words:
+        return "text" if kind.base is str else "list of text"
+    names: dict[object, str] = {bool: "switch", int: "whole number", Decimal: "number", time: "time"}
+    return names.get(kind.base, "word")
+
+
+def _default_text(value: object) -> str:
+    match value:
+        case msgspec.UnsetType() | None:
+            return "none"
+        case _ if value is msgspec.NODEFAULT:
+            return "required"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case StrEnum():
+            return f'`"{value.value}"`'
+        case str():
+            return f'`"{value}"`'
+        case time():
+            return f'`"{value:%H:%M}"`'
+        case ():
+            return "`[]`"
+        case _:
+            return f"`{value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

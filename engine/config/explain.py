@@ -1,0 +1,172 @@
+"""What a configuration means, in a trader's words (`strikedesk check`), and as the JSON of the start line (LEG-55).
+
+Pure. No secret is in a configuration; their places are shown as `***`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from engine.config.accounts import Account, DhanAccount, KiteAccount, OpenAlgoAccount, PaperAccount, XtsAccount
+from engine.config.model import Config, Legs, TriggerKind
+from engine.legs import PairPolicy
+from engine.money import divide_half_up, rupees_text
+from engine.order_pricing import ONE_TICK_GAP
+from engine.view import ExitStyle
+
+MASK: Final = "***"
+_LABEL_WIDTH: Final = 12
+_STYLE_WORDS: Final = {
+    ExitStyle.RESTING: "target and stop both rest at the broker and outlive this program",
+    ExitStyle.HYBRID: "only the stop rests at the broker; target and trailing are watched here and die with this program",
+    ExitStyle.MONITORED: "nothing rests at the broker; everything is watched here and dies with this program",
+}
+
+
+def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
+    """One labelled line per matter. `lot_sizes` by symbol, when the instrument master is at hand, give units and rupees."""
+    lines = (
+        *_desk_lines(config),
+        *_leg_lines(config, lot_sizes or {}),
+        *_exit_lines(config.legs),
+        *_limit_lines(config),
+    )
+    return "\n".join(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in lines)
+
+
+def as_json_masked(config: Config) -> str:
+    """Every key, and every place where a credential goes, masked: for the start line (LEG-55)."""
+    return msgspec.json.encode(_plain(config)).decode("utf-8")
+
+
+def _desk_lines(config: Config) -> Iterator[tuple[str, str]]:
+    desk = config.desk
+    if config.is_live:
+        yield "Mode", "LIVE: real orders with real money"
+    else:
+        yield "Mode", "paper: no order leaves this machine"
+    match desk.market:
+        case "demo":
+            yield "Prices", f"made up here around the index {config.index}; not the real market"
+        case "replay":
+            file = getattr(config.trading_account, "file", "")
+            yield "Prices", f"recorded, from {file}"
+        case name:
+            yield "Prices", f"live, from account {name} ({account_words(config.accounts[name])})"
+    yield "Account", f"{config.legs.account}: {account_words(config.trading_account)}"
+
+
+def account_words(account: Account) -> str:
+    """What an account is and which secrets it needs, by name."""
+    match account:
+        case PaperAccount():
+            return f"built-in exchange, {rupees_text(account.funds_paise, grouped=True)} rupees of play money"
+        case KiteAccount():
+            words = f"Zerodha Kite, user {account.user}, {account.api_url}"
+        case OpenAlgoAccount():
+            words = f"OpenAlgo at {account.host}"
+        case XtsAccount():
+            words = f"XTS at {account.root}"
+        case DhanAccount():
+            words = f"Dhan, client {account.client_id or '(not given)'}, {account.api_url}"
+        case _:
+            words = type(account).__name__
+    return f"{words}; secrets {', '.join(account.secret_names)}"
+
+
+def _leg_lines(config: Config, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    legs = config.legs
+    alone = " alone" if len(legs.symbols) == 1 else ""
+    yield "Legs", f"{' + '.join(legs.symbols)}{alone} on {legs.exchange}, product {legs.product}"
+    lots = f"{legs.lots} lot{'s' if legs.lots > 1 else ''} of each"
+    units = [f"{legs.lots * lot_sizes[symbol]} units of {symbol}" for symbol in legs.symbols if symbol in lot_sizes]
+    yield "Quantity", f"{lots}: {', '.join(units)}" if units else f"{lots}; units by the day's instrument master"
+    if units:
+        total = sum(legs.lots * lot_sizes[symbol] for symbol in legs.symbols if symbol in lot_sizes)
+        gain, loss = total * legs.profit_target_paise, total * legs.stop_loss_paise
+        yield "Stakes", f"all targets +{_rupees(gain)}, all stops -{_rupees(loss)}, before charges and slippage"
+    yield "Entry", _entry_words(legs)
+    if len(legs.symbols) > 1:
+        both = legs.pair_policy is PairPolicy.BOTH_OR_NONE
+        yield "Pair", "a leg that fails to enter takes the others out too" if both else "legs live independently"
+    if legs.allow_short:
+        yield "Short", "SHORT requests are taken: options are sold"
+
+
+def _entry_words(legs: Legs) -> str:
+    if legs.entry_trigger is TriggerKind.OFF:
+        return "never: protection and exits only"
+    window = f"from {legs.session_start:%H:%M} to {legs.session_end:%H:%M} IST"
+    if legs.entry_trigger is TriggerKind.KEY:
+        return f"only when you ask for it, {window}"
+    nth = "every" if legs.trade_every_n_bars == 1 else f"every {legs.trade_every_n_bars}th"
+    gate = ", if the trend gate agrees" if legs.trend_gate.enabled else ""
+    return f"buys all legs at market after {nth} closed {legs.interval} bar, {window}, while all are flat{gate}"
+
+
+def _exit_lines(legs: Legs) -> Iterator[tuple[str, str]]:
+    target, stop = _rupees(legs.profit_target_paise), _rupees(legs.stop_loss_paise)
+    yield "Exits", f"target {target} above, stop {stop} below the average entry, per unit"
+    yield "Rests", _STYLE_WORDS[legs.exit_style]
+    gap = "one tick" if legs.stop_gap_bps == ONE_TICK_GAP else f"{_percent(legs.stop_gap_bps)} of the trigger"
+    yield "Stop order", f"{legs.sl_order_type.value}; as a stop-limit its limit lies {gap} below the trigger"
+    if legs.enable_trailing_sl:
+        starts = divide_half_up(legs.profit_target_paise * int(legs.trail_activation_percent * 100), 10_000)
+        yield "Trailing", f"from {_rupees(starts)} of profit on, the stop locks {legs.trail_lock_percent} % of the best"
+    else:
+        yield "Trailing", "off"
+    blind = f"left after {legs.blind_exit_after} s" if legs.blind_exit_after else "kept, with an alarm"
+    yield "No price", f"nothing is decided on a price older than {legs.max_tick_age} s; a watched leg is {blind}"
+    band = f"marketable limit {_percent(legs.protection_bps)} through the touch, re-priced every {legs.chase_ms} ms"
+    if legs.enable_eod_square_off:
+        yield "Square-off", f"at {legs.square_off:%H:%M} IST: exits are cancelled, what is open is sold by a {band}"
+    else:
+        yield "Square-off", "none: open legs are left to the broker's own square-off"
+
+
+def _limit_lines(config: Config) -> Iterator[tuple[str, str]]:
+    risk, gate = config.risk, config.gateway
+    caps = [f"{config.desk.max_lots} lots a leg"] if config.desk.max_lots else []
+    if risk.max_day_loss_paise:
+        caps.append(f"no entry after a day loss of {_rupees(risk.max_day_loss_paise)}")
+    if risk.max_entries_per_day:
+        caps.append(f"{risk.max_entries_per_day} entries a day")
+    yield "Limits", "; ".join(caps) or "none set"
+    gap = f", at least {gate.order_gap_seconds} s apart" if gate.order_gap_seconds else ""
+    yield "Orders", f"at most {gate.orders_per_s} a second{gap}, {gate.exit_reserve} of them kept for exits"
+
+
+def _rupees(paise: int) -> str:
+    return f"₹{rupees_text(paise, grouped=True)}"
+
+
+def _percent(bps: int) -> str:
+    return f"{Decimal(bps) / 100:f} %"
+
+
+def _plain(value: object) -> object:
+    """Structs and their values as JSON has them: amounts as numbers, times as HH:MM:SS."""
+    match value:
+        case msgspec.Struct():
+            table = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+            if isinstance(value, Account):
+                table |= {name.removesuffix("_name"): MASK for name in table if name.endswith("_name")}
+            return table
+        case dict():
+            return {str(name): _plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        case tuple():
+            return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case StrEnum():
+            return value.value
+        case Decimal():
+            return msgspec.Raw(f"{value:f}".encode("ascii"))
+        case time():
+            return value.isoformat()
+        case _:
+            return value

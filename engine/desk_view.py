@@ -1,0 +1,372 @@
+"""Builds the pictures that a screen shows. Reads the desk, never writes it; unchanged rows are the same objects."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from engine.bracket import Bracket
+from engine.instant import NS_PER_S, ist_date
+from engine.legs import Leg
+from engine.money import rupees_text
+from engine.operator import Request
+from engine.order import Order, Role
+from engine.price_book import PriceBook
+from engine.view import (
+    BracketState,
+    BracketView,
+    DeskView,
+    ExitStyle,
+    ExitView,
+    HealthView,
+    LadderRow,
+    LegView,
+    LogLine,
+    OrderView,
+    ProtectionWord,
+    StatusView,
+)
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+_ORDERS_SHOWN = 200
+_RATE_SPAN = 10
+_Row = TypeVar("_Row", bound=msgspec.Struct)
+
+
+class DeskConsole:
+    """Implements `engine.console.Console` over a desk in the same loop."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._rows: dict[tuple[str, str], msgspec.Struct] = {}
+        self._moves: dict[str, tuple[int, int]] = {}
+        self._tick_counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SPAN)
+        self.lag_ms_p99 = 0.0
+        self.lag_ms_worst = 0.0
+
+    # --- Console ------------------------------------------------------------------------------------------------
+
+    def view(self) -> DeskView:
+        desk = self._desk
+        now_ns = desk.clock.now_ns()
+        legs = tuple(self._leg(leg, now_ns) for leg in desk.bot.legs.values())
+        brackets = tuple(self._bracket(bracket) for bracket in desk.bot.open_brackets())
+        alarms = tuple(sorted(desk.alarms.values(), key=lambda alarm: -alarm.since_ns))
+        return DeskView(
+            version=desk.version,
+            status=self._status(now_ns, legs),
+            legs=legs,
+            brackets=brackets,
+            orders=self._orders(),
+            alarms=alarms,
+            actions=desk.requests.views(now_ns),
+            health=self._health(now_ns),
+            log_seq=desk.log.seq,
+        )
+
+    def log_since(self, seq: int) -> Sequence[LogLine]:
+        return self._desk.log.lines_since(seq)
+
+    def ladder(self, symbol: str, rungs: int) -> Sequence[LadderRow]:
+        leg = self._desk.bot.legs.get(symbol)
+        if leg is None or leg.price.tick.ltp_paise <= 0:
+            return ()
+        return _ladder_rows(leg, rungs)
+
+    def submit(self, request: Request) -> None:
+        self._desk.submit(request)
+
+    def why_not(self, request: Request) -> str:
+        return self._desk.requests.why_not(request, self._desk.clock.now_ns())
+
+    def describe(self, request: Request) -> str:
+        return self._desk.requests.describe(request)
+
+    # --- rows ---------------------------------------------------------------------------------------------------
+
+    def _same(self, kind: str, key: str, row: _Row) -> _Row:
+        """The object shown before when nothing in it changed, so that "changed" is an identity test."""
+        known = self._rows.get((kind, key))
+        if known == row:
+            return known  # type: ignore[return-value]
+        self._rows[kind, key] = row
+        return row
+
+    def _leg(self, leg: Leg, now_ns: int) -> LegView:
+        tick, instrument = leg.price.tick, leg.instrument
+        view = LegView(
+            symbol=leg.symbol,
+            name=instrument.short_name,
+            option_type=instrument.option_type.value if instrument.option_type else "",
+            title=_title(leg),
+            bot=self._desk.bot.name,
+            style=self._desk.bot.terms.bracket.style,
+            state=BracketState.FLAT,
+            protection=ProtectionWord.FLAT,
+            lot_size=instrument.lot_size,
+            ltp_paise=tick.ltp_paise,
+            ltp_move=self._move(leg.price),
+            tick_ns=leg.price.at_ns,
+            bid_paise=tick.bid_paise,
+            bid_qty=tick.bid_qty,
+            ask_paise=tick.ask_paise,
+            ask_qty=tick.ask_qty,
+            tick_paise=instrument.tick_paise,
+            realised_paise=leg.realised_paise,
+            trail="off",
+            note=leg.note,
+        )
+        if leg.bracket is not None and leg.is_active:
+            view = _with_position(view, leg.bracket, now_ns)
+        return self._same("leg", leg.symbol, view)
+
+    def _bracket(self, bracket: Bracket) -> BracketView:
+        body = bracket.body
+        alarm = next((a.text for a in self._desk.alarms.values() if a.alarm_id.endswith(body.bracket_id)), "")
+        view = BracketView(
+            bracket_id=body.bracket_id,
+            name=bracket.instrument.short_name,
+            bot=body.bot,
+            style=body.style,
+            state=body.state,
+            open_qty=bracket.open_qty,
+            covered_qty=bracket.covered_qty,
+            working_exit_qty=bracket.working_exit_qty,
+            stop=_stop_view(bracket),
+            target=_target_view(bracket),
+            trail=_trail_text(bracket),
+            alarm=alarm,
+        )
+        return self._same("bracket", body.bracket_id, view)
+
+    def _orders(self) -> tuple[OrderView, ...]:
+        orders = list(self._desk.blotter.orders.values())
+        newest = orders[-_ORDERS_SHOWN:]
+        shown = [order for order in orders[:-_ORDERS_SHOWN] if order.is_live] + newest
+        return tuple(self._order(order) for order in reversed(shown))
+
+    def _order(self, order: Order) -> OrderView:
+        book = self._desk.prices.get(order.symbol)
+        view = OrderView(
+            tag=order.tag,
+            broker_id=order.broker_id,
+            symbol=order.symbol,
+            name=book.instrument.short_name if book else order.symbol,
+            role=order.role,
+            side=order.side,
+            type=order.type,
+            limit_paise=order.limit_paise,
+            trigger_paise=order.trigger_paise,
+            qty=order.qty,
+            filled_qty=order.filled_qty,
+            average_paise=order.average_paise,
+            state=order.state,
+            pending=order.pending,
+            state_ns=order.state_ns,
+            why=order.reason,
+            reject_text=order.reject_text or order.reject_code,
+        )
+        return self._same("order", order.tag, view)
+
+    # --- status and health ----------------------------------------------------------------------------------------
+
+    def _status(self, now_ns: int, legs: Sequence[LegView]) -> StatusView:
+        desk, labels = self._desk, self._desk.parts.labels
+        index = desk.prices.get(labels.index_symbol)
+        block = desk.entry_block(now_ns)
+        entries = "ON" if not block else "PAUSED" if block == "paused" else f"BLOCKED: {block}"
+        return StatusView(
+            mode=labels.mode,
+            broker=labels.broker,
+            account=desk.account,
+            is_live=labels.is_live,
+            now_ns=now_ns,
+            index_name=labels.index_symbol,
+            index_paise=index.tick.ltp_paise if index else 0,
+            index_move=self._move(index) if index else 0,
+            feed_ns=max((book.at_ns for book in desk.prices.values()), default=0),
+            order_path_ms=desk.gateway.answer_ms,
+            order_path_ns=desk.gateway.proven_ns,
+            order_path_down=desk.gateway.path_error,
+            reconciled_ns=desk.reader.reconciled_ns,
+            reconcile_diffs=desk.reader.differences,
+            realised_paise=desk.bot.body.day_net_paise,
+            unrealised_paise=sum(leg.unrealised_paise for leg in legs),
+            charges_paise=sum(desk.charges.values()),
+            day_limit_paise=desk.bot.terms.limits.day_loss_paise,
+            entries=entries,
+            square_off_ns=desk.square_off_at_ns(now_ns),
+            session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
+            engine_down=desk.engine_error,
+        )
+
+    def _health(self, now_ns: int) -> HealthView:
+        desk = self._desk
+        survives: list[str] = []
+        dies: list[str] = []
+        for bracket in desk.bot.open_brackets():
+            if bracket.open_qty <= 0:
+                continue
+            name = bracket.instrument.short_name
+            for role, what in ((Role.STOP, "stop"), (Role.TARGET, "target")):
+                resting = any(order.is_at_broker for order in bracket.live(role))
+                (survives if resting else dies).append(f"{name} {what}")
+            if bracket.body.terms.trail is not None:
+                dies.append(f"{name} trail")
+        stats = desk.parts.writer.stats()
+        return HealthView(
+            ticks_per_s=self._ticks_per_s(now_ns),
+            commit_ms=stats.last_ms,
+            loop_lag_ms_p99=self.lag_ms_p99,
+            loop_lag_ms_worst=self.lag_ms_worst,
+            orders_last_s=desk.gateway.window.sent_within(now_ns),
+            orders_per_s=desk.parts.limits.orders_per_s,
+            survives_us=tuple(survives),
+            dies_with_us=tuple(dies),
+        )
+
+    def _ticks_per_s(self, now_ns: int) -> int:
+        counts = self._tick_counts
+        counts.append((now_ns, self._desk.ticks_seen))
+        span_ns = now_ns - counts[0][0]
+        return round((self._desk.ticks_seen - counts[0][1]) * NS_PER_S / span_ns) if span_ns > 0 else 0
+
+    def _move(self, book: PriceBook) -> int:
+        """Direction of the last change of price; kept until the next one."""
+        ltp = book.tick.ltp_paise
+        last, move = self._moves.get(book.instrument.symbol, (ltp, 0))
+        if ltp != last:
+            move = 1 if ltp > last else -1
+        self._moves[book.instrument.symbol] = (ltp, move)
+        return move
+
+
+def _title(leg: Leg) -> str:
+    instrument = leg.instrument
+    if instrument.option_type is None or instrument.expiry is None:
+        return leg.symbol
+    expiry = f"{instrument.expiry:%d%b}".upper()
+    return f"{instrument.option_type.value} {instrument.underlying} {expiry} {instrument.strike_paise / 100:g}"
+
+
+def _with_position(view: LegView, bracket: Bracket, now_ns: int) -> LegView:
+    body, open_qty = bracket.body, bracket.open_qty
+    mark = bracket.tick.bid_paise or bracket.tick.ltp_paise
+    return msgspec.structs.replace(
+        view,
+        style=body.style,
+        state=body.state,
+        protection=bracket.protection(now_ns),
+        open_qty=open_qty,
+        lots=open_qty // view.lot_size if view.lot_size else 0,
+        covered_qty=bracket.covered_qty,
+        naked_since_ns=body.naked_since_ns if open_qty > 0 else 0,
+        entry_paise=body.entry_paise,
+        unrealised_paise=(mark - body.entry_paise) * open_qty if mark and open_qty > 0 else 0,
+        stop=_stop_view(bracket),
+        target=_target_view(bracket),
+        trail=_trail_text(bracket),
+        protected_since_ns=body.protected_ns,
+        next_step=_next_step(bracket),
+    )
+
+
+def _stop_view(bracket: Bracket) -> ExitView | None:
+    body = bracket.body
+    if not body.stop_paise:
+        return None
+    resting = bracket.live(Role.STOP)
+    if not resting:
+        return ExitView(price_paise=body.stop_paise, qty=max(bracket.open_qty, 0))
+    return _resting_view(resting[-1], resting[-1].trigger_paise or resting[-1].limit_paise)
+
+
+def _target_view(bracket: Bracket) -> ExitView | None:
+    body = bracket.body
+    if not body.target_paise:
+        return None
+    resting = bracket.live(Role.TARGET)
+    if not resting:
+        return ExitView(price_paise=body.target_paise, qty=max(bracket.open_qty, 0))
+    return _resting_view(resting[-1], resting[-1].limit_paise)
+
+
+def _resting_view(order: Order, price_paise: int) -> ExitView:
+    return ExitView(
+        price_paise=price_paise,
+        limit_paise=order.limit_paise,
+        qty=order.remaining_qty,
+        resting=order.is_at_broker,
+        state=order.state,
+        since_ns=order.state_ns,
+    )
+
+
+def _trail_text(bracket: Bracket) -> str:
+    body, trail = bracket.body, bracket.body.terms.trail
+    if trail is None:
+        return "off"
+    if not body.entry_paise:
+        return "on"
+    if body.trail_active:
+        return f"active, stop {rupees_text(body.stop_paise)}, best {rupees_text(body.high_paise)}"
+    return f"arms at {rupees_text(trail.activates_at(body.entry_paise, body.terms.target_offset_paise))}"
+
+
+def _next_step(bracket: Bracket) -> str:
+    body = bracket.body
+    if body.state is BracketState.ENTERING:
+        return "waiting for the entry to fill"
+    if body.exit_reason:
+        return f"closing: {body.exit_reason}"
+    if bracket.open_qty <= 0:
+        return "waiting for the broker to finish the other exit"
+    if body.stop_touched_ns:
+        return "stop touched, waiting for its fill"
+    if bracket.covered_qty >= bracket.open_qty:
+        return "target and stop rest" if body.style is ExitStyle.RESTING else "stop rests, target watched here"
+    return "watched here" if body.style is ExitStyle.MONITORED else "placing the stop"
+
+
+def _ladder_rows(leg: Leg, rungs: int) -> list[LadderRow]:
+    tick, step = leg.price.tick, leg.instrument.tick_paise
+    marks: dict[int, list[str]] = {}
+    mine: dict[int, list[str]] = {}
+
+    def rung(paise: int) -> int:
+        return paise // step * step
+
+    marks.setdefault(rung(tick.ltp_paise), []).append("LTP")
+    prices = [tick.ltp_paise, tick.bid_paise, tick.ask_paise]
+    if leg.bracket is not None and leg.is_active:
+        body = leg.bracket.body
+        for word, paise in (("ENTRY", body.entry_paise), ("SL", body.stop_paise), ("TP", body.target_paise)):
+            if paise:
+                marks.setdefault(rung(paise), []).append(word)
+        for order in leg.bracket.mine:
+            if order.is_live:
+                paise = order.trigger_paise or order.limit_paise
+                text = f"{order.side.value[0]} {order.remaining_qty} {order.role.value}"
+                mine.setdefault(rung(paise), []).append(text)
+    centre = rung(next(paise for paise in prices if paise > 0))
+    top = centre + rungs // 2 * step
+    plain = [top - index * step for index in range(rungs)]
+    # Own prices outside the window take the outermost rungs, so that a stop is never out of sight.
+    above = sorted((p for p in {*marks, *mine} if p > plain[0]), reverse=True)
+    below = sorted((p for p in {*marks, *mine} if p < plain[-1]), reverse=True)
+    middle = plain[len(above) : len(plain) - len(below)]
+    return [
+        LadderRow(
+            price_paise=price,
+            bid_qty=tick.bid_qty if price == rung(tick.bid_paise) and tick.bid_paise else 0,
+            ask_qty=tick.ask_qty if price == rung(tick.ask_paise) and tick.ask_paise else 0,
+            mine=", ".join(mine.get(price, [])),
+            marks=" ".join(marks.get(price, [])),
+        )
+        for price in [*above, *middle, *below]
+    ]

@@ -1,0 +1,249 @@
+"""Sends one account's commands in order, exits first, one write at a time, inside the rate limit; decides nothing.
+
+A command arrives here only after the commit that says it will be sent. Each is answered by exactly one of the four
+answers. The queue is never held while a fill is awaited: an answer is about the request, not about the trade (LEG-07).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from engine import refusals
+from engine.instant import NS_PER_MS, ns_from_s
+from engine.journal.records import Op
+from engine.order import Order, Role
+from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, PlaceOrder
+from engine.port import Acked, Answer, BrokerPort, Clock, NotSent, OrderChange, OrderRequest, Refused, Unknown
+from engine.rate_window import RateWindow
+
+_THROTTLE_TRIES: Final = 5
+"""A throttled exit is explicitly refused, so the same request may go again; not for ever."""
+_THROTTLE_WAIT_S: Final = 1.0
+
+
+class Answered(Protocol):
+    """How the desk hears an answer."""
+
+    def __call__(self, tag: str, op: Op, answer: Answer) -> None: ...
+
+
+class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
+    orders_per_s: int = 8
+    orders_per_min: int = 180
+    exit_reserve_per_s: int = 3
+    order_gap_ns: int = 0
+    api_timeout_s: float = 10.0
+    """HRD-07; in exchange time of the desk's clock."""
+    exit_timeout_s: float = 3.0
+
+
+class Gateway:
+    """One worker per account. Priority 0: cancels, exits, stops, repairs; 1: targets; 2: entries."""
+
+    def __init__(
+        self,
+        port: BrokerPort,
+        clock: Clock,
+        limits: GatewayLimits,
+        orders: Mapping[str, Order],
+        answered: Answered,
+        withdrawn: Callable[[str], None],
+    ) -> None:
+        self._port = port
+        self._clock = clock
+        self._limits = limits
+        self._orders = orders
+        self._answered = answered
+        self._withdrawn = withdrawn
+        self._heap: list[tuple[int, int, Command]] = []
+        self._count = 0
+        self._wake = asyncio.Event()
+        self._in_flight = ""
+        self.window = RateWindow(
+            per_s=limits.orders_per_s,
+            per_min=limits.orders_per_min,
+            exit_reserve_per_s=limits.exit_reserve_per_s,
+            gap_ns=limits.order_gap_ns,
+        )
+        self.answer_ms = 0.0
+        """Time of the newest answer; with `proven_ns` it is the order path's proof on screen."""
+        self.proven_ns = 0
+        self.path_error = ""
+        self.writes = 0
+
+    @property
+    def depth(self) -> int:
+        """Commands that wait, the one in flight not counted."""
+        return len(self._heap)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._heap and not self._in_flight
+
+    def submit(self, command: Command) -> None:
+        """Queue a committed command; returns at once."""
+        if isinstance(command, LookUp):
+            return
+        if isinstance(command, CancelOrder) and self._take_back(command.tag):
+            return
+        self._count += 1
+        heapq.heappush(self._heap, (self._priority(command), self._count, command))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """The worker; ends only by cancellation."""
+        while True:
+            if not self._heap:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            if await self._wait_for_slot():
+                continue
+            _, _, command = heapq.heappop(self._heap)
+            await self._send(command)
+
+    def _take_back(self, tag: str) -> bool:
+        """A cancel of an order that has not left yet: drop both, nothing reaches the broker."""
+        for index, (_, _, queued) in enumerate(self._heap):
+            if isinstance(queued, PlaceOrder) and queued.tag == tag:
+                self._heap.pop(index)
+                heapq.heapify(self._heap)
+                self._withdrawn(tag)
+                return True
+        return False
+
+    def _priority(self, command: Command) -> int:
+        order = self._orders.get(command.tag)
+        if not isinstance(command, PlaceOrder) or order is None:
+            return 0
+        if order.role is Role.ENTRY:
+            return 2
+        return 1 if order.role is Role.TARGET else 0
+
+    async def _wait_for_slot(self) -> bool:
+        """Wait until the head may leave. True when something changed meanwhile and the head must be read again."""
+        now_ns = self._clock.now_ns()
+        slot_ns = self.window.next_slot_ns(now_ns, is_exit=self._heap[0][0] < 2)
+        if slot_ns <= now_ns:
+            return False
+        self._wake.clear()
+        timer = self._clock.call_at(slot_ns, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+        return True
+
+    async def _send(self, command: Command) -> None:
+        order = self._orders.get(command.tag)
+        op = _op(command)
+        if order is None or (op != "place" and (order.is_terminal or not order.broker_id)):
+            self._answered(command.tag, op, NotSent("the order is finished or was never acknowledged"))
+            return
+        self._in_flight = command.tag
+        try:
+            answer = await self._call_paced(command, order)
+            for _ in range(_THROTTLE_TRIES - 1):
+                if not (isinstance(answer, Refused) and answer.code == refusals.THROTTLED):
+                    break
+                until_ns = self._clock.now_ns() + ns_from_s(answer.retry_after_s or _THROTTLE_WAIT_S)
+                self.window.pause_entries(until_ns)
+                if order.role is Role.ENTRY and op == "place":
+                    break
+                await self._clock.sleep_until(until_ns)
+                answer = await self._call_paced(command, order)
+        finally:
+            self._in_flight = ""
+        self._answered(command.tag, op, answer)
+
+    async def _call_paced(self, command: Command, order: Order) -> Answer:
+        started_ns = self._clock.now_ns()
+        self.window.note_sent(started_ns)
+        self.writes += 1
+        answer = await self._call(command, order)
+        self._note_path(answer, started_ns)
+        return answer
+
+    async def _call(self, command: Command, order: Order) -> Answer:
+        """One call under one deadline. No answer in time is *unknown*, never *refused* (faults §3)."""
+        is_exit = self._priority(command) < 2
+        limit_s = self._limits.exit_timeout_s if is_exit else self._limits.api_timeout_s
+        call = asyncio.ensure_future(self._ask(command, order))
+        timer = self._clock.call_at(self._clock.now_ns() + ns_from_s(limit_s), lambda: _give_up(call))
+        try:
+            return await call
+        except asyncio.CancelledError:
+            if call.cancelled() and not _is_cancelling():
+                return Unknown(f"no answer in {limit_s:g} s")
+            call.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the order may exist
+            return Unknown(f"{type(error).__name__}: {error}")
+        finally:
+            timer.cancel()
+
+    async def _ask(self, command: Command, order: Order) -> Answer:
+        match command:
+            case PlaceOrder():
+                return await self._port.place(_request(order))
+            case ModifyOrder():
+                return await self._port.modify(
+                    OrderChange(
+                        tag=order.tag,
+                        broker_id=order.broker_id,
+                        type=command.type,
+                        qty=command.qty,
+                        limit_paise=command.limit_paise,
+                        trigger_paise=command.trigger_paise,
+                    )
+                )
+            case _:
+                return await self._port.cancel(order.tag, order.broker_id)
+
+    def _note_path(self, answer: Answer, started_ns: int) -> None:
+        now_ns = self._clock.now_ns()
+        if isinstance(answer, Acked | Refused):
+            self.answer_ms = (now_ns - started_ns) / NS_PER_MS
+            self.proven_ns = now_ns
+            self.path_error = ""
+        else:
+            self.path_error = answer.reason
+
+
+def _give_up(call: asyncio.Future[Answer]) -> None:
+    call.cancel()
+
+
+def _request(order: Order) -> OrderRequest:
+    return OrderRequest(
+        tag=order.tag,
+        symbol=order.symbol,
+        exchange=order.exchange,
+        product=order.product,
+        side=order.side,
+        type=order.type,
+        qty=order.qty,
+        limit_paise=order.limit_paise,
+        trigger_paise=order.trigger_paise,
+    )
+
+
+def _op(command: Command) -> Op:
+    match command:
+        case PlaceOrder():
+            return "place"
+        case ModifyOrder():
+            return "modify"
+        case _:
+            return "cancel"
+
+
+def _is_cancelling() -> bool:
+    """True when the worker itself is being ended, not just the call it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

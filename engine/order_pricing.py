@@ -1,0 +1,54 @@
+"""Limits for orders that must fill: marketable limits through the touch, and the limit below a stop's trigger.
+
+No bare MARKET and no SL-M leaves for a venue that refuses them (CON-05, HRD-12), so "market" is priced here.
+"""
+
+from __future__ import annotations
+
+from engine.instrument import Instrument
+from engine.money import ceil_to_tick, floor_to_tick
+from engine.order import Side
+from engine.tick import Tick
+from engine.venue_rules import lpp_gap_paise, stop_gap_max_paise
+
+_FULL_BPS = 10_000
+AUTO_GAP_BPS = 200
+"""Stop limit 2 % through its trigger, at least one tick (HRD-12; one tick alone is jumped over, BUG-18)."""
+ONE_TICK_GAP = -1
+"""The seed's literal one-tick gap."""
+
+
+def touch_paise(side: Side, tick: Tick) -> int:
+    """The price an order of this side would meet: the opposite touch, else the last price; 0 when there is neither.
+
+    A crossed book (bid above ask) is no touch to price from (MKT-08).
+    """
+    bid, ask = tick.bid_paise, tick.ask_paise
+    if bid > 0 and ask > 0 and bid > ask:
+        return tick.ltp_paise
+    return (ask if side is Side.BUY else bid) or tick.ltp_paise
+
+
+def marketable_limit(side: Side, tick: Tick, instrument: Instrument, protection_bps: int) -> int:
+    """Limit through the touch by the protection band, on the tick, inside limit-price protection; 0 without a price."""
+    touch = touch_paise(side, tick)
+    if touch <= 0:
+        return 0
+    band = touch * protection_bps // _FULL_BPS
+    if instrument.is_option:
+        band = min(band, lpp_gap_paise(tick.ltp_paise or touch))
+    if side is Side.BUY:
+        return ceil_to_tick(touch + band, instrument.tick_paise)
+    return max(floor_to_tick(touch - band, instrument.tick_paise), instrument.tick_paise)
+
+
+def stop_limit(side: Side, trigger_paise: int, instrument: Instrument, gap_bps: int) -> int:
+    """Limit of a stop-limit order of `side`: beyond the trigger by the gap, at least one tick, never below one tick."""
+    tick = instrument.tick_paise
+    gap = tick if gap_bps == ONE_TICK_GAP else max(tick, trigger_paise * gap_bps // _FULL_BPS)
+    gap_max = stop_gap_max_paise(instrument, trigger_paise)
+    if gap_max:
+        gap = min(gap, gap_max)
+    if side is Side.BUY:
+        return floor_to_tick(trigger_paise + gap, tick)
+    return max(ceil_to_tick(trigger_paise - gap, tick), tick)

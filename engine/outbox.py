@@ -1,0 +1,116 @@
+"""What a core step wants done: order commands, sentences, alarms and closed trades, until the desk commits them.
+
+The core writes here and nowhere else. Commands are imperative and carry no live reference: the desk turns each into an
+intent row, commits, and only then hands it to the gateway.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.messages import Msg
+from engine.order import Order, OrderType
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+    tag: str
+
+
+class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Total quantity (filled part included) and the new prices."""
+
+    tag: str
+    type: OrderType
+    qty: int
+    limit_paise: int
+    trigger_paise: int
+    context: str
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+    tag: str
+    context: str
+    """For the log: `{symbol}_tp_complete` and its like (LEG-30)."""
+
+
+class LookUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Read this account's books: something about an order must be known."""
+
+    account: str
+    tag: str
+
+
+Command = PlaceOrder | ModifyOrder | CancelOrder | LookUp
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    msg: Msg
+    source: str
+    symbol: str
+    tag: str
+    fields: dict[str, object]
+
+
+class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
+    """One closed bracket, or its surplus, from fills alone (I-6). Money in paise."""
+
+    bracket_id: str
+    account: str
+    bot: str
+    symbol: str
+    side: str
+    kind: str
+    """`trade`, or `surplus` for what a second exit sold too much and the repair bought back (CON-04)."""
+    qty: int
+    entry_value_paise: int
+    exit_value_paise: int
+    gross_paise: int
+    costs_paise: int
+    """Brokerage and slippage by the leg formula (LEG-46)."""
+    reason: str
+    order_count: int
+    is_provisional: bool
+    opened_ns: int
+    closed_ns: int
+
+    @property
+    def net_paise(self) -> int:
+        return self.gross_paise - self.costs_paise
+
+
+class Outbox:
+    """Filled by one step, emptied by the desk."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.said: list[Said] = []
+        self.alarms: dict[str, str] = {}
+        """Alarm id -> text to raise; an empty text ends the alarm."""
+        self.round_trips: list[RoundTrip] = []
+        self.new_orders: list[Order] = []
+        self.touched_brackets: set[str] = set()
+
+    def place(self, order: Order) -> None:
+        self.new_orders.append(order)
+        self.commands.append(PlaceOrder(tag=order.tag))
+
+    def say(self, msg: Msg, *, source: str, symbol: str = "", tag: str = "", **fields: object) -> None:
+        self.said.append(Said(msg=msg, source=source, symbol=symbol, tag=tag, fields=fields))
+
+    def raise_alarm(self, alarm_id: str, text: str) -> None:
+        self.alarms[alarm_id] = text
+
+    def end_alarm(self, alarm_id: str) -> None:
+        self.alarms[alarm_id] = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.commands or self.said or self.alarms or self.round_trips or self.touched_brackets)
+
+    def clear(self) -> None:
+        self.commands = []
+        self.said = []
+        self.alarms = {}
+        self.round_trips = []
+        self.new_orders = []
+        self.touched_brackets = set()
