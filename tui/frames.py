@@ -1,0 +1,56 @@
+"""Ticks go to the books, frames go to the screen: ten times a second the pump shows what changed, and nothing else.
+
+It pulls one picture of the desk, lets the visible panels rebuild their lines and repaints dirty rows only. While the
+terminal does not take what was written, no frame is built at all; one full repaint follows when it does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from tui.panels.base import FrameCost, RowGrid, Scene
+
+
+class Terminal(Protocol):
+    """What the pump asks the driver."""
+
+    def is_behind(self) -> bool:
+        """Writes wait that the terminal has not taken."""
+        ...
+
+    def take_recovery(self) -> bool:
+        """True once after writes were dropped and the queue has emptied."""
+        ...
+
+
+class FramePump:
+    """Builds one frame when told; counts what it costs."""
+
+    def __init__(self, frame_hz: int, scene: Callable[[FrameCost], Scene]) -> None:
+        self._scene = scene
+        self._frame_hz = frame_hz
+        self._frames = 0
+        self._dropped = 0
+        self._frame_ms = 0.0
+        self.is_pending = True
+        """A frame was asked for and not built yet."""
+
+    @property
+    def cost(self) -> FrameCost:
+        return FrameCost(self._frame_hz, self._frames, self._dropped, self._frame_ms)
+
+    def frame(self, grids: Iterable[RowGrid], terminal: Terminal | None) -> int:
+        """Build and show one frame; returns the number of dirty rows, -1 when the terminal is behind."""
+        if terminal is not None and terminal.is_behind():
+            self._dropped += 1
+            return -1
+        started = time.perf_counter()
+        scene = self._scene(self.cost)
+        dirty = sum(grid.paint(scene) for grid in grids if grid.display)
+        self._frames += 1
+        self.is_pending = False
+        # A moving average: one slow frame must not be read as the cost of every frame.
+        self._frame_ms += ((time.perf_counter() - started) * 1000 - self._frame_ms) * 0.1
+        return dirty

@@ -1,0 +1,128 @@
+"""Where each panel stands at a given terminal size. Pure: a size, a preset and a focus in, rectangles out.
+
+The two top lines and the two bottom lines never move. Rows are dropped from the bottom of a panel, never columns that
+carry protection, state or age; below 80x24 there is one line of text instead.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tui.actions import Panel
+
+MIN_WIDTH: Final = 80
+MIN_HEIGHT: Final = 24
+MEDIUM_WIDTH: Final = 110
+LARGE_WIDTH: Final = 180
+TOP_ROWS: Final = 2
+BOTTOM_ROWS: Final = 2
+LADDER_WIDTH: Final = 44
+LARGE_SIDE_WIDTH: Final = 66
+SMALL_BOX_ROWS: Final = 5
+LARGE_BOX_ROWS: Final = 9
+PRESETS: Final[tuple[str, ...]] = ("desk", "orders", "ladder")
+"""`desk`: everything; `orders`: orders and log take the room; `ladder`: a tall ladder beside the legs."""
+
+
+class Place(NamedTuple):
+    """A rectangle in cells."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Arrangement(NamedTuple):
+    """The whole screen: fixed lines and the panels that are visible."""
+
+    is_too_small: bool
+    has_tabs: bool
+    """The small layout names hidden panels on a line of its own."""
+    body: Place
+    panels: dict[Panel, Place]
+
+
+def arrange(width: int, height: int, focus: Panel, preset: str, *, is_zoomed: bool) -> Arrangement:
+    """Place the panels; a panel that is not in the answer is hidden and does no work."""
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        return Arrangement(True, False, Place(0, 0, width, height), {})
+    is_small = width < MEDIUM_WIDTH
+    top = TOP_ROWS + is_small
+    body = Place(0, top, width, height - top - BOTTOM_ROWS)
+    if is_zoomed:
+        panels = {focus: body}
+    elif is_small:
+        panels = _small(body, focus, preset)
+    elif width < LARGE_WIDTH:
+        panels = _medium(body, focus, preset)
+    else:
+        panels = _large(body, preset)
+    return Arrangement(False, is_small, body, panels)
+
+
+def _small(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:
+    """Legs above, always; below them orders and log, or the focused panel."""
+    legs_rows = min(2 * SMALL_BOX_ROWS, body.height // 2 + 1)
+    legs = Place(0, body.y, body.width, legs_rows)
+    lower = Place(0, body.y + legs_rows, body.width, body.height - legs_rows)
+    if focus in (Panel.LEGS, Panel.ORDERS) and preset == "desk":
+        log_rows = 3 if lower.height < 14 else lower.height // 3
+        orders, log = _stack(lower, lower.height - log_rows)
+        return {Panel.LEGS: legs, Panel.ORDERS: orders, Panel.LOG: log}
+    shown = focus if focus is not Panel.LEGS else (Panel.LADDER if preset == "ladder" else Panel.ORDERS)
+    return {Panel.LEGS: legs, shown: lower}
+
+
+def _medium(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:
+    """Legs across, ladder on the left, brackets and orders on the right, log below; health takes the log's room."""
+    legs, rest = _stack(body, LARGE_BOX_ROWS)
+    last = Panel.HEALTH if focus is Panel.HEALTH else Panel.LOG
+    last_rows = max(8, rest.height // 3)
+    middle, bottom = _stack(rest, rest.height - last_rows)
+    if preset == "orders":
+        oco, orders = _stack(middle, 6)
+        panels = {Panel.LEGS: legs, Panel.OCO: oco, Panel.ORDERS: orders, last: bottom}
+        return {Panel.LEGS: legs, Panel.LADDER: middle, last: bottom} if focus is Panel.LADDER else panels
+    if preset == "ladder":
+        ladder, right = _beside(rest, LADDER_WIDTH)
+        upper, log = _stack(right, right.height - last_rows)
+        oco, orders = _stack(upper, _oco_rows(upper))
+        return {Panel.LEGS: legs, Panel.LADDER: ladder, Panel.OCO: oco, Panel.ORDERS: orders, last: log}
+    ladder, right = _beside(middle, LADDER_WIDTH)
+    oco, orders = _stack(right, _oco_rows(right))
+    return {Panel.LEGS: legs, Panel.LADDER: ladder, Panel.OCO: oco, Panel.ORDERS: orders, last: bottom}
+
+
+def _large(body: Place, preset: str) -> dict[Panel, Place]:
+    """Two columns: legs, brackets, orders and log on the left; a tall ladder and health on the right."""
+    left, right = _beside(body, body.width - LARGE_SIDE_WIDTH)
+    legs, rest = _stack(left, LARGE_BOX_ROWS)
+    oco, rest = _stack(rest, 8)
+    orders_rows = max(6, rest.height * (2 if preset == "orders" else 1) // (3 if preset == "orders" else 2))
+    orders, log = _stack(rest, orders_rows)
+    health_rows = min(20, right.height // 2) if preset != "ladder" else min(12, right.height // 3)
+    ladder, health = _stack(right, right.height - health_rows)
+    return {
+        Panel.LEGS: legs,
+        Panel.OCO: oco,
+        Panel.ORDERS: orders,
+        Panel.LOG: log,
+        Panel.LADDER: ladder,
+        Panel.HEALTH: health,
+    }
+
+
+def _oco_rows(right: Place) -> int:
+    return max(5, min(8, right.height * 2 // 5))
+
+
+def _stack(place: Place, upper_rows: int) -> tuple[Place, Place]:
+    upper_rows = max(0, min(upper_rows, place.height))
+    upper = place._replace(height=upper_rows)
+    return upper, place._replace(y=place.y + upper_rows, height=place.height - upper_rows)
+
+
+def _beside(place: Place, left_width: int) -> tuple[Place, Place]:
+    left = place._replace(width=left_width)
+    return left, place._replace(x=place.x + left_width, width=place.width - left_width)

@@ -1,0 +1,1 @@
+"""One module per panel: pure row builders, and the widget that shows their lines."""

@@ -1,0 +1,119 @@
+"""Panel 3: the brackets. Open against covered, both exits with where they live, and the proof line."""
+
+from __future__ import annotations
+
+from engine.view import BracketView, ExitView
+from tui.actions import Panel
+from tui.format import clean, exit_home, exit_price, price, since, tail
+from tui.lines import Column, Line, Memo, Panelled, Span, box, cells, header, line, rest_column
+from tui.panels.base import RowGrid, Scene
+from tui.selection import shown_brackets, top_for_cursor
+
+NARROW_COLUMNS = (
+    Column("bracket", 7),
+    Column("leg", 8),
+    Column("state", 10),
+    Column("cov/open", 9),
+    Column("SL", 17),
+    Column("TP", 15),
+)
+WIDE_WIDTH = 100
+WIDE_COLUMNS = (
+    Column("bracket", 12),
+    Column("leg", 10),
+    Column("bot", 12),
+    Column("style", 9),
+    Column("state", 10),
+    Column("open", 5, True),
+    Column("cov/open", 9),
+    Column("SL", 24),
+    Column("TP", 16),
+)
+
+
+def columns_for(width: int) -> tuple[Column, ...]:
+    """The trail takes what a wide panel has left."""
+    return (*WIDE_COLUMNS, rest_column("trail", WIDE_COLUMNS, width)) if width >= WIDE_WIDTH else NARROW_COLUMNS
+
+
+def covered_text(bracket: BracketView) -> Span:
+    open_qty = abs(bracket.open_qty)
+    if not open_qty:
+        return ("-", "dim")
+    short = bracket.covered_qty < open_qty
+    return (f"{bracket.covered_qty}/{open_qty}{' !' if short else ''}", "warn" if short else "gain")
+
+
+def exit_cell(exit_: ExitView | None, now_ns: int, *, is_wide: bool) -> Span:
+    if exit_ is None:
+        return ("-", "dim")
+    home = exit_home(exit_, now_ns, is_narrow=True)
+    return (f"{exit_price(exit_) if is_wide else price(exit_.price_paise)} {home.text}", home.style)
+
+
+def bracket_row(bracket: BracketView, columns: tuple[Column, ...], now_ns: int) -> Line:
+    is_wide = columns is not NARROW_COLUMNS
+    head: list[Span | str] = [tail(bracket.bracket_id, 12 if is_wide else 7), clean(bracket.name)]
+    state = (bracket.state.value, "warn" if bracket.alarm else "")
+    head += [clean(bracket.bot), bracket.style.value, state, str(bracket.open_qty)] if is_wide else [state]
+    body: list[Span | str] = [
+        covered_text(bracket),
+        exit_cell(bracket.stop, now_ns, is_wide=is_wide),
+        exit_cell(bracket.target, now_ns, is_wide=is_wide),
+    ]
+    if is_wide:
+        body.append(clean(bracket.trail) or "off")
+    return cells(columns, head + body)
+
+
+def proof_line(brackets: list[BracketView]) -> Line:
+    """Working exits against open quantity, per bracket; the sentence says only what the numbers show."""
+    held = [b for b in brackets if b.open_qty or b.working_exit_qty]
+    if not held:
+        return line(("no exits working, nothing open", "dim"))
+    broken = [b for b in held if b.working_exit_qty > abs(b.open_qty)]
+    numbers = "  ".join(f"{clean(b.name)} {b.working_exit_qty}/{abs(b.open_qty)}" for b in held)
+    if broken:
+        return line((f"!! working exits EXCEED open: {numbers}", "alarm"))
+    return line(("working exits / open:  ", "dim"), numbers)
+
+
+class OcoPanel(RowGrid):
+    """Brackets as a table, alarms first."""
+
+    panel = Panel.OCO
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._memo = Memo()
+        self._top = 0
+
+    def build(self, scene: Scene, width: int, height: int) -> list[Line]:
+        brackets = shown_brackets(scene.view)
+        columns = columns_for(width - 4)
+        alarms = [bracket for bracket in brackets if bracket.alarm]
+        count = f"{sum(1 for b in brackets if b.open_qty)} open"
+        right = line(
+            (f"{count}, ", "dim"),
+            (f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'}", "warn" if alarms else "dim"),
+        )
+        title = line(("3 OCO brackets", "title"))
+        if not brackets:
+            said = Panelled(title, right)
+            return box(self.frame(scene, width, height), said, [line(("no brackets today: an entry makes one", "dim"))])
+        notes = [line((f"alarm {clean(b.name)}: {clean(b.alarm)}", "warn")) for b in alarms][: max(0, height - 6)]
+        room = max(1, height - 3 - len(notes))
+        selected = scene.state.bracket(scene.view)
+        index = brackets.index(selected) if selected is not None else -1
+        self._top = top_for_cursor(self._top, index, room, len(brackets))
+        body = [header(columns)]
+        for bracket in brackets[self._top : self._top + room]:
+            ages = tuple(since(e.since_ns, scene.now_ns) if e else "" for e in (bracket.stop, bracket.target))
+
+            def build(bracket: BracketView = bracket) -> list[Line]:
+                return [bracket_row(bracket, columns, scene.now_ns)]
+
+            body += self._memo.lines(bracket.bracket_id, bracket, (width, ages), build)
+        cursor_row = index - self._top + 1 if scene.state.panel is Panel.OCO and index >= 0 else -1
+        said = Panelled(title, right, proof_line(brackets), cursor_row)
+        return box(self.frame(scene, width, height), said, body + notes)

@@ -1,0 +1,92 @@
+"""The details page: one order or one leg in full, broker text and all, printed literally."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from engine.instant import clock_text
+from engine.view import BracketView, ExitView, LegView, OrderView
+from tui.actions import Panel
+from tui.format import clean, exit_home, exit_price, money, order_price, order_state, price, protection, quantity, since
+from tui.lines import BLANK, Line, Span, line
+from tui.panels.base import Scene
+
+_LABEL_WIDTH = 14
+
+
+def _fact(label: str, *spans: Span | str) -> Line:
+    return line((f"{label:<{_LABEL_WIDTH}}", "dim"), *spans)
+
+
+def _paragraph(label: str, text: str, width: int, style: str = "") -> list[Line]:
+    """A long outside text, wrapped, never interpreted."""
+    rows = wrap(clean(text), max(20, width - _LABEL_WIDTH)) or ["-"]
+    return [_fact(label if index == 0 else "", (row, style)) for index, row in enumerate(rows)]
+
+
+def order_lines(order: OrderView, now_ns: int, width: int) -> list[Line]:
+    state = order_state(order.state, order.pending)
+    stamp = clock_text(order.state_ns, decimals=3) if order.state_ns else "-"
+    lines = [
+        _fact("tag", (clean(order.tag), "title")),
+        _fact("broker id", clean(order.broker_id) or "- (not acknowledged)"),
+        _fact("instrument", f"{clean(order.name)}  ({clean(order.symbol)})"),
+        _fact("order", f"{order.side.value} {order.qty} {order.type.value} at {order_price(order)}"),
+        _fact("role", order.role.value),
+        _fact("why", clean(order.why) or "-"),
+        _fact("state", (state.text, state.style), f"  since {stamp} ({since(order.state_ns, now_ns)})"),
+        _fact("filled", f"{order.filled_qty} of {order.qty}, average {price(order.average_paise)}"),
+    ]
+    if order.reject_text:
+        lines += _paragraph("broker says", order.reject_text, width, "loss")
+    return lines
+
+
+def exit_lines(label: str, exit_: ExitView | None, now_ns: int) -> Line:
+    if exit_ is None:
+        return _fact(label, ("none", "dim"))
+    return _fact(label, f"{exit_price(exit_)} x{exit_.qty}  ", exit_home(exit_, now_ns))
+
+
+def leg_lines(leg: LegView, now_ns: int, width: int) -> list[Line]:
+    word = protection(leg, now_ns)
+    return [
+        _fact("leg", (clean(leg.title) or clean(leg.name), "title"), f"  ({clean(leg.symbol)})"),
+        _fact("bot", f"{clean(leg.bot)}, exits {leg.style.value}, bracket {leg.state.value}"),
+        _fact("protection", (word.text, word.style)),
+        _fact("position", quantity(leg.open_qty, leg.lots) if leg.open_qty else "flat", f"  lot {leg.lot_size}"),
+        _fact("entry", price(leg.entry_paise)),
+        _fact("unrealised", money(leg.unrealised_paise)),
+        _fact("realised", money(leg.realised_paise), "  today"),
+        exit_lines("stop", leg.stop, now_ns),
+        exit_lines("target", leg.target, now_ns),
+        _fact("trail", clean(leg.trail) or "off"),
+        *_paragraph("next", leg.next_step or "-", width),
+        *_paragraph("note", leg.note or "-", width),
+    ]
+
+
+def bracket_lines(bracket: BracketView, now_ns: int, width: int) -> list[Line]:
+    return [
+        _fact("bracket", (clean(bracket.bracket_id), "title"), f"  {clean(bracket.name)}, bot {clean(bracket.bot)}"),
+        _fact("state", f"{bracket.state.value}, exits {bracket.style.value}"),
+        _fact("open", f"{bracket.open_qty}, covered {bracket.covered_qty}, working exits {bracket.working_exit_qty}"),
+        exit_lines("stop", bracket.stop, now_ns),
+        exit_lines("target", bracket.target, now_ns),
+        _fact("trail", clean(bracket.trail) or "off"),
+        *(_paragraph("alarm", bracket.alarm, width, "warn") if bracket.alarm else []),
+    ]
+
+
+def details_lines(scene: Scene, width: int) -> list[Line]:
+    """Details of what the cursor of the focused panel means, with its leg below an order or a bracket."""
+    view, state, now_ns = scene.view, scene.state, scene.now_ns
+    lines: list[Line] = []
+    if state.panel is Panel.ORDERS and (order := state.order(view)) is not None:
+        lines += [*order_lines(order, now_ns, width), BLANK]
+    elif state.panel is Panel.OCO and (bracket := state.bracket(view)) is not None:
+        lines += [*bracket_lines(bracket, now_ns, width), BLANK]
+    leg = state.leg(view)
+    if leg is not None:
+        lines += leg_lines(leg, now_ns, width)
+    return lines or [line(("nothing under the cursor", "dim"))]

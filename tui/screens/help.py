@@ -1,0 +1,48 @@
+"""The help page: every key of the action table, the words of the screen, and what its marks mean."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from tui.actions import ACTIONS, Danger, keys_text
+from tui.lines import BLANK, Line, line
+
+_KEY_WIDTH = 20
+
+WORDS: tuple[tuple[str, str], ...] = (
+    ("NAKED 3.4s", "open, nothing covers it; the clock runs"),
+    ("UNKNOWN", "a stop was sent and nobody answered; a look-up is running"),
+    ("PARTIAL a/b", "covered less than open"),
+    ("PLACING", "inside the normal time for the broker's answer"),
+    ("LOCAL", "watched here only, nothing rests at the broker: dies with this program"),
+    ("PROTECTED b/b", "acknowledged by the broker for the full quantity"),
+    ("EXITING", "an exit is working"),
+    ("FLAT", "no position"),
+    ("7.1s q", "quiet: the link is alive, this strike did not trade"),
+    ("~ before a value", "not believed any more: the feed is stale"),
+    ("^ v =", "the last price moved up, down, not"),
+)
+
+
+def help_lines(context: str, width: int) -> list[Line]:
+    """The whole page; `context` is the focused panel, whose own keys come first."""
+    own = [action for action in ACTIONS if context in action.scope]
+    rest = [action for action in ACTIONS if context not in action.scope]
+    lines: list[Line] = [
+        line(("Lower case arms, upper case sends, Esc keeps. Enter never sends.", "title")),
+        BLANK,
+    ]
+    for title, actions in ((f"In {context}", own), ("Everywhere", rest)):
+        if not actions:
+            continue
+        lines.append(line((title, "title")))
+        for action in actions:
+            mark = "!" if action.danger is Danger.TWO_STROKE else " "
+            where = f"  ({action.scope})" if action.scope not in ("everywhere", context) and actions is rest else ""
+            rows = wrap(action.description + where, max(20, width - _KEY_WIDTH - 3))
+            lines.append(line(f" {mark} ", (f"{keys_text(action):<{_KEY_WIDTH}}", "key"), rows[0]))
+            lines += [line(" " * (_KEY_WIDTH + 3), row) for row in rows[1:]]
+        lines.append(BLANK)
+    lines.append(line(("Words and marks", "title")))
+    lines += [line("   ", (f"{word:<{_KEY_WIDTH}}", "key"), meaning) for word, meaning in WORDS]
+    return lines
