@@ -14,7 +14,6 @@ import re
 import socket
 import stat
 import time
-import weakref
 from pathlib import Path
 from types import TracebackType
 
@@ -175,7 +174,7 @@ def _printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:200]
 
 
-_held: weakref.WeakSet[InstanceLock] = weakref.WeakSet()
+_held: set[InstanceLock] = set()
 
 
 def _drop_all_in_child() -> None:
