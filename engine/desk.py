@@ -480,7 +480,7 @@ class Desk:
         return batch
 
     def _tell(self, said: Said, now_ns: int) -> str:
-        fields = {"symbol": said.symbol, **said.fields}
+        fields = {"symbol": said.symbol, "tag": said.tag, **said.fields}
         return self.log.say(said.msg, fields, now_ns, said.source, said.symbol, said.tag)
 
     def _release(self, commands: Sequence[Command]) -> None:

@@ -151,8 +151,7 @@ class EntryTrigger:
         """Watch this day from `now_ns` on; also after a restart in mid-day. A valid queued entry lives on."""
         self._hours = hours
         self._watching_since_ns = now_ns
-        if ist_date(self.state.pending_planned_ns) == hours.day:
-            self.state.pending_until_ns = min(self.state.pending_until_ns, _last_entry_ns(hours))
+        self._fit_pending(hours)
         if self.state.day != hours.day:
             self.state.day = hours.day
             if self._settings.interval_ns != DAILY:
@@ -203,6 +202,15 @@ class EntryTrigger:
         return self.clear_pending(
             f"entry of {clock_text(planned_ns)} expired, {(now_ns - planned_ns) // NS_PER_MS} ms late"
         )
+
+    def _fit_pending(self, hours: TriggerHours) -> None:
+        """A daily entry was planned by the clock times of the day before; this day's may differ."""
+        state = self.state
+        if ist_date(state.pending_planned_ns) != hours.day:
+            return
+        delay_ns = max(0, hours.start_ns + OPEN_LAG_NS - state.pending_planned_ns)
+        state.pending_planned_ns += delay_ns
+        state.pending_until_ns = min(state.pending_until_ns + delay_ns, _last_entry_ns(hours))
 
     def _clear(self) -> None:
         self.state.pending_planned_ns = self.state.pending_until_ns = 0

@@ -100,5 +100,10 @@ class Msg(Enum):
         return self.value.level
 
     def text(self, **fields: object) -> str:
-        """The finished sentence. Raises KeyError when a field of the template is missing."""
-        return self.value.template.format_map(fields)
+        """The finished sentence. A field nobody gave stays as its `{name}`: a poor line must not stop a step."""
+        return self.value.template.format_map(_Blank(fields))
+
+
+class _Blank(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -23,18 +23,20 @@ from engine.view import ExitStyle
 MASK: Final = "***"
 _LABEL_WIDTH: Final = 12
 _STYLE_WORDS: Final = {
-    ExitStyle.RESTING: "target and stop both rest at the broker and outlive this program",
-    ExitStyle.HYBRID: "only the stop rests at the broker; target and trailing are watched here and die with this program",
-    ExitStyle.MONITORED: "nothing rests at the broker; everything is watched here and dies with this program",
+    ExitStyle.RESTING: "target and stop both rest at {place}",
+    ExitStyle.HYBRID: "only the stop rests at {place}; target and trailing are watched here and die with this program",
+    ExitStyle.MONITORED: "nothing rests; target, stop and trailing are watched here and die with this program",
 }
+_BROKER: Final = "the broker, where it outlives this program"
+_PAPER: Final = "the built-in exchange, which ends with this program"
 
 
 def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
-    """One labelled line per matter. `lot_sizes` by symbol, when the instrument master is at hand, give units and rupees."""
+    """One labelled line per matter. `lot_sizes` by symbol, when the instrument master is known, give units and rupees."""
     lines = (
         *_desk_lines(config),
         *_leg_lines(config, lot_sizes or {}),
-        *_exit_lines(config.legs),
+        *_exit_lines(config.legs, is_live=config.is_live),
         *_limit_lines(config),
     )
     return "\n".join(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in lines)
@@ -110,10 +112,10 @@ def _entry_words(legs: Legs) -> str:
     return f"buys all legs at market after {nth} closed {legs.interval} bar, {window}, while all are flat{gate}"
 
 
-def _exit_lines(legs: Legs) -> Iterator[tuple[str, str]]:
+def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
     target, stop = _rupees(legs.profit_target_paise), _rupees(legs.stop_loss_paise)
     yield "Exits", f"target {target} above, stop {stop} below the average entry, per unit"
-    yield "Rests", _STYLE_WORDS[legs.exit_style]
+    yield "Rests", _STYLE_WORDS[legs.exit_style].format(place=_BROKER if is_live else _PAPER)
     gap = "one tick" if legs.stop_gap_bps == ONE_TICK_GAP else f"{_percent(legs.stop_gap_bps)} of the trigger"
     yield "Stop order", f"{legs.sl_order_type.value}; as a stop-limit its limit lies {gap} below the trigger"
     if legs.enable_trailing_sl:
@@ -159,9 +161,9 @@ def _plain(value: object) -> object:
                 table |= {name.removesuffix("_name"): MASK for name in table if name.endswith("_name")}
             return table
         case dict():
-            return {str(name): _plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            return {str(name): _plain(item) for name, item in cast("dict[object, object]", value).items()}
         case tuple():
-            return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+            return [_plain(item) for item in cast("tuple[object, ...]", value)]
         case StrEnum():
             return value.value
         case Decimal():

@@ -1,4 +1,4 @@
-"""What of a newly read configuration may take effect while the desk runs, and what waits for a restart (OPS-13, CFG-01).
+"""What of a newly read configuration may take effect while the desk runs, and what needs a restart (OPS-13, CFG-01).
 
 Pure. Only keys marked `is_live` in the model are taken over; open positions keep the terms they were opened with.
 """

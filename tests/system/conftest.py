@@ -1,0 +1,362 @@
+"""A whole desk on virtual time: real core, journal in memory, real gateway, real paper exchange, prices by hand.
+
+`bench` runs one async scenario; the port is wrapped in a `Venue` that records every call and can be told to refuse,
+lose an answer, or stay silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time
+from random import Random
+
+import msgspec
+import pytest
+
+from brokers.paper.account import Latency, PaperAccount
+from brokers.paper.exchange import PaperExchange
+from brokers.paper.rules import PaperRules
+from engine.charges import ChargeBook, charge_segment, read_charge_tables, total_of
+from engine.clock import LoopClock
+from engine.desk import Desk
+from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.desk_view import DeskConsole
+from engine.entry_trigger import TriggerSettings
+from engine.gateway import GatewayLimits
+from engine.instant import NS_PER_S, at_ist, ist_date, ns_from_s
+from engine.instrument import Instrument, OptionType, Segment
+from engine.journal.store import Journal
+from engine.journal.writer import InlineWriter
+from engine.legs import LegsTerms, PairPolicy
+from engine.log import LogBook
+from engine.operator import Enter
+from engine.order import Order, Role, Side, Trade
+from engine.port import Answer, OrderChange, OrderReport, OrderRequest, PositionReport, ReadFailed, Unknown
+from engine.bracket_state import BracketTerms
+from engine.risk import RiskLimits
+from engine.secrets import Redactions
+from engine.session import Calendar
+from engine.tick import Tick
+from engine.virtual_time import run_virtual
+
+DAY = date(2026, 11, 25)
+PE = "NIFTY01DEC2624500PE"
+CE = "NIFTY01DEC2624500CE"
+START = at_ist(DAY, time(10, 0))
+LOT = 65
+
+
+def option(symbol: str, *, lot: int = LOT) -> Instrument:
+    kind = OptionType(symbol[-2:])
+    return Instrument(
+        symbol=symbol,
+        exchange="NFO",
+        segment=Segment.INDEX_OPTION,
+        lot_size=lot,
+        tick_paise=5,
+        freeze_qty=1800,
+        underlying="NIFTY",
+        expiry=date(2026, 12, 1),
+        strike_paise=24_500_00,
+        option_type=kind,
+    )
+
+
+class Venue:
+    """The paper account as the desk sees it, with a record of every call and scripted trouble."""
+
+    def __init__(self, account: PaperAccount, clock: LoopClock) -> None:
+        self.inner = account
+        self.clock = clock
+        self.calls: list[tuple[str, OrderRequest | OrderChange | str]] = []
+        self.spans: list[tuple[int, int]] = []
+        self.script: Callable[[str, object], Answer | None] = lambda op, request: None
+        """Return an answer to give it instead of asking the exchange."""
+        self.lose_answers = False
+        """The exchange does it, the reply is lost."""
+        self.reads_fail = False
+        self.read_delay_s = 0.0
+        self.write_delay_s = 0.0
+        self.reads = 0
+        self.logins = 0
+        self.mute_pushes = False
+        self.on_order: Callable[[OrderReport], None] | None = None
+
+    @property
+    def account_id(self) -> str:
+        return self.inner.account_id
+
+    @property
+    def rules(self):
+        return self.inner.rules
+
+    @property
+    def ambiguity_s(self) -> float:
+        return 0.0
+
+    def listen(self, on_order, on_trade) -> None:
+        self.on_order, self.on_trade = on_order, on_trade
+        self.inner.listen(
+            lambda report: None if self.mute_pushes else on_order(report),
+            lambda trade: None if self.mute_pushes else on_trade(trade),
+        )
+
+    async def connect(self) -> None:
+        self.logins += 1
+        await self.inner.connect()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def _write(self, op: str, request, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        began = self.clock.now_ns()
+        self.calls.append((op, request))
+        if self.write_delay_s:
+            await self.clock.sleep_until(began + ns_from_s(self.write_delay_s))
+        scripted = self.script(op, request)
+        answer = scripted if scripted is not None else await call()
+        self.spans.append((began, self.clock.now_ns()))
+        return Unknown("the reply was lost") if self.lose_answers and scripted is None else answer
+
+    async def place(self, request: OrderRequest) -> Answer:
+        return await self._write("place", request, lambda: self.inner.place(request))
+
+    async def modify(self, change: OrderChange) -> Answer:
+        return await self._write("modify", change, lambda: self.inner.modify(change))
+
+    async def cancel(self, tag: str, broker_id: str) -> Answer:
+        return await self._write("cancel", tag, lambda: self.inner.cancel(tag, broker_id))
+
+    async def _read(self, call):
+        self.reads += 1
+        if self.read_delay_s:
+            await self.clock.sleep_until(self.clock.now_ns() + ns_from_s(self.read_delay_s))
+        if self.reads_fail:
+            raise ReadFailed("scripted: the books cannot be read")
+        return await call()
+
+    async def read_orders(self) -> Sequence[OrderReport]:
+        return await self._read(self.inner.read_orders)
+
+    async def read_trades(self) -> Sequence[Trade]:
+        return await self._read(self.inner.read_trades)
+
+    async def read_positions(self) -> Sequence[PositionReport]:
+        return await self._read(self.inner.read_positions)
+
+    def placed(self, role: Role | None = None) -> list[OrderRequest]:
+        letter = {Role.ENTRY: "E", Role.TARGET: "T", Role.STOP: "S", Role.EXIT: "X", Role.REPAIR: "R"}
+        requests = [request for op, request in self.calls if op == "place"]
+        return [r for r in requests if role is None or r.tag.endswith(letter[role])]
+
+
+class HandMarket:
+    """A market port whose ticks are pushed by the test."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Tick], None]] = []
+
+    def listen(self, on_tick) -> None:
+        self.listeners.append(on_tick)
+
+    async def connect(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def subscribe(self, symbols) -> None: ...
+
+    async def instruments(self):
+        return []
+
+    async def quote(self, symbol: str) -> Tick:
+        raise ReadFailed("no quotes by hand")
+
+
+@dataclass
+class Setup:
+    """What a scenario may change before the desk is built."""
+
+    bracket: BracketTerms = BracketTerms()
+    symbols: tuple[str, ...] = (PE, CE)
+    lots: int = 1
+    pair_policy: PairPolicy = PairPolicy.INDEPENDENT
+    limits: RiskLimits = RiskLimits()
+    trigger: TriggerSettings | None = None
+    times: DeskTimes = field(default_factory=DeskTimes)
+    rules: PaperRules = PaperRules()
+    gateway: GatewayLimits = GatewayLimits()
+    latency: Latency = Latency(request_ms=(10, 10), push_ms=(5, 5), overtake_pct=0)
+    start_ns: int = START
+    seed: int = 1
+    lot_of: dict[str, int] = field(default_factory=dict)
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    flatten_on_stop: bool = True
+
+
+class Rig:
+    """One desk and its venue."""
+
+    def __init__(self, setup: Setup, journal: Journal | None = None, exchange: PaperExchange | None = None) -> None:
+        self.setup = setup
+        loop = asyncio.get_running_loop()
+        self.clock = LoopClock(loop, setup.start_ns)
+        self.instruments = {
+            symbol: setup.instruments.get(symbol) or option(symbol, lot=setup.lot_of.get(symbol, LOT))
+            for symbol in setup.symbols
+        }
+        self.calendar = Calendar.load()
+        self.market = HandMarket()
+        self.exchange = exchange or PaperExchange(list(self.instruments.values()), setup.rules, lambda *_: True)
+        account = PaperAccount("paper", self.exchange, self.clock, Random(setup.seed), latency=setup.latency)
+        self.market.listen(self.exchange.on_tick)
+        self.venue = Venue(account, self.clock)
+        self.journal = journal or Journal.in_memory()
+        self.log = LogBook(Redactions())
+        self.alarms: list[str] = []
+        self.desk = self.build()
+        self.console = DeskConsole(self.desk)
+        self.sequence = 0
+
+    def build(self) -> Desk:
+        setup = self.setup
+        now = self.clock.now_ns()
+        run_no = self.journal.start_run(started_ns=now, version="test", mode="paper", account="paper")
+        charges = ChargeBook(read_charge_tables(), 2000)
+
+        def charges_of(orders: list[Order], now_ns: int) -> int:
+            rows = [
+                charges.for_order(
+                    charge_segment(self.instruments[o.symbol].segment, o.product),
+                    o.exchange,
+                    o.side,
+                    o.value_paise,
+                    ist_date(now_ns),
+                )
+                for o in orders
+                if o.filled_qty
+            ]
+            return total_of(rows).total_paise
+
+        terms = LegsTerms(
+            bot="random_scalp_live",
+            account="paper",
+            exchange="NFO",
+            product="MIS",
+            lots=setup.lots,
+            pair_policy=setup.pair_policy,
+            bracket=setup.bracket,
+            limits=setup.limits,
+        )
+        return Desk(
+            DeskParts(
+                clock=self.clock,
+                port=self.venue,
+                market=self.market,
+                instruments=self.instruments,
+                calendar=self.calendar,
+                writer=InlineWriter(self.journal, asyncio.get_running_loop(), lambda error: self.desk.on_journal_error(error)),
+                log=self.log,
+                run_no=run_no,
+                terms=terms,
+                trigger=setup.trigger,
+                times=setup.times,
+                labels=DeskLabels(mode="PAPER TEST", broker="paper", is_live=False),
+                limits=setup.gateway,
+                restored=self.journal.load("paper", trading_day=ist_date(now).isoformat()),
+                charges_of=charges_of,
+                flatten_on_stop=setup.flatten_on_stop,
+                on_alarm=self.alarms.append,
+                legs=setup.symbols,
+            )
+        )
+
+    # --- the test's hands
+
+    def tick(self, symbol: str, ltp: float, *, bid: float = 0, ask: float = 0, size: int = 100_000, spread: float = 0) -> None:
+        paise = round(ltp * 100)
+        low = round(bid * 100) or paise - round(spread * 100)
+        high = round(ask * 100) or paise + round(spread * 100)
+        made = Tick(symbol, self.clock.now_ns(), paise, low, size, high, size)
+        for listener in list(self.market.listeners):
+            listener(made)
+
+    def ticks(self, ltp: float = 100.0) -> None:
+        for symbol in self.setup.symbols:
+            self.tick(symbol, ltp)
+
+    async def pass_s(self, seconds: float) -> None:
+        await self.clock.sleep_until(self.clock.now_ns() + ns_from_s(seconds))
+
+    async def quiet(self, seconds: float, price: dict[str, float] | float = 100.0, step: float = 1.0) -> None:
+        """Let time pass with prices coming in, so that nothing goes blind."""
+        until = self.clock.now_ns() + ns_from_s(seconds)
+        while self.clock.now_ns() < until:
+            for symbol in self.setup.symbols:
+                self.tick(symbol, price[symbol] if isinstance(price, dict) else price)
+            await self.pass_s(min(step, (until - self.clock.now_ns()) / NS_PER_S) or step)
+
+    def request(self, kind, **fields) -> None:
+        self.sequence += 1
+        self.desk.submit(kind(request_id=f"r{self.sequence}", **fields))
+
+    async def enter(self, price: float = 100.0) -> None:
+        """Both legs bought and protected at `price`."""
+        self.ticks(price)
+        self.request(Enter, side=Side.BUY)
+        await self.pass_s(0.5)
+
+    def leg(self, symbol: str):
+        return self.desk.bot.legs[symbol]
+
+    def texts(self) -> list[str]:
+        return [line.text for line in self.log.lines_since(0)]
+
+    def said(self, part: str) -> list[str]:
+        return [text for text in self.texts() if part in text]
+
+    def net(self, symbol: str) -> int:
+        held = [p.net_qty for p in self.exchange.positions("paper") if p.symbol == symbol]
+        return sum(held)
+
+    def working(self, symbol: str | None = None) -> list[OrderReport]:
+        live = {"working", "trigger-pending", "part-filled"}
+        orders = self.exchange.orders("paper")
+        return [o for o in orders if o.state.value in live and (symbol is None or o.symbol == symbol)]
+
+
+def with_terms(**changes) -> Setup:
+    return Setup(bracket=msgspec.structs.replace(BracketTerms(), **changes))
+
+
+@pytest.fixture
+def run_desk():
+    """`run_desk(scenario, setup)`: start a desk, run the scenario on it, stop it; returns what the scenario returns."""
+
+    def run(scenario: Callable[[Rig], Awaitable[object]], setup: Setup | None = None, **parts):
+        async def main():
+            rig = Rig(setup or Setup(), **parts)
+            await rig.desk.start()
+            result = await scenario(rig)
+            assert not rig.desk.failures, list(rig.desk.failures)
+            return result
+
+        return run_virtual(main())
+
+    return run
+
+
+@pytest.fixture
+def setup_of():
+    return with_terms
+
+
+@pytest.fixture
+def make_setup():
+    return Setup
+
+
+@pytest.fixture
+def make_rig():
+    return Rig
