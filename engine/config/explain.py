@@ -32,7 +32,7 @@ _PAPER: Final = "the built-in exchange, which ends with this program"
 
 
 def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
-    """One labelled line per matter. `lot_sizes` by symbol, when the instrument master is known, give units and rupees."""
+    """One labelled line per matter. `lot_sizes` by symbol, when the master is at hand, give units and rupees."""
     lines = (
         *_desk_lines(config),
         *_leg_lines(config, lot_sizes or {}),

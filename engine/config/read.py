@@ -46,8 +46,15 @@ def read_config(document: Mapping[str, object], say: Say) -> Config:
         elif name in tables:
             values[name] = _read_table(tables[name], raw, (name,), say)
         else:
-            say(Fault((printable(name[:40]),), f"no such table{_nearest(name, [*tables, 'accounts'])}"))
+            say(Fault((printable(name[:40]),), _unknown_table(name, tables)))
     return Config(**values)
+
+
+def _unknown_table(name: str, tables: Mapping[str, type[msgspec.Struct]]) -> str:
+    owner = next((table for table, model in tables.items() if name in keys_of(model)), None)
+    if owner is not None:
+        return f"stands outside its table; write it under [{owner}]"
+    return f"no such table{_nearest(name, [*tables, 'accounts'])}"
 
 
 def _read_accounts(raw: object, say: Say) -> dict[str, Account]:

@@ -1,4 +1,4 @@
-"""The log: one sentence on the screen, in the text and in its JSON twin; safe, in order, and never in the desk's way."""
+"""The log: one sentence on the screen, in the text and in its JSON twin; safe, in order, never in the desk's way."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_level_chooses_what_is_written_but_the_screen_keeps_info_and_above(l
 
 
 def test_an_unknown_level_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="VERBOSE.*one of DEBUG, INFO, WARN, ERROR, CRITICAL"):
+    with pytest.raises(ValueError, match=r"VERBOSE.*one of DEBUG, INFO, WARN, ERROR, CRITICAL"):
         LogBook(Redactions(), level="VERBOSE")
 
 

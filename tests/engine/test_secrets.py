@@ -1,4 +1,4 @@
-"""Credentials: where they are found, who may read the file, and that no text ever shows one (OPS-12, SEC-07, SEC-08)."""
+"""Credentials: where they are found, who may read the file, and that no text shows one (OPS-12, SEC-07, SEC-08)."""
 
 from __future__ import annotations
 
