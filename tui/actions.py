@@ -123,7 +123,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "exit_leg", ("e",), _TWO, "everywhere",
         "square off the leg under the cursor (in Orders: the leg of that order)",
-        "arm_exit", "E", "Exit leg", why_disabled=_needs_leg,
+        "arm_exit", "E", "Exit", why_disabled=_needs_leg,
     ),
     Action(
         "cancel_all", ("c",), _TWO, "everywhere",
@@ -141,7 +141,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "cancel_order", ("-",), _SMALL, "Orders",
         "cancel the order under the cursor; one that protects needs the second stroke _",
-        "cancel_order", "_", "Cancel order", frozenset({Panel.ORDERS}), _needs_order,
+        "cancel_order", "_", "Cancel", frozenset({Panel.ORDERS}), _needs_order,
     ),
     Action(
         "buy", ("b",), _TWO, "everywhere", "entry line to buy: Tab legs, digits lots, Enter previews and arms",

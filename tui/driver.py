@@ -25,6 +25,8 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 MAX_WAITING_WRITES: Final = 12
+FROZEN_AFTER_S: Final = 1.0
+"""A terminal that is behind for longer gets a full repaint when it comes back, whether or not a write was lost."""
 CLOSE_WAIT_S: Final = 1.0
 RELIED_UPON: Final[dict[type, tuple[str, ...]]] = {
     LinuxDriver: ("write", "close", "disable_input", "run_input_thread", "start_application_mode"),
@@ -70,6 +72,7 @@ class FrameDroppingDriver(LinuxDriver):
         self._file = TerminalFile(sys.__stderr__.fileno())  # type: ignore[assignment,union-attr]
         self._fell_behind = False
         self._is_closing = False
+        self._behind_since_s = 0.0
         self.on_stop_request: Callable[[], None] = lambda: None
         """Called on SIGTSTP: leave the screen. Nothing may stop the process, the engine lives in it."""
         signal.signal(signal.SIGTSTP, self._stop_requested)
@@ -102,14 +105,22 @@ class FrameDroppingDriver(LinuxDriver):
             self._fell_behind = True
 
     def is_behind(self) -> bool:
-        """Writes wait, or some were dropped and not yet made good."""
+        """Writes wait, or some were dropped and not yet made good. A terminal that stays behind counts as frozen."""
         queue = self._waiting
-        return queue is not None and (self._fell_behind or queue.qsize() > MAX_WAITING_WRITES // 2)
+        if queue is None or not (self._fell_behind or queue.qsize() > MAX_WAITING_WRITES // 2):
+            self._behind_since_s = 0.0
+            return False
+        now_s = time.monotonic()
+        self._behind_since_s = self._behind_since_s or now_s
+        self._fell_behind = self._fell_behind or now_s - self._behind_since_s > FROZEN_AFTER_S
+        return True
 
     def take_recovery(self) -> bool:
+        """True once, when everything queued has been taken after a write was dropped or the terminal was frozen."""
         queue = self._waiting
         if self._fell_behind and queue is not None and not queue.qsize():
             self._fell_behind = False
+            self._behind_since_s = 0.0
             return True
         return False
 

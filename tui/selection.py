@@ -51,7 +51,7 @@ def top_for_cursor(top: int, index: int, height: int, count: int) -> int:
 
 
 def shown_orders(view: DeskView, wanted: str) -> list[OrderView]:
-    """Orders that match the filter: unknown, working, rejected, other ended; each group newest first, as the desk has it.
+    """Orders that match the filter: unknown, working, rejected, other ended; newest first in each group.
 
     An unknown order is never filtered away (style/tui.md §7).
     """

@@ -1,0 +1,50 @@
+"""`strikedesk check` and `strikedesk where`: say what is configured and which files are used. Nothing is started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from engine.config.explain import explain
+from engine.config.load import Loaded, load
+from engine.paths import places
+from tui.files import DeskFiles
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Exit code 0 when the configuration can be used; faults are raised as ConfigError."""
+    loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
+    _tell_notes(loaded)
+    _print(explain(loaded.config))
+    return 0
+
+
+def run_where(arguments: argparse.Namespace) -> int:
+    loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
+    _tell_notes(loaded)
+    files = DeskFiles.of(loaded.config, places(os.environ), arguments.db)
+    rows = [
+        ("config", str(loaded.path or "built-in defaults (no config.toml found)")),
+        ("journal", str(files.journal)),
+        ("paper account", str(files.paper_books)),
+        ("log", str(files.log or "none")),
+        ("JSON log", str(files.json_log or "none")),
+        ("secrets", str(places(os.environ).secrets_file)),
+        (
+            "calendar",
+            f"{files.calendar} ({'used' if files.calendar.exists() else 'not there: the packaged one is used'})",
+        ),
+    ]
+    for name, value in rows:
+        _print(f"{name:14} {value}")
+    return 0
+
+
+def _tell_notes(loaded: Loaded) -> None:
+    for note in loaded.notes:
+        print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201 - requested data goes to stdout

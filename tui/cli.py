@@ -1,0 +1,188 @@
+"""The command line: reads arguments, decides which command runs, and turns every failure into one line and an exit code.
+
+Imports only the standard library at the top; Textual is loaded when a screen is wanted, httpx and sqlite-utils when a
+desk is. Requested data goes to stdout, everything said to the person to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+VERSION: Final = "0.1.0"
+
+EXIT_CLEAN: Final = 0
+EXIT_FATAL: Final = 1
+EXIT_CONFIG: Final = 2
+EXIT_SECOND_INSTANCE: Final = 4
+EXIT_STILL_IN_POSITION: Final = 5
+
+_EXIT_CODES: Final = """\
+exit codes:
+  0  clean: nothing open at the broker      1  could not start (symbol, file, journal)
+  2  configuration or arguments wrong       3  the bot had terminated itself
+  4  another desk holds the account or file 5  still in position: look at the broker now
+"""
+
+_EXAMPLES: Final = """\
+examples:
+  strikedesk                              the console on the paper exchange (PAPER DEMO)
+  strikedesk --no-ui --duration 60s       a minute without a screen, log lines on stderr
+  strikedesk --no-ui --seed 7 --speed max --duration day --db day.db
+                                          a whole demo day in virtual time
+  strikedesk check --config my.toml       what a configuration means, in words
+  strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
+                                          the legs bot over a recorded day
+  strikedesk where                        which files are used
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (OPS-22)."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return EXIT_FATAL
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_FATAL
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from engine.config.errors import ConfigError
+
+    try:
+        match arguments.command:
+            case "check":
+                from tui.check_command import run_check
+
+                return run_check(arguments)
+            case "where":
+                from tui.check_command import run_where
+
+                return run_where(arguments)
+            case _:
+                return _run_desk(arguments)
+    except ConfigError as error:
+        return _fail(str(error), EXIT_CONFIG)
+
+
+def _run_desk(arguments: argparse.Namespace) -> int:
+    from brokers.paper.bar_file import BarFileError
+    from brokers.paper.books_file import BooksError
+    from engine.dated_rows import DataFileError
+    from engine.journal.errors import JournalError, JournalLocked
+    from engine.single_instance import AlreadyRunning, LockUnusable
+    from tui.station import StartFailed
+
+    try:
+        if arguments.command == "replay":
+            from tui.replay_command import run_replay
+
+            return run_replay(arguments)
+        from tui.desk_command import run_desk
+
+        return run_desk(arguments)
+    except (AlreadyRunning, JournalLocked) as error:
+        return _fail(str(error), EXIT_SECOND_INSTANCE)
+    except (JournalError, LockUnusable, BooksError, BarFileError, DataFileError, StartFailed) as error:
+        return _fail(str(error), EXIT_FATAL)
+
+
+def _fail(text: str, code: int) -> int:
+    for line in text.splitlines():
+        print(f"strikedesk: {line}", file=sys.stderr)  # noqa: T201 - the one place that speaks before a log exists
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="strikedesk",
+        description="Terminal trading console for Indian index options. Without a command: the console.",
+        epilog=f"{_EXAMPLES}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"strikedesk {VERSION}")
+    _desk_options(parser)
+    _file_options(parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    check = commands.add_parser("check", help="validate the configuration and say what it means")
+    _file_options(check, suppress=True)
+    replay = commands.add_parser(
+        "replay",
+        help="run the legs bot over recorded one-minute bars",
+        description="Expands bars to ticks (an assumption, said with the results) and trades them on the paper exchange.",
+    )
+    replay.add_argument("file", type=Path, metavar="FILE", help="CSV: time,symbol,open,high,low,close (IST)")
+    replay.add_argument("--symbol", required=True, help="primary leg as the file spells it; its complement is added")
+    replay.add_argument("--json-log", action="store_true", help="log lines on stderr as JSON")
+    _file_options(replay, suppress=True)
+    where = commands.add_parser("where", help="print which files this desk uses")
+    _file_options(where, suppress=True)
+    return parser
+
+
+def _desk_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-ui", action="store_true", help="no screen; the same engine, log lines on stderr")
+    parser.add_argument("--seed", type=_whole, metavar="N", help="seed of the demo market")
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="N", help="exchange time runs N times faster; max = virtual time"
+    )
+    parser.add_argument(
+        "--duration",
+        type=_duration,
+        metavar="SPAN",
+        help="stop after this exchange time: 60s, 5m, 2h; day = session end",
+    )
+    parser.add_argument("--fresh", action="store_true", help="open a new paper account; the old file is kept")
+    parser.add_argument("--json-log", action="store_true", help="log lines on stderr as JSON (with --no-ui)")
+    parser.add_argument("--theme", help="desk-dark, desk-light, desk-cvd-dark or desk-cvd-light")
+
+
+def _file_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    absent = argparse.SUPPRESS if suppress else None
+    parser.add_argument("--config", type=Path, default=absent, metavar="FILE", help="configuration (config.toml)")
+    parser.add_argument("--env-file", type=Path, default=absent, metavar="FILE", help="the leg scalper's .env file")
+    parser.add_argument("--db", type=Path, default=absent, metavar="FILE", help="journal (SQLite)")
+
+
+def _whole(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 0")
+    return number
+
+
+def _speed(text: str) -> float:
+    """Times real time; infinity stands for virtual time."""
+    if text == "max":
+        return float("inf")
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.1 <= speed <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}: from 0.1 to 1000, or max")
+    return speed
+
+
+def _duration(text: str) -> int:
+    """Nanoseconds of exchange time; 0 stands for the session's end."""
+    if text == "day":
+        return 0
+    units = {"s": 1, "m": 60, "h": 3600}
+    number = text[:-1]
+    if text[-1:] not in units or not number.isdigit() or not 0 < int(number) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: a span like 60s, 5m or 2h, or day")
+    return int(number) * units[text[-1]] * 1_000_000_000
+
+
+if __name__ == "__main__":
+    sys.exit(main())

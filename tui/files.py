@@ -1,0 +1,44 @@
+"""Which files one desk uses, from its configuration and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from engine.config.accounts import PaperAccount
+from engine.config.model import Config
+from engine.paths import Places
+
+
+class DeskFiles(msgspec.Struct, frozen=True, kw_only=True):
+    state_dir: Path
+    journal: Path
+    paper_books: Path
+    """The paper account's own books: apart from the journal, as a broker's would be."""
+    log: Path | None
+    json_log: Path | None
+    calendar: Path
+    """The trader's own calendar rows, when the file is there."""
+
+    @classmethod
+    def of(cls, config: Config, found: Places, db: Path | None) -> DeskFiles:
+        """A journal given by --db brings a paper account of its own beside it, so that a scratch journal never meets
+        positions it knows nothing of; otherwise both lie in the state directory."""
+        log = found.in_state(config.desk.log_file) if config.desk.log_file else None
+        account = config.trading_account
+        own_file = account.file if isinstance(account, PaperAccount) else ""
+        if own_file:
+            books = found.in_state(own_file)
+        elif db is not None:
+            books = db.with_name(f"{db.stem}.paper.db")
+        else:
+            books = found.in_state(f"{config.legs.account}.paper.db")
+        return cls(
+            state_dir=found.state_dir,
+            journal=db if db is not None else found.in_state(config.desk.db),
+            paper_books=books,
+            log=log,
+            json_log=log.with_suffix(".jsonl") if log is not None and config.desk.log_json else None,
+            calendar=found.config_dir / "calendar.toml",
+        )
