@@ -295,6 +295,8 @@ class Desk:
 
     def _look_at_schedule(self, now_ns: int) -> None:
         block = self.entry_block(now_ns)
+        if not block and self.parts.trend is not None:
+            block = self.parts.trend.reason(now_ns)
         if not self.schedule.on_time(now_ns, in_position=self.bot.any_leg_active, block=block, out=self.out):
             return
         if block:

@@ -19,6 +19,7 @@ from engine.messages import Msg
 from engine.order import Order
 from engine.port import BrokerPort, Clock, MarketPort
 from engine.session import Calendar
+from engine.trend_watch import TrendWatch
 from engine.view import LogLine
 
 
@@ -73,6 +74,7 @@ class DeskParts:
     terms: LegsTerms
     trigger: TriggerSettings | None
     """None: entries only by key."""
+    trend: TrendWatch | None = None
     times: DeskTimes
     labels: DeskLabels
     limits: GatewayLimits

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, decides which command runs, and turns every failure into one line and an exit code.
+"""The command line: reads arguments, picks the command, and turns every failure into one line and an exit code.
 
 Imports only the standard library at the top; Textual is loaded when a screen is wanted, httpx and sqlite-utils when a
 desk is. Requested data goes to stdout, everything said to the person to stderr.
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser(
         "replay",
         help="run the legs bot over recorded one-minute bars",
-        description="Expands bars to ticks (an assumption, said with the results) and trades them on the paper exchange.",
+        description="Expands bars to ticks (an assumption, said with the results), traded on the paper exchange.",
     )
     replay.add_argument("file", type=Path, metavar="FILE", help="CSV: time,symbol,open,high,low,close (IST)")
     replay.add_argument("--symbol", required=True, help="primary leg as the file spells it; its complement is added")

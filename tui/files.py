@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from engine.config.accounts import PaperAccount
 from engine.config.model import Config
 from engine.paths import Places
 
@@ -26,11 +25,7 @@ class DeskFiles(msgspec.Struct, frozen=True, kw_only=True):
         """A journal given by --db brings a paper account of its own beside it, so that a scratch journal never meets
         positions it knows nothing of; otherwise both lie in the state directory."""
         log = found.in_state(config.desk.log_file) if config.desk.log_file else None
-        account = config.trading_account
-        own_file = account.file if isinstance(account, PaperAccount) else ""
-        if own_file:
-            books = found.in_state(own_file)
-        elif db is not None:
+        if db is not None:
             books = db.with_name(f"{db.stem}.paper.db")
         else:
             books = found.in_state(f"{config.legs.account}.paper.db")

@@ -275,6 +275,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             protection_bps=self.protection_bps,
             chase_ns=self.chase_ms * NS_PER_MS,
             exit_retries=self.exit_retries,
+            max_tick_age_ns=self.max_tick_age_ns,
             on_exhausted=self.on_exits_exhausted,
             brokerage_paise=self.brokerage_per_trade_paise,
             slippage_paise=self.slippage_paise if self.slippage_on_live or not is_live else 0,

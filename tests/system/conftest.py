@@ -18,7 +18,7 @@ import pytest
 from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.rules import PaperRules
-from engine.charges import ChargeBook, charge_segment, read_charge_tables, total_of
+from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
 from engine.desk import Desk
 from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
@@ -32,7 +32,8 @@ from engine.journal.writer import InlineWriter
 from engine.legs import LegsTerms, PairPolicy
 from engine.log import LogBook
 from engine.operator import Enter
-from engine.order import Order, Role, Side, Trade
+from engine.order import Role, Side, Trade
+from engine.order_charges import OrderCharges
 from engine.port import Answer, OrderChange, OrderReport, OrderRequest, PositionReport, ReadFailed, Unknown
 from engine.bracket_state import BracketTerms
 from engine.risk import RiskLimits
@@ -223,22 +224,7 @@ class Rig:
         setup = self.setup
         now = self.clock.now_ns()
         run_no = self.journal.start_run(started_ns=now, version="test", mode="paper", account="paper")
-        charges = ChargeBook(read_charge_tables(), 2000)
-
-        def charges_of(orders: list[Order], now_ns: int) -> int:
-            rows = [
-                charges.for_order(
-                    charge_segment(self.instruments[o.symbol].segment, o.product),
-                    o.exchange,
-                    o.side,
-                    o.value_paise,
-                    ist_date(now_ns),
-                )
-                for o in orders
-                if o.filled_qty
-            ]
-            return total_of(rows).total_paise
-
+        charges = OrderCharges(ChargeBook(read_charge_tables(), 2000), self.instruments)
         terms = LegsTerms(
             bot="random_scalp_live",
             account="paper",
@@ -265,7 +251,7 @@ class Rig:
                 labels=DeskLabels(mode="PAPER TEST", broker="paper", is_live=False),
                 limits=setup.gateway,
                 restored=self.journal.load("paper", trading_day=ist_date(now).isoformat()),
-                charges_of=charges_of,
+                charges_of=charges.paise,
                 flatten_on_stop=setup.flatten_on_stop,
                 on_alarm=self.alarms.append,
                 legs=setup.symbols,

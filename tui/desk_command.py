@@ -1,0 +1,179 @@
+"""`strikedesk`: the desk on the paper demo, with a screen or without, in real, scaled or virtual time."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from brokers.paper.demo_market import DEMO_DAY, DemoMarket
+from engine.config.accounts import PaperAccount
+from engine.config.errors import ConfigError
+from engine.config.load import Loaded, load
+from engine.instant import NS_PER_S, ist_date
+from engine.messages import Msg
+from engine.paths import places
+from engine.virtual_time import run_virtual
+from tui.cli import EXIT_CLEAN
+from tui.files import DeskFiles
+from tui.station import Station, StationPlan
+from tui.summary import summary
+
+_AFTER_CLOSE_NS: Final = NS_PER_S
+
+
+def run_desk(arguments: argparse.Namespace) -> int:
+    """Start, run, stop; returns the exit code (OPS-22)."""
+    loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
+    plan = _plan(arguments, loaded)
+    if plan.is_virtual and not arguments.no_ui:
+        raise ConfigError(["--speed max is virtual time and shows no screen: add --no-ui"])
+    if not arguments.no_ui and not sys.stdout.isatty():
+        raise ConfigError(["stdout is no terminal: the console needs one, or start with --no-ui"])
+    for note in loaded.notes:
+        print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
+    if plan.is_virtual:
+        return run_virtual(_headless(plan, arguments.duration))
+    if arguments.no_ui:
+        return asyncio.run(_headless(plan, arguments.duration))
+    return asyncio.run(_with_screen(plan, arguments.duration, arguments.theme))
+
+
+def _plan(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
+    config = loaded.config
+    if config.desk.market != "demo":
+        raise ConfigError([f"desk.market = {config.desk.market!r}: only demo is built yet; replays: strikedesk replay"])
+    account = config.trading_account
+    seed = arguments.seed if arguments.seed is not None else getattr(account, "seed", 1)
+    path = loaded.path
+    is_virtual = arguments.speed == float("inf")
+    return StationPlan(
+        loaded=loaded,
+        files=DeskFiles.of(config, places(os.environ), arguments.db),
+        seed=seed,
+        speed=arguments.speed,
+        fresh=arguments.fresh,
+        log_to=("json" if arguments.json_log else "text") if arguments.no_ui else "nothing",
+        mode_words="PAPER DEMO" if isinstance(account, PaperAccount) else "LIVE",
+        use_journal_file=not is_virtual or arguments.db is not None,
+        reload=None if path is None else lambda: load(path, os.environ, env_file=arguments.env_file).config,
+    )
+
+
+async def _open(plan: StationPlan) -> tuple[Station, DemoMarket]:
+    station = Station(plan)
+    try:
+        start_ns = station.open_books(station.session_hours(DEMO_DAY)[0])
+        clock = station.start_clock(start_ns)
+        station.make_exchange()
+        market = DemoMarket(
+            plan.seed,
+            start_ns,
+            clock,
+            station.session_hours,
+            station.next_day,
+            on_instruments=lambda master: (station.know(master), station.exchange.list_instruments(master))[0],
+        )
+        instruments = await market.instruments()
+        station.know(instruments)
+        await station.build(market, instruments)
+    except BaseException:
+        await station.close(1)
+        raise
+    return station, market
+
+
+async def _engine(station: Station, market: DemoMarket, duration_ns: int | None, stop: asyncio.Event) -> int:
+    """The desk's own task: owned by main, watched by a screen when there is one."""
+    desk, clock = station.desk, station.clock
+    began_ns = clock.now_ns()
+    await desk.start()
+    station.keep(market.run, "market")
+    if not station.plan.is_virtual:
+        station.keep(station.keep_clock, "demo clock")
+        station.keep(station.watch_loop, "loop lag")
+        gc.collect()
+        gc.freeze()
+    if duration_ns is not None:
+        close_ns = station.session_hours(ist_date(began_ns))[1]
+        until_ns = close_ns - _AFTER_CLOSE_NS if duration_ns == 0 else began_ns + duration_ns
+        clock.call_at(until_ns, stop.set)
+    await stop.wait()
+    return await desk.stop("asked to" if duration_ns is None else "the run is over")
+
+
+async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
+    station, market = await _open(plan)
+    stop = asyncio.Event()
+    _on_signals(stop)
+    code = 1
+    try:
+        code = await _engine(station, market, duration_ns, stop)
+    finally:
+        await station.close(code)
+    print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
+    decisions = station.desk.decisions
+    print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
+    return code
+
+
+async def _with_screen(plan: StationPlan, duration_ns: int | None, theme: str | None) -> int:
+    from tui.outcome import ScreenOutcome
+    from tui.screen import run_screen
+
+    station, market = await _open(plan)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    engine = loop.create_task(_engine(station, market, duration_ns, stop), name="engine")
+    code = 1
+    try:
+        crashes = 0
+        while True:
+            outcome = await run_screen(
+                station.console,
+                engine,
+                theme=theme or station.config.screen.theme or None,
+                frame_hz=station.config.screen.frame_hz,
+                is_ascii=station.config.screen.ascii,
+                on_crash=lambda text: station.desk.say(Msg.DESK_WARN, text=f"screen crashed: {text}"),
+            )
+            crashes += outcome is ScreenOutcome.CRASHED
+            if outcome is not ScreenOutcome.CRASHED or crashes >= _SCREENS_MAX:
+                break
+        if outcome is ScreenOutcome.QUIT_STOP_ENGINE:
+            stop.set()
+        elif outcome in (ScreenOutcome.DETACHED, ScreenOutcome.LOST_TERMINAL, ScreenOutcome.CRASHED):
+            station.desk.say(
+                Msg.DESK_WARN, text=f"screen left ({outcome.value}): the engine goes on, pid {os.getpid()}"
+            )
+            _on_signals(stop)
+        code = await engine
+    finally:
+        engine.cancel()
+        await asyncio.gather(engine, return_exceptions=True)
+        await station.close(code)
+    return code if code else EXIT_CLEAN
+
+
+_SCREENS_MAX: Final = 3
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    """SIGINT and SIGTERM ask the desk to stop; a lost terminal does not (style/tui.md §5)."""
+    loop = asyncio.get_running_loop()
+    add: Callable[[int, Callable[[], None]], object] | None = getattr(loop, "add_signal_handler", None)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            if add is None:
+                raise NotImplementedError
+            add(number, stop.set)
+        except NotImplementedError:  # the virtual loop has no wake-up socket; it never blocks either
+            signal.signal(number, lambda *_: loop.call_soon(stop.set))
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

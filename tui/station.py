@@ -1,0 +1,430 @@
+"""Puts one desk together on a running loop: exchange, account, market, journal, log. Only `tui` knows all three.
+
+Three kinds of station, one way of building them: the paper demo in real (or scaled) time with its account in a file,
+the demo day in virtual time, and a replay in virtual time. In virtual time the paper account lives in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import msgspec
+
+from brokers.paper.account import Latency, PaperAccount
+from brokers.paper.books_file import BooksFile
+from brokers.paper.exchange import PaperExchange
+from brokers.paper.rules import PaperRules
+from engine.charges import ChargeBook, read_charge_tables
+from engine.clock import LoopClock
+from engine.config.accounts import PaperAccount as PaperConfig
+from engine.config.errors import ConfigError
+from engine.config.explain import as_json_masked
+from engine.config.load import Loaded
+from engine.config.model import Config, TriggerKind
+from engine.config.reload import safe_changes
+from engine.desk import Desk
+from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.desk_view import DeskConsole
+from engine.entry_trigger import TriggerSettings
+from engine.gateway import GatewayLimits
+from engine.instant import NS_PER_S, ist_date
+from engine.instrument import Instrument, Segment
+from engine.journal.store import Journal
+from engine.journal.writer import InlineWriter, JournalWriter, Writer
+from engine.legs import LegsTerms
+from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
+from engine.messages import Msg
+from engine.order_charges import OrderCharges
+from engine.port import MarketPort
+from engine.secrets import Redactions
+from engine.session import Calendar, session_class
+from engine.single_instance import InstanceLock, account_lock_path
+from engine.trend_gate import TrendSettings
+from engine.trend_watch import TrendWatch
+from tui.cli import VERSION
+from tui.files import DeskFiles
+
+_LOOP_GAP_S: Final = 0.05
+
+
+class StartFailed(Exception):
+    """The desk cannot start; the text is one line a trader can act on (exit code 1)."""
+
+
+class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line decided."""
+
+    loaded: Loaded
+    files: DeskFiles
+    seed: int
+    speed: float
+    """Infinity = virtual time."""
+    fresh: bool = False
+    log_to: str = "text"
+    """stderr gets `text`, `json` or `nothing` (a screen is up)."""
+    mode_words: str = "PAPER DEMO"
+    use_journal_file: bool = True
+    book_life_ns: int = 5 * NS_PER_S
+    reload: Callable[[], Config] | None = None
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.speed == float("inf")
+
+
+class Station:
+    """A desk with everything around it. `open` first; `close` gives every file and lock back."""
+
+    def __init__(self, plan: StationPlan) -> None:
+        self.plan = plan
+        self.config = plan.loaded.config
+        self.calendar = Calendar.load(plan.files.calendar if plan.files.calendar.exists() else None)
+        self.redactions = Redactions()
+        self.held = ExitStack()
+        self.clock: LoopClock
+        self.journal: Journal
+        self.writer: Writer
+        self.exchange: PaperExchange
+        self.desk: Desk
+        self.console: DeskConsole
+        self.log: LogBook
+        self._books: BooksFile | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- building -------------------------------------------------------------------------------------------------
+
+    def open_books(self, first_start_ns: int) -> int:
+        """Take the paper account; returns the exchange time at which this run begins."""
+        account = self._paper_config()
+        if self.plan.is_virtual:
+            return first_start_ns
+        funds = account.funds_paise
+        path = self.plan.files.paper_books
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.held.enter_context(_account_lock(path))
+        self._books = BooksFile.open(path, funds_paise=funds, start_ns=first_start_ns, fresh=self.plan.fresh)
+        self.held.callback(self._books.close)
+        return self._resumed(self._books.clock_ns)
+
+    def start_clock(self, start_ns: int) -> LoopClock:
+        speed = 1.0 if self.plan.is_virtual else self.plan.speed
+        self.clock = LoopClock(asyncio.get_running_loop(), start_ns, speed)
+        self.log = self._open_log()
+        return self.clock
+
+    async def build(self, market: MarketPort, instruments: Sequence[Instrument], exchange_hears: bool = True) -> Desk:
+        """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
+        config = self.config
+        known = {instrument.symbol: instrument for instrument in instruments}
+        legs = [self._validated(symbol, known) for symbol in config.legs.symbols]
+        index = known.get(config.index)
+        rows = {leg.symbol: leg for leg in legs}
+        if index is not None:
+            rows.setdefault(index.symbol, index)
+        self.exchange.list_instruments(instruments)
+        if exchange_hears:
+            market.listen(self.exchange.on_tick)
+        port = self._open_account()
+        now_ns = self.clock.now_ns()
+        self.journal = self._open_journal(now_ns)
+        account_id = port.account_id
+        run_no = self.journal.start_run(
+            started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
+        )
+        trend = self._trend(legs[0])
+        if trend is not None:
+            market.listen(trend.on_tick)
+        terms = config.legs_terms()
+        self.desk = Desk(
+            DeskParts(
+                clock=self.clock,
+                port=port,
+                market=market,
+                instruments=rows,
+                calendar=self.calendar,
+                writer=self._make_writer(),
+                log=self.log,
+                run_no=run_no,
+                terms=msgspec.structs.replace(terms, account=account_id),
+                trigger=_trigger(config),
+                trend=trend,
+                times=_times(config),
+                labels=DeskLabels(
+                    mode=self.plan.mode_words,
+                    broker=config.trading_account.kind,
+                    is_live=config.is_live,
+                    index_symbol=index.symbol if index else "",
+                ),
+                limits=_limits(config),
+                restored=self.journal.load(account_id, trading_day=ist_date(now_ns).isoformat()),
+                charges_of=OrderCharges(
+                    ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
+                ).paise,
+                reload_terms=self._reload_terms(account_id),
+                legs=tuple(leg.symbol for leg in legs),
+            )
+        )
+        self.console = DeskConsole(self.desk)
+        self._say_start(legs)
+        return self.desk
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def keep(self, job: Callable[[], object], name: str) -> asyncio.Task[None]:
+        """Run a task of the station until it closes."""
+        task = asyncio.get_running_loop().create_task(job(), name=name)  # type: ignore[arg-type]
+        self._tasks.append(task)
+        return task
+
+    async def keep_clock(self) -> None:
+        """Remember once a second how far the demo day has come."""
+        while self._books is not None:
+            await asyncio.sleep(1.0)
+            self._books.save_clock(self.clock.now_ns())
+
+    async def watch_loop(self) -> None:
+        """Measure how late the loop wakes up: the health panel's lag, real milliseconds (X1)."""
+        loop = asyncio.get_running_loop()
+        ring: list[float] = []
+        while True:
+            due = loop.time() + _LOOP_GAP_S
+            await asyncio.sleep(_LOOP_GAP_S)
+            lag_ms = max(0.0, (loop.time() - due) * 1000)
+            ring = [*ring[-1199:], lag_ms]
+            self.console.lag_ms_worst = max(self.console.lag_ms_worst, lag_ms)
+            self.console.lag_ms_p99 = sorted(ring)[(len(ring) - 1) * 99 // 100]
+
+    async def close(self, code: int) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._books is not None:
+            self._books.save_clock(self.clock.now_ns())
+        if hasattr(self, "writer"):
+            await self.writer.close()
+        if hasattr(self, "journal"):
+            self.journal.end_run(code, at_ns=self.clock.now_ns())
+        if hasattr(self, "log"):
+            self.log.flush()
+        self.held.close()
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def make_exchange(self) -> PaperExchange:
+        account = self._paper_config()
+        rules = PaperRules(
+            second_exit_margin=account.second_exit_margin,
+            funds_paise=account.funds_paise,
+            displayed_size=account.partial_fills,
+            book_life_ns=self.plan.book_life_ns,
+        )
+        self.exchange = PaperExchange([], rules, self.is_open)
+        return self.exchange
+
+    def is_open(self, symbol: str, now_ns: int) -> bool:
+        """Continuous trading of an option at this instant, by the dated session table."""
+        instrument = self._known.get(symbol)
+        session = self.calendar.trading_day(ist_date(now_ns))
+        if instrument is None or session is None:
+            return False
+        close_ns = self.calendar.close_ns(instrument, ist_date(now_ns)) or 0
+        return session.is_open(session_class(instrument), now_ns) and now_ns < close_ns
+
+    _known: Mapping[str, Instrument] = {}
+
+    def know(self, instruments: Sequence[Instrument]) -> None:
+        """Today's contracts, for the exchange's session check."""
+        self._known = {**self._known, **{instrument.symbol: instrument for instrument in instruments}}
+
+    def session_hours(self, day: date) -> tuple[int, int]:
+        """Open and close of the options session of a trading day."""
+        session = self.calendar.trading_day(day)
+        if session is None:
+            raise StartFailed(self.calendar.why_closed(day))
+        kind = _option_class()
+        return session.open_ns(kind), session.close_ns(kind)
+
+    def next_day(self, day: date) -> date:
+        """The next trading day. Raises StartFailed when the calendar does not reach so far."""
+        following = self.calendar.next_trading_day(day)
+        if following is None:
+            raise StartFailed(f"the exchange calendar knows no trading day after {day}")
+        return following
+
+    def _resumed(self, clock_ns: int) -> int:
+        """The demo clock goes on where it stopped; after the close, at the next open."""
+        day = ist_date(clock_ns)
+        if self.calendar.trading_day(day) is None or clock_ns >= self.session_hours(day)[1]:
+            return self.session_hours(self.next_day(day))[0]
+        return max(clock_ns, self.session_hours(day)[0])
+
+    def _paper_config(self) -> PaperConfig:
+        account = self.config.trading_account
+        if not isinstance(account, PaperConfig):
+            raise ConfigError(
+                [f"legs.account = {self.config.legs.account!r}: kind {account.kind} cannot trade yet, only paper can"]
+            )
+        return account
+
+    def _open_account(self) -> PaperAccount:
+        config = self._paper_config()
+        one_way = config.latency_ms / 2
+        latency = Latency(
+            request_ms=(round(one_way * 0.5), round(one_way * 1.5)),
+            push_ms=(round(one_way * 0.2), round(one_way * 1.5)),
+        )
+        account_id = self._books.account_id if self._books else f"SIM{self.plan.seed}"
+        if self._books is None:
+            return PaperAccount(account_id, self.exchange, self.clock, Random(self.plan.seed), latency=latency)
+        port = PaperAccount(
+            account_id,
+            self.exchange,
+            self.clock,
+            Random(self.plan.seed),
+            latency=latency,
+            recorder=self._books.record,
+        )
+        self.exchange.restore(self._books.state(), self.clock.now_ns())
+        return port
+
+    def _open_journal(self, now_ns: int) -> Journal:
+        if not self.plan.use_journal_file:
+            journal = Journal.in_memory()
+        else:
+            path = self.plan.files.journal
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            journal = Journal.open(path, synchronous=self.config.desk.journal_synchronous, now_ns=now_ns)
+        self.held.callback(journal.close)
+        return journal
+
+    def _make_writer(self) -> Writer:
+        kind = InlineWriter if self.plan.is_virtual else JournalWriter
+        loop = asyncio.get_running_loop()
+        self.writer = kind(self.journal, loop, lambda error: self.desk.on_journal_error(error))
+        return self.writer
+
+    def _open_log(self) -> LogBook:
+        strategy = self.config.legs.strategy
+        sinks: list[Sink] = []
+        if self.plan.log_to == "text":
+            sinks.append(TextStream(sys.stderr))
+        elif self.plan.log_to == "json":
+            sinks.append(JsonStream(sys.stderr, strategy))
+        for path, json_strategy in ((self.plan.files.log, ""), (self.plan.files.json_log, strategy)):
+            if path is not None and self.plan.use_journal_file:
+                sinks.append(self._log_file(path, json_strategy))
+        clock = None if self.plan.is_virtual else self.clock
+        return LogBook(self.redactions, sinks=sinks, level=self.config.desk.log_level, clock=clock)
+
+    def _log_file(self, path: Path, json_strategy: str) -> RotatingFile:
+        try:
+            file = RotatingFile(path, json_strategy=json_strategy)
+        except OSError as error:
+            raise StartFailed(f"log file {path}: {error.strerror or error}") from None
+        self.held.callback(file.close)
+        return file
+
+    def _validated(self, symbol: str, known: Mapping[str, Instrument]) -> Instrument:
+        """In the day's master and tradable, or the desk does not start; never fail-open (LEG-53, BUG-98)."""
+        instrument = known.get(symbol)
+        if instrument is None or instrument.segment is Segment.INDEX:
+            at = self.clock.now_ns()
+            self.log.say(Msg.FATAL_SYMBOL, {"symbol": symbol}, at, self.config.legs.strategy, symbol)
+            raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master")
+        return instrument
+
+    def _trend(self, primary: Instrument) -> TrendWatch | None:
+        gate = self.config.legs.trend_gate
+        if not gate.enabled:
+            return None
+        settings = TrendSettings(
+            ema_fast=gate.ema_fast,
+            ema_slow=gate.ema_slow,
+            atr_min_paise=gate.atr_min_paise,
+            warmup_days=gate.warmup_days,
+        )
+        return TrendWatch(settings, self.config.legs.interval_ns, primary, self.calendar)
+
+    def _reload_terms(self, account_id: str) -> Callable[[], tuple[LegsTerms, str, str]] | None:
+        read = self.plan.reload
+        if read is None:
+            return None
+
+        def reload_terms() -> tuple[LegsTerms, str, str]:
+            changes = safe_changes(self.config, read())
+            self.config = changes.config
+            terms = msgspec.structs.replace(self.config.legs_terms(), account=account_id)
+            return terms, ", ".join(changes.applied), ", ".join(changes.restart_needed)
+
+        return reload_terms
+
+    def _say_start(self, legs: Sequence[Instrument]) -> None:
+        """The operators' start lines (LEG-03, LEG-55, LEG-56)."""
+        desk, config = self.desk, self.config
+        symbols = [leg.symbol for leg in legs]
+        desk.say(Msg.BANNER)
+        desk.say(Msg.CONFIG, strategy=config.legs.strategy, config=as_json_masked(config))
+        if len(symbols) == 1:
+            desk.say(Msg.INIT_SINGLE, symbol=symbols[0])
+        elif len(symbols) == 2:
+            desk.say(Msg.INIT_DUAL, primary=symbols[0], secondary=symbols[1])
+        else:
+            desk.say(Msg.INIT_GROUP, count=len(symbols), symbols=" + ".join(symbols))
+        lots = config.legs.lots
+        for leg in legs:
+            desk.say(Msg.LOTS, symbol=leg.symbol, lot=leg.lot_size, lots=lots, qty=lots * leg.lot_size)
+        if len({leg.lot_size for leg in legs}) > 1:
+            detail = ", ".join(f"{leg.symbol} {leg.lot_size}" for leg in legs)
+            desk.say(Msg.LOTS_DIFFER, detail=detail)
+
+
+def _account_lock(books: Path) -> InstanceLock:
+    """One desk per account: the paper account is its file, wherever the journal lies (OPS-20)."""
+    return InstanceLock.acquire(account_lock_path(books.parent, books.stem), f"paper account {books.name}")
+
+
+def _option_class():
+    from engine.session import SessionClass
+
+    return SessionClass.OPTIONS
+
+
+def _trigger(config: Config) -> TriggerSettings | None:
+    legs = config.legs
+    if legs.entry_trigger is not TriggerKind.BARS:
+        return None
+    return TriggerSettings(
+        interval_ns=legs.interval_ns,
+        every_n_bars=legs.trade_every_n_bars,
+        session_start=legs.session_start,
+        session_end=legs.session_end,
+        square_off=legs.square_off if legs.enable_eod_square_off else None,
+        ignore_entry_delta=legs.ignore_entry_delta,
+    )
+
+
+def _times(config: Config) -> DeskTimes:
+    legs = config.legs
+    return DeskTimes(
+        status_poll_ns=legs.status_poll_ns,
+        blind_exit_after_ns=legs.blind_exit_after_ns,
+        square_off_ns=legs.square_off_ns,
+    )
+
+
+def _limits(config: Config) -> GatewayLimits:
+    gateway = config.gateway
+    return GatewayLimits(
+        orders_per_s=gateway.orders_per_s,
+        exit_reserve_per_s=gateway.exit_reserve,
+        order_gap_ns=gateway.order_gap_ns,
+        api_timeout_s=float(gateway.api_timeout_seconds),
+        exit_timeout_s=float(gateway.exit_timeout_seconds),
+    )
