@@ -22,6 +22,8 @@ import msgspec
 from engine.instant import iso_utc
 
 _HOLDER_BYTES_MAX = 4096
+_ATTEMPTS_MAX = 10
+"""How often a lock file may vanish under our hands before we stop trying."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +69,7 @@ class InstanceLock:
 
         `now_ns` is the start time to write down; the wall clock when not given.
         """
-        while True:
+        for _ in range(_ATTEMPTS_MAX):
             fd = _open(path)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,6 +85,7 @@ class InstanceLock:
                 os.close(fd)
                 raise LockUnusable(f"lock file {path}: {exc.strerror}") from None
             return cls(path, fd)
+        raise LockUnusable(f"lock file {path}: is removed again and again by somebody else")
 
     @property
     def path(self) -> Path:

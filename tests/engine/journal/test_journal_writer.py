@@ -74,7 +74,7 @@ async def test_callbacks_come_in_order_and_each_after_its_batch_is_on_disk(kind:
         writer.submit(batch(number), lambda n=number: on_durable(n))
         if number % 37 == 0:
             await asyncio.sleep(0)
-    await writer.drain()
+    await asyncio.wait_for(writer.drain(), 5)
 
     assert called == list(range(300))
     assert disk.stored == [str(n) for n in range(300)]
@@ -89,7 +89,7 @@ async def test_a_callback_never_runs_inside_submit(kind: MakeWriter) -> None:
     writer.submit(batch(1), lambda: called.append(1))
 
     assert called == []
-    await writer.drain()
+    await asyncio.wait_for(writer.drain(), 5)
     assert called == [1]
     await writer.close()
 
@@ -137,7 +137,7 @@ async def test_what_waits_goes_into_one_transaction() -> None:
     for number in range(40):
         writer.submit(batch(number), lambda: None)
     disk.gate.set()
-    await writer.drain()
+    await asyncio.wait_for(writer.drain(), 5)
 
     assert sum(disk.groups) == 40
     assert len(disk.groups) <= 2  # the first one alone, perhaps, then all that gathered meanwhile
@@ -270,7 +270,7 @@ async def test_a_callback_that_raises_holds_up_nobody() -> None:
     writer.submit(batch(1), broken)
     writer.submit(batch(2), lambda: called.append(2))
     disk.gate.set()
-    await writer.drain()
+    await asyncio.wait_for(writer.drain(), 5)
 
     assert called == [0, 2]
     assert [str(exc) for exc in reported] == ["a bug in a callback"]
@@ -308,7 +308,7 @@ async def test_the_p99_sees_the_slow_commits_of_the_ring() -> None:
 
     assert writer.stats().p99_ms == 40.0
     assert writer.stats().worst_ms == 40.0
-    await writer.drain()
+    await asyncio.wait_for(writer.drain(), 5)
 
 
 @settings(deadline=None, max_examples=60)
