@@ -16,7 +16,7 @@ from engine.order import OrderState, OrderType, Pending
 from engine.view import DeskView, ExitView, LegView, OrderView, ProtectionWord, StatusView
 
 NOT_APPLICABLE: Final = "-"
-_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"})
+_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me", "Mc"})
 _NS_PER_MINUTE: Final = 60 * NS_PER_S
 _NS_PER_HOUR: Final = 3600 * NS_PER_S
 
@@ -46,7 +46,8 @@ def clean(text: str) -> str:
 def _one_cell(char: str) -> str:
     if unicodedata.category(char) in _DROPPED_CATEGORIES:
         return " "
-    return "?" if unicodedata.east_asian_width(char) in "WF" else char
+    is_narrow_script = char < "\u1100" or "\u1e00" <= char < "\u2c00"
+    return char if is_narrow_script and unicodedata.east_asian_width(char) not in "WF" else "?"
 
 
 def price(paise: int) -> str:

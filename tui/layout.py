@@ -18,6 +18,9 @@ TOP_ROWS: Final = 2
 BOTTOM_ROWS: Final = 2
 LADDER_WIDTH: Final = 44
 LARGE_SIDE_WIDTH: Final = 66
+MEDIUM_HEIGHT: Final = 34
+LARGE_HEIGHT: Final = 46
+"""A wide but flat terminal gets the arrangement of a narrower one: panels of two rows help nobody."""
 SMALL_BOX_ROWS: Final = 5
 LARGE_BOX_ROWS: Final = 9
 PRESETS: Final[tuple[str, ...]] = ("desk", "orders", "ladder")
@@ -47,14 +50,14 @@ def arrange(width: int, height: int, focus: Panel, preset: str, *, is_zoomed: bo
     """Place the panels; a panel that is not in the answer is hidden and does no work."""
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return Arrangement(True, False, Place(0, 0, width, height), {})
-    is_small = width < MEDIUM_WIDTH
+    is_small = width < MEDIUM_WIDTH or height < MEDIUM_HEIGHT
     top = TOP_ROWS + is_small
     body = Place(0, top, width, height - top - BOTTOM_ROWS)
     if is_zoomed:
         panels = {focus: body}
     elif is_small:
         panels = _small(body, focus, preset)
-    elif width < LARGE_WIDTH:
+    elif width < LARGE_WIDTH or height < LARGE_HEIGHT:
         panels = _medium(body, focus, preset)
     else:
         panels = _large(body, preset)

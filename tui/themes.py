@@ -77,8 +77,17 @@ class Palette:
         self.colours = THEMES[theme]
         self.has_colour = has_colour
         self._styles = coloured_styles(self.colours) if has_colour else colourless_styles()
-        cursor = Style(bgcolor=self.colours.cursor) if has_colour else Style(underline=True)
-        self._selected = {CURSOR + name: cursor + style for name, style in self._styles.items()}
+        self._selected = {CURSOR + name: self._under_cursor(style) for name, style in self._styles.items()}
+
+    def _under_cursor(self, style: Style) -> Style:
+        """The same on the cursor's surface; an ink that is not readable there becomes plain text."""
+        if not self.has_colour:
+            return Style(underline=True) + style
+        if style.bgcolor is not None:
+            return style
+        ink = style.color.name if style.color else self.colours.text
+        readable = contrast(ink, self.colours.cursor) >= MIN_CONTRAST
+        return style + Style(bgcolor=self.colours.cursor, color=None if readable else self.colours.text)
 
     def style(self, name: str) -> Style:
         """The style of a palette name, also under the cursor (`@gain`)."""

@@ -434,6 +434,17 @@ def console_in() -> Callable[[str], FakeConsole]:
     return lambda name: FakeConsole(VIEWS[name](), LOG)
 
 
+@pytest.fixture(scope="session")
+def fresh_console() -> Callable[[], FakeConsole]:
+    """For properties, which need a new desk for every example."""
+    return lambda: FakeConsole(normal_view(), LOG)
+
+
+@pytest.fixture(scope="session")
+def fresh_ids() -> Callable[[], Callable[[], str]]:
+    return counting_ids
+
+
 class StandingClock:
     """Monotonic time that moves only when told."""
 
