@@ -289,7 +289,11 @@ class Desk:
         self.bot.on_wake(now_ns, self.out)
         self._square_off_if_due(now_ns)
         self._look_at_schedule(now_ns)
-        if self.bot.any_leg_active and now_ns >= self._status_ns:
+        if not self.bot.any_leg_active:
+            self._status_ns = 0
+        elif not self._status_ns:
+            self._status_ns = now_ns + self.parts.times.status_poll_ns
+        elif now_ns >= self._status_ns:
             self._status_ns = now_ns + self.parts.times.status_poll_ns
             self.reader.status_pass()
 

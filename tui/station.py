@@ -131,9 +131,9 @@ class Station:
         self.exchange.list_instruments(instruments)
         if exchange_hears:
             market.listen(self.exchange.on_tick)
-        port = self._open_account()
         now_ns = self.clock.now_ns()
         self.journal = self._open_journal(now_ns)
+        port = self._open_account()
         account_id = port.account_id
         run_no = self.journal.start_run(
             started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
@@ -280,17 +280,14 @@ class Station:
             request_ms=(round(one_way * 0.5), round(one_way * 1.5)),
             push_ms=(round(one_way * 0.2), round(one_way * 1.5)),
         )
-        account_id = self._books.account_id if self._books else f"SIM{self.plan.seed}"
+        random = Random(self.plan.seed)
         if self._books is None:
-            return PaperAccount(account_id, self.exchange, self.clock, Random(self.plan.seed), latency=latency)
-        port = PaperAccount(
-            account_id,
-            self.exchange,
-            self.clock,
-            Random(self.plan.seed),
-            latency=latency,
-            recorder=self._books.record,
-        )
+            # In memory every run is a new account: its journal rows must not be taken for an earlier run's (CFG-05).
+            last = self.journal.last_run()
+            account_id = f"SIM{self.plan.seed}N{last.run_no + 1 if last else 1}"
+            return PaperAccount(account_id, self.exchange, self.clock, random, latency=latency)
+        account_id, recorder = self._books.account_id, self._books.record
+        port = PaperAccount(account_id, self.exchange, self.clock, random, latency=latency, recorder=recorder)
         self.exchange.restore(self._books.state(), self.clock.now_ns())
         return port
 
