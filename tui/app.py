@@ -84,7 +84,7 @@ class StrikedeskApp(App[ScreenOutcome]):
         self._has_bell = has_bell
         self._mono_ns = mono_ns
         self.controls = Controls(console, ScreenState(theme), new_id)
-        self.pump = FramePump(frame_hz, self._scene)
+        self.pump = FramePump(frame_hz, self._scene, mono_ns)
         self.crash_text = ""
         self._shown_theme = theme
         self._known_alarms: frozenset[str] = frozenset(alarm.alarm_id for alarm in console.view().alarms)

@@ -46,7 +46,7 @@ def clean(text: str) -> str:
 def _one_cell(char: str) -> str:
     if unicodedata.category(char) in _DROPPED_CATEGORIES:
         return " "
-    is_narrow_script = char < "\u1100" or "\u1e00" <= char < "\u2c00"
+    is_narrow_script = char < "\u1100" or "\u1e00" <= char < "\u2600"
     return char if is_narrow_script and unicodedata.east_asian_width(char) not in "WF" else "?"
 
 

@@ -6,10 +6,10 @@ terminal does not take what was written, no frame is built at all; one full repa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from engine.instant import NS_PER_MS
 from tui.panels.base import FrameCost, RowGrid, Scene
 
 
@@ -28,8 +28,9 @@ class Terminal(Protocol):
 class FramePump:
     """Builds one frame when told; counts what it costs."""
 
-    def __init__(self, frame_hz: int, scene: Callable[[FrameCost], Scene]) -> None:
+    def __init__(self, frame_hz: int, scene: Callable[[FrameCost], Scene], mono_ns: Callable[[], int]) -> None:
         self._scene = scene
+        self._mono_ns = mono_ns
         self._frame_hz = frame_hz
         self._frames = 0
         self._dropped = 0
@@ -46,11 +47,11 @@ class FramePump:
         if terminal is not None and terminal.is_behind():
             self._dropped += 1
             return -1
-        started = time.perf_counter()
+        started_ns = self._mono_ns()
         scene = self._scene(self.cost)
         dirty = sum(grid.paint(scene) for grid in grids if grid.display)
         self._frames += 1
         self.is_pending = False
         # A moving average: one slow frame must not be read as the cost of every frame.
-        self._frame_ms += ((time.perf_counter() - started) * 1000 - self._frame_ms) * 0.1
+        self._frame_ms += ((self._mono_ns() - started_ns) / NS_PER_MS - self._frame_ms) * 0.1
         return dirty
