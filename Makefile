@@ -51,7 +51,8 @@ docs: $(READY)
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("strikedesk needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "preparing $(VENV): once, about a minute"
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@$(PY) -m compileall -q engine brokers tui  # without bytecode the first start takes seconds longer
 	@touch $(READY)
 

@@ -121,7 +121,7 @@ class LogBook:
     def say(
         self, msg: Msg, fields: Mapping[str, object], at_ns: int, source: str, symbol: str = "", tag: str = ""
     ) -> str:
-        """Record one sentence; returns its finished, sanitised text. Raises KeyError when a field is missing."""
+        """Record one sentence; returns its finished, sanitised text."""
         level = msg.level
         text = self._safe(msg.text(**fields))
         is_written = LEVELS[level] >= LEVELS[self._level]
