@@ -115,15 +115,16 @@ class Desk:
         self.recovered = True
         self.step(lambda _now: None)
 
-    async def stop(self, reason: str) -> int:
-        """Entries stop; legs are left flat when the terms say so; returns the exit code (OPS-22)."""
+    async def stop(self, reason: str, *, flatten: bool = True) -> int:
+        """Entries stop; with `flatten` every leg is closed first, else resting protection is left at the broker and
+        nothing is closed by surprise (PRC-02). Returns the exit code (OPS-22)."""
         if not self.stopping:
             self.stopping = reason
             self.say(Msg.DESK, text=f"stopping: {reason}")
-        if self.parts.flatten_on_stop and self.bot.any_leg_active:
+        if flatten and self.bot.any_leg_active:
             self.step(lambda now: self.bot.square_off(REASON_STOP_DESK, now, self.out))
             await self._wait_flat()
-        code = await self._final_code()
+        code = await self._final_code(flatten=flatten)
         await self.parts.writer.drain()
         self._disarm()
         for task in list(self._tasks):
@@ -138,12 +139,16 @@ class Desk:
         while self.bot.any_leg_active and self.clock.now_ns() < until_ns:
             await self.clock.sleep_until(self.clock.now_ns() + NS_PER_S // 4)
 
-    async def _final_code(self) -> int:
+    async def _final_code(self, *, flatten: bool) -> int:
         """0 only when the broker itself says flat (I-5, Q1)."""
         held = await self.reader.held_by_broker()
         if not self.bot.any_leg_active and held == "":
             return EXIT_CLEAN
         detail = held or "orders are still working"
+        if not flatten:
+            self.say(Msg.DESK_WARN, text=f"left open on purpose: {detail}; what rests at the broker protects it")
+            self._flush()
+            return EXIT_STILL_IN_POSITION
         self.say(Msg.STILL_IN_POSITION, detail=detail)
         self.say(Msg.MANUAL)
         self._flush()

@@ -81,7 +81,6 @@ class DeskParts:
     restored: Restored
     charges_of: Callable[[list[Order], int], int]
     """Estimated charges of a finished bracket's orders, in paise (OPS-34)."""
-    flatten_on_stop: bool = True
     reload_terms: Callable[[], tuple[LegsTerms, str, str]] | None = None
     """Reads the config again: new terms, keys applied, keys that need a restart. Raises ConfigError."""
     on_alarm: Callable[[str], None] | None = None

@@ -102,7 +102,7 @@ class TraderRequests:
                 orders = len(desk.blotter.live_orders())
                 legs = [leg for leg in desk.bot.legs.values() if leg.bracket and leg.bracket.open_qty > 0]
                 held = ", ".join(f"{leg.instrument.short_name} {leg.bracket.open_qty}" for leg in legs if leg.bracket)
-                return f"zero out: cancel {orders} orders, then exit {len(legs)} legs" + (f" ({held})" if held else "")
+                return f"cancel {orders} orders, then exit {len(legs)} legs" + (f" ({held})" if held else "")
             case CancelAll(scope=scope):
                 return self._cancel_text(request, scope)
             case CancelOrder(tag=tag):
@@ -125,7 +125,7 @@ class TraderRequests:
     # --- doing --------------------------------------------------------------------------------------------------
 
     def _do(self, request: Request, now_ns: int) -> None:
-        text = self.describe(request)
+        text = f"{_title(request)}{self.describe(request)}"
         reason = self.why_not(request, now_ns)
         if isinstance(request, Note):
             self._desk.say(Msg.OPERATOR, text=text)
@@ -225,16 +225,16 @@ class TraderRequests:
         leg = self._desk.bot.legs[symbol]
         name = leg.instrument.short_name
         if leg.bracket is None or not leg.is_active:
-            return f"exit {name}: flat"
+            return "flat"
         if leg.bracket.open_qty <= 0:
-            return f"exit {name}: take back the entry"
+            return "take back the entry"
         now_ns = self._desk.clock.now_ns()
         limit = leg.bracket.marketable(Side.SELL, now_ns)
         tick = leg.price.tick
         stale = not leg.price.is_fresh(now_ns, leg.bracket.body.terms.max_tick_age_ns)
         age = f", price {leg.price.age_ns(now_ns) / 1e9:.0f}s old, band wider" if stale else ""
         bid = rupees_text(tick.bid_paise or tick.ltp_paise)
-        return f"exit {name}: SELL {leg.bracket.open_qty}, limit {rupees_text(limit)} (bid {bid}{age})"
+        return f"SELL {leg.bracket.open_qty} {name}, limit {rupees_text(limit)} (bid {bid}{age})"
 
     def _cancel_text(self, request: CancelAll, scope: CancelScope) -> str:
         orders = self._in_scope(request)
@@ -269,6 +269,17 @@ class TraderRequests:
             finished=done >= total,
             failed=action.failed,
         )
+
+
+def _title(request: Request) -> str:
+    """What the log puts before the numbers; the arm bar has titles of its own."""
+    match request:
+        case ExitLeg():
+            return "exit: "
+        case ZeroOut():
+            return "zero out: "
+        case _:
+            return ""
 
 
 def _order_text(order: Order) -> str:

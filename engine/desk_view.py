@@ -283,7 +283,8 @@ def _stop_view(bracket: Bracket) -> ExitView | None:
     resting = bracket.live(Role.STOP)
     if not resting:
         return ExitView(price_paise=body.stop_paise, qty=max(bracket.open_qty, 0))
-    return _resting_view(resting[-1], resting[-1].trigger_paise or resting[-1].limit_paise)
+    stop = resting[-1]
+    return _resting_view(stop, stop.trigger_paise or stop.limit_paise, limit_paise=stop.limit_paise)
 
 
 def _target_view(bracket: Bracket) -> ExitView | None:
@@ -293,13 +294,13 @@ def _target_view(bracket: Bracket) -> ExitView | None:
     resting = bracket.live(Role.TARGET)
     if not resting:
         return ExitView(price_paise=body.target_paise, qty=max(bracket.open_qty, 0))
-    return _resting_view(resting[-1], resting[-1].limit_paise)
+    return _resting_view(resting[-1], resting[-1].limit_paise, limit_paise=0)
 
 
-def _resting_view(order: Order, price_paise: int) -> ExitView:
+def _resting_view(order: Order, price_paise: int, *, limit_paise: int) -> ExitView:
     return ExitView(
         price_paise=price_paise,
-        limit_paise=order.limit_paise,
+        limit_paise=limit_paise,
         qty=order.remaining_qty,
         resting=order.is_at_broker,
         state=order.state,

@@ -33,8 +33,8 @@ def run_desk(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments, loaded)
     if plan.is_virtual and not arguments.no_ui:
         raise ConfigError(["--speed max is virtual time and shows no screen: add --no-ui"])
-    if not arguments.no_ui and not sys.stdout.isatty():
-        raise ConfigError(["stdout is no terminal: the console needs one, or start with --no-ui"])
+    if not arguments.no_ui and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(["the console needs a terminal on stdin and stderr; without one start with --no-ui"])
     for note in loaded.notes:
         print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
     if plan.is_virtual:
@@ -99,12 +99,15 @@ async def _engine(station: Station, market: DemoMarket, duration_ns: int | None,
         station.keep(station.watch_loop, "loop lag")
         gc.collect()
         gc.freeze()
+    until_ns = 0
     if duration_ns is not None:
         close_ns = station.session_hours(ist_date(began_ns))[1]
         until_ns = close_ns - _AFTER_CLOSE_NS if duration_ns == 0 else began_ns + duration_ns
         clock.call_at(until_ns, stop.set)
     await stop.wait()
-    return await desk.stop("asked to" if duration_ns is None else "the run is over")
+    # A planned run ends flat; a desk that is told to stop leaves the resting protection where it is (PRC-02).
+    is_over = duration_ns is not None and clock.now_ns() >= until_ns
+    return await desk.stop("the run is over" if is_over else "asked to", flatten=is_over)
 
 
 async def _headless(plan: StationPlan, duration_ns: int | None) -> int:

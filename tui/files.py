@@ -26,9 +26,9 @@ class DeskFiles(msgspec.Struct, frozen=True, kw_only=True):
         positions it knows nothing of; otherwise both lie in the state directory."""
         log = found.in_state(config.desk.log_file) if config.desk.log_file else None
         if db is not None:
-            books = db.with_name(f"{db.stem}.paper.db")
+            books = db.with_name(f"{db.stem}.account.db")
         else:
-            books = found.in_state(f"{config.legs.account}.paper.db")
+            books = found.in_state(f"account-{config.legs.account}.db")
         return cls(
             state_dir=found.state_dir,
             journal=db if db is not None else found.in_state(config.desk.db),

@@ -193,7 +193,6 @@ class Setup:
     seed: int = 1
     lot_of: dict[str, int] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
-    flatten_on_stop: bool = True
 
 
 class Rig:
@@ -252,7 +251,6 @@ class Rig:
                 limits=setup.gateway,
                 restored=self.journal.load("paper", trading_day=ist_date(now).isoformat()),
                 charges_of=charges.paise,
-                flatten_on_stop=setup.flatten_on_stop,
                 on_alarm=self.alarms.append,
                 legs=setup.symbols,
             )
