@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,23 @@ def test_the_twin_stores_utc_with_offset_and_the_text_shows_ist() -> None:
     assert stamp.utcoffset() == timedelta(0)
     assert stamp.isoformat() == "2026-11-21T06:30:00.318000+00:00"
     assert text.getvalue().startswith("2026-11-21 12:00:00.318 ")
+
+
+@pytest.mark.row("OPS-30")
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_the_machines_own_time_zone_changes_no_line(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    twin, text = io.StringIO(), io.StringIO()
+    book = LogBook(Redactions(), sinks=[JsonStream(twin, "s"), TextStream(text)])
+    try:
+        with monkeypatch.context() as machine:
+            machine.setenv("TZ", zone)
+            time.tzset()
+            book.say(Msg.DESK, {"text": "x"}, NOON_NS, "desk")
+    finally:
+        time.tzset()
+
+    assert json.loads(twin.getvalue())["time"] == "2026-11-21T06:30:00.318000+00:00"
+    assert text.getvalue() == "2026-11-21 12:00:00.318 INFO     [DESK] x\n"
 
 
 @pytest.mark.row("OPS-24")
