@@ -53,6 +53,7 @@ def key_of(event: events.Key) -> str:
 class StrikedeskApp(App[ScreenOutcome]):
     """One screen on one console."""
 
+    TITLE = "Strikedesk"
     CSS_PATH = "strikedesk.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []

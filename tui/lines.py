@@ -7,6 +7,7 @@ row builder hands out the *same* line object while nothing it shows has changed,
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 Span = tuple[str, str]
@@ -20,13 +21,20 @@ def text_of(line: Line) -> str:
 
 
 def width_of(line: Line) -> int:
-    return sum(len(text) for text, _ in line)
+    width = 0
+    for text, _ in line:
+        width += len(text)
+    return width
 
 
 def line(*spans: Span | str) -> Line:
     """A line from spans; a bare string is unstyled. Empty texts are left out."""
-    pairs = ((part, "") if isinstance(part, str) else part for part in spans)
-    return tuple(pair for pair in pairs if pair[0])
+    pairs: list[Span] = []
+    for part in spans:
+        pair = (part, "") if isinstance(part, str) else part
+        if pair[0]:
+            pairs.append(pair)
+    return tuple(pairs)
 
 
 def cut(source: Line, width: int) -> Line:
@@ -155,14 +163,20 @@ def box(frame: Frame, said: Panelled, body: Sequence[Line]) -> list[Line]:
     drawn: list[Line] = [((edge.top_left + edge.across, style), *top, (edge.across + edge.top_right, style))]
     rows = list(body[: frame.height - 2])
     rows += [BLANK] * (frame.height - 2 - len(rows))
-    for index, row in enumerate(rows):
-        content = (*line(" "), *fit(row, inner), *line(" "))
-        if index == said.cursor_row:
-            content = select((*line((">", "key")), *fit(row, inner), *line(" ")))
-        drawn.append(((edge.down, style), *content, (edge.down, style)))
+    drawn += [_body_row(row, edge, style, inner, index == said.cursor_row) for index, row in enumerate(rows)]
     bottom = spread(BLANK, _spaced(said.foot), inner, edge.across, style)
     drawn.append(((edge.bottom_left + edge.across, style), *bottom, (edge.across + edge.bottom_right, style)))
     return drawn
+
+
+@lru_cache(maxsize=2048)
+def _body_row(row: Line, edge: Border, style: str, inner: int, is_cursor: bool) -> Line:
+    """One framed row. Cached, so that an unchanged row is the same object in the next frame."""
+    if is_cursor:
+        content = select((*line((">", "key")), *fit(row, inner), *line(" ")))
+    else:
+        content = (*line(" "), *fit(row, inner), *line(" "))
+    return ((edge.down, style), *content, (edge.down, style))
 
 
 def _spaced(words: Line) -> Line:

@@ -83,7 +83,7 @@ class Palette:
         """The same on the cursor's surface; an ink that is not readable there becomes plain text."""
         if not self.has_colour:
             return Style(underline=True) + style
-        if style.bgcolor is not None:
+        if style.bgcolor is not None and style.bgcolor.name != self.colours.background.casefold():
             return style
         ink = style.color.name if style.color else self.colours.text
         readable = contrast(ink, self.colours.cursor) >= MIN_CONTRAST
@@ -101,21 +101,23 @@ class Palette:
 
 
 def coloured_styles(c: Colours) -> dict[str, Style]:
+    """Every style paints its own surface: the terminal behind may be of any colour."""
+
     def ink(colour: str, *, bold: bool = False) -> Style:
         readable = contrast(colour, c.background) >= MIN_CONTRAST
-        return Style(color=colour if readable else c.text, bold=bold)
+        return Style(color=colour if readable else c.text, bgcolor=c.background, bold=bold)
 
     def fill(background: str, text: str) -> Style:
         return Style(color=text, bgcolor=background, bold=True)
 
     on_stale = "#121212" if c.is_dark else "#FFFFFF"
     return {
-        "": Style(color=c.text),
+        "": ink(c.text),
         "dim": ink(c.muted),
-        "frame": Style(color=c.frame),
+        "frame": Style(color=c.frame, bgcolor=c.background),
         "focus": ink(c.focus, bold=True),
-        "title": Style(color=c.text, bold=True),
-        "key": Style(color=c.text, bold=True),
+        "title": ink(c.text, bold=True),
+        "key": ink(c.text, bold=True),
         "gain": ink(c.gain),
         "loss": ink(c.loss),
         "warn": ink(c.stale),
