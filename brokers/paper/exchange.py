@@ -101,7 +101,7 @@ class PaperExchange:
 
     def _match(self, book: Book, tick: Tick) -> None:
         """Trigger stops, then trade what the tick reaches, best price first; record and tell."""
-        printed = tick.ltp_paise != book.tick.ltp_paise and tick.ltp_paise > 0
+        printed = book.tick.ltp_paise not in (0, tick.ltp_paise)  # without a tick before it, it may be an old trade
         book.show(tick)
         if not self._is_open(tick.symbol, tick.at_ns):
             return

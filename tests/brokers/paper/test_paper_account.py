@@ -133,6 +133,36 @@ def test_updates_and_trades_are_two_streams_each_in_order(instruments) -> None:
     run_virtual(scene())
 
 
+def test_what_the_market_causes_is_pushed_after_the_push_delay_alone(instruments) -> None:
+    async def scene() -> None:
+        wire = Wire(instruments, latency=Latency(request_ms=(10, 10), push_ms=(50, 50)))
+        await wire.account.connect()
+        await wire.account.place(buy("A1", limit=9_900))
+        await wire.settle()
+        wire.heard.clear()
+        filled_ns = wire.clock.now_ns()
+        wire.exchange.on_tick(Tick(PUT, filled_ns, 9_890, 9_885, 650, 9_895, 650))
+        await wire.settle()
+        assert [at_ns - filled_ns for at_ns, _ in wire.heard] == pytest.approx([50 * NS_PER_MS] * 2, abs=100)
+
+    run_virtual(scene())
+
+
+def test_trades_of_one_instant_arrive_in_the_order_they_happened(instruments) -> None:
+    async def scene() -> None:
+        wire = Wire(instruments)
+        prices: list[int] = []
+        wire.account.listen(lambda report: None, lambda trade: prices.append(trade.price_paise))
+        await wire.account.connect()
+        for number in range(8):
+            await wire.account.place(buy(f"A{number}", limit=9_900 - 5 * number))
+        wire.exchange.on_tick(Tick(PUT, wire.clock.now_ns(), 9_000, 8_995, 650, 9_005, 650))
+        await wire.settle()
+        assert prices == [9_900 - 5 * number for number in range(8)]
+
+    run_virtual(scene())
+
+
 @pytest.mark.row("LEG-66")
 def test_the_eleventh_order_request_of_a_calendar_second_is_refused(instruments) -> None:
     async def scene() -> None:

@@ -213,6 +213,13 @@ def test_every_quote_is_a_legal_two_sided_market() -> None:
             assert tick.bid_qty % 65 == tick.ask_qty % 65 == 0 and tick.bid_qty > 0 and tick.ask_qty > 0
 
 
+def test_every_contract_ticks_at_the_open() -> None:
+    market = market_at(OPEN_NS)
+
+    for row in asyncio.run(_instruments(market)):
+        assert market.tick_at(row.symbol, OPEN_NS) is not None
+
+
 async def _instruments(market: DemoMarket) -> list[Instrument]:
     return list(await market.instruments())
 

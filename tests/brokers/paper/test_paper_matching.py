@@ -65,6 +65,16 @@ def test_a_quote_update_that_repeats_an_old_last_price_is_no_trade(venue) -> Non
     assert venue.fills() == []
 
 
+def test_the_first_tick_of_a_run_may_carry_an_old_trade_and_fills_by_its_touch_only(venue) -> None:
+    venue.buy(65, 10_005)
+
+    venue.tick(9_900, 10_010, 10_020)
+    assert venue.fills() == []
+
+    venue.tick(9_950, 10_010, 10_020)
+    assert venue.fills() == [(65, 10_005)]
+
+
 def test_a_tick_without_a_touch_trades_both_sides_at_its_last_price(venue) -> None:
     venue.tick(10_000)
 
@@ -97,6 +107,48 @@ def test_the_rest_of_a_crossing_order_rests_at_its_limit_once_the_touch_leaves_i
     venue.quote(9_990, 10_000)
 
     assert venue.fills() == [(65, 10_010), (65, 10_020)]
+
+
+def test_a_taker_waiting_for_more_size_is_not_filled_at_its_far_limit_by_a_trade_in_between(venue) -> None:
+    venue.quote(10_000, 10_010, qty=65)
+    venue.buy(195, 10_500)
+
+    venue.tick(10_100, 10_090, 10_100, qty=65)
+
+    assert venue.fills() == [(65, 10_010), (65, 10_100)]
+
+
+def test_the_print_that_triggers_a_stop_does_not_also_fill_it(venue) -> None:
+    """The trade at 99.00 was made before the stop stood in the book at 98.00."""
+    venue.quote(10_000, 10_010)
+    stop = venue.stop(65, 9_950, 9_800)
+
+    venue.tick(9_900, 9_700, 9_910)
+
+    assert venue.fills() == []
+    assert venue.report(stop).state is OrderState.WORKING
+
+
+def test_more_quantity_goes_to_the_end_of_the_queue(venue) -> None:
+    venue.quote(10_000, 10_100)
+    first, second = venue.buy(65, 10_050), venue.buy(65, 10_050)
+    venue.modify(first, 130, 10_050)
+
+    venue.tick(10_060, 9_900, 10_050, qty=65)
+
+    assert venue.report(second).state is OrderState.FILLED
+    assert venue.report(first).filled_qty == 0
+
+
+def test_a_smaller_quantity_leaves_a_resting_order_resting_even_on_a_stale_book(venue) -> None:
+    venue.quote(10_000, 10_100)
+    order = venue.buy(130, 10_050)
+    venue.now_ns += 60 * 10**9
+    venue.modify(order, 65, 10_050)
+
+    venue.tick(10_100, 9_900, 10_000)
+
+    assert venue.fills() == [(65, 10_050)]  # its own price: it stood there before the offer came
 
 
 def test_better_price_then_time_is_served_first(venue) -> None:
@@ -329,3 +381,17 @@ def test_day_orders_expire_on_the_next_day_before_its_first_tick_can_fill_them(v
 
     assert OrderState.EXPIRED is venue.report(order).state
     assert venue.fills() == []
+
+
+def test_finished_orders_do_not_expire_on_the_next_day(venue) -> None:
+    venue.quote(10_000, 10_010)
+    venue.buy(65, 10_010)
+    venue.cancel(venue.buy(65, 9_000))
+    told = len(venue.events)
+
+    venue.now_ns += 86_400 * 10**9
+    venue.exchange.roll_day(venue.now_ns)
+
+    assert venue.exchange.orders("PAPER1") == [] and venue.exchange.trades("PAPER1") == []
+    assert len(venue.events) == told
+    assert venue.net() == 65

@@ -162,6 +162,18 @@ def test_buying_back_a_short_needs_no_premium(venue_with) -> None:
     assert venue.cash == -65 * 3_000
 
 
+def test_a_change_that_asks_for_less_is_taken_even_when_cash_is_short(venue_with) -> None:
+    venue = venue_with(funds_paise=0)
+    venue.tick(10_000)
+    venue.sell(65, 10_000)
+    cover = venue.buy(65, 9_500)
+    venue.buy(65, 10_000)  # closes the short with all the cash, so `cover` would now open a position
+    assert (venue.net(), venue.cash) == (0, 0)
+
+    assert venue.modify(cover, 65, 9_600).code == refusals.MARGIN
+    assert isinstance(venue.modify(cover, 65, 9_400), Acked)
+
+
 @pytest.mark.parametrize(("rules", "second"), [({}, ""), ({"second_exit_margin": True}, refusals.MARGIN)])
 def test_a_second_resting_exit_asks_margin_only_where_the_venue_does(venue_with, rules, second) -> None:
     venue = venue_with(**rules)
