@@ -67,7 +67,7 @@ class PaperExchange:
     def restore(self, state: AccountState, now_ns: int) -> None:
         """Put an account back as it was stored; live orders rest again, DAY orders of an earlier day expire.
 
-        Open the account with its sink and recorder first, so that the expiries are recorded and told.
+        List the instruments first, and open the account with its sink and recorder, so that expiries are told.
         Raises RecordFailed.
         """
         before = self._ledger(state.account_id)
