@@ -148,6 +148,10 @@ class Blotter:
         self._learn_id(order, trade.broker_id, at_ns)
         return order, self._book(order, trade, at_ns)
 
+    def find(self, account: str, report: OrderReport) -> Order | None:
+        """The order of ours that a report is about, or None."""
+        return self._find(account, report.tag, report.broker_id)
+
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
         if trade.trade_id in order.trade_ids:
             return False

@@ -331,10 +331,12 @@ class BracketProtection(BracketOrders):
             state = BracketState.EXITING
         else:
             state = BracketState.PROTECTED if covered else BracketState.PROTECTING
-        if covered:
+        if covered and (body.naked_since_ns or not body.protected_ns):
             body.naked_since_ns = 0
             body.protected_ns = body.protected_ns or now_ns
             out.end_alarm(f"naked:{body.bracket_id}")
+        elif covered:
+            pass
         elif not body.naked_since_ns:
             body.naked_since_ns = now_ns
         elif now_ns >= body.naked_since_ns + PROTECT_NS:

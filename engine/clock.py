@@ -29,6 +29,14 @@ class LoopClock:
         """Real time: the wall clock is read once, then the loop's monotonic clock carries it (T1)."""
         return cls(loop, time.time_ns())
 
+    def loop_time(self, at_ns: int) -> float:
+        """The loop's own time of an instant of this clock, in seconds."""
+        return self._loop_start + (at_ns - self._start_ns) / (NS_PER_S * self._speed)
+
+    def loop_line(self) -> tuple[int, float, float]:
+        """(start_ns, loop time there, loop seconds per nanosecond): `loop_time` as a straight line, for tight loops."""
+        return self._start_ns, self._loop_start, 1 / (NS_PER_S * self._speed)
+
     @property
     def speed(self) -> float:
         return self._speed
@@ -37,19 +45,16 @@ class LoopClock:
         return self._start_ns + round((self._loop.time() - self._loop_start) * self._speed * NS_PER_S)
 
     def call_at(self, at_ns: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return self._loop.call_at(self._loop_time(at_ns), callback)
+        return self._loop.call_at(self.loop_time(at_ns), callback)
 
     async def sleep_until(self, at_ns: int) -> None:
         while self.now_ns() < at_ns:
             reached = self._loop.create_future()
-            handle = self._loop.call_at(self._loop_time(at_ns), _wake, reached)
+            handle = self._loop.call_at(self.loop_time(at_ns), _wake, reached)
             try:
                 await reached
             finally:
                 handle.cancel()
-
-    def _loop_time(self, at_ns: int) -> float:
-        return self._loop_start + (at_ns - self._start_ns) / (NS_PER_S * self._speed)
 
 
 def _wake(reached: asyncio.Future[None]) -> None:

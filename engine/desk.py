@@ -80,7 +80,6 @@ class Desk:
         """Estimated charges per trade row of today."""
         self.alarms: dict[str, AlarmView] = {}
         self.version = 0
-        self.ticks_seen = 0
         self.is_paused = False
         self.stopping = ""
         self.recovered = False
@@ -175,7 +174,6 @@ class Desk:
         book = self.prices.get(tick.symbol)
         if book is None or tick.at_ns < book.at_ns:
             return
-        self.ticks_seen += 1
         if book.low < tick.ltp_paise < book.high:
             book.tick = tick
             book.at_ns = tick.at_ns
@@ -256,13 +254,13 @@ class Desk:
     ) -> None:
         changed: dict[str, Order] = {}
         for report in reports:
-            before = self.blotter.orders.get(report.tag)
-            was_unknown = before is not None and before.state is OrderState.UNKNOWN
+            known = self.blotter.find(self.account, report)
+            before = known.fingerprint() if known is not None else None
             order = self.blotter.apply_report(self.account, report, now_ns)
-            if order is None:
-                continue
+            if order is None or order.fingerprint() == before:
+                continue  # a book that is read every few seconds mostly tells what we know
             changed[order.tag] = order
-            if was_unknown and order.state is not OrderState.UNKNOWN:
+            if before is not None and before[0] is OrderState.UNKNOWN and order.state is not OrderState.UNKNOWN:
                 self._say_order(Msg.RESOLVED_ORDER, order, outcome=f"found, {order.state.value}")
         for trade in trades:
             order, is_new = self.blotter.apply_trade(self.account, trade, now_ns)

@@ -15,6 +15,7 @@ from engine.money import rupees_text
 from engine.operator import Request
 from engine.order import Order, Role
 from engine.price_book import PriceBook
+from engine.tick import Tick
 from engine.view import (
     BracketState,
     BracketView,
@@ -43,11 +44,16 @@ class DeskConsole:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._ticks = 0
         self._rows: dict[tuple[str, str], msgspec.Struct] = {}
         self._moves: dict[str, tuple[int, int]] = {}
         self._tick_counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SPAN)
         self.lag_ms_p99 = 0.0
         self.lag_ms_worst = 0.0
+
+    def count_ticks(self) -> None:
+        """Hear the market too, for the rate on the health panel; only wanted when there is a screen."""
+        self._desk.parts.market.listen(self._count)
 
     # --- Console ------------------------------------------------------------------------------------------------
 
@@ -232,9 +238,12 @@ class DeskConsole:
 
     def _ticks_per_s(self, now_ns: int) -> int:
         counts = self._tick_counts
-        counts.append((now_ns, self._desk.ticks_seen))
+        counts.append((now_ns, self._ticks))
         span_ns = now_ns - counts[0][0]
-        return round((self._desk.ticks_seen - counts[0][1]) * NS_PER_S / span_ns) if span_ns > 0 else 0
+        return round((self._ticks - counts[0][1]) * NS_PER_S / span_ns) if span_ns > 0 else 0
+
+    def _count(self, _tick: Tick) -> None:
+        self._ticks += 1
 
     def _move(self, book: PriceBook) -> int:
         """Direction of the last change of price; kept until the next one."""

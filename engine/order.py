@@ -209,6 +209,10 @@ class Order(msgspec.Struct, kw_only=True):
             self.clear_pending()
         return True
 
+    def fingerprint(self) -> tuple[OrderState, Pending, int, int, int, str]:
+        """Changes whenever a report or trade record told something new."""
+        return self.state, self.pending, self.filled_qty, self.traded_qty, self.qty, self.broker_id
+
     def doubt(self, at_ns: int) -> None:
         """After a restart: what was intended, or asked for and not answered, may or may not have happened (STO-02)."""
         if self.state in (OrderState.INTENDED, OrderState.SENT):

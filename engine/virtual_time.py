@@ -38,38 +38,50 @@ class _Jump:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Loop time starts at 0 and moves only by jumping to timers, or by `advance` between them."""
+    """Loop time starts at 0 and moves only by jumping to timers, or by a producer that sets `now_s` between them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._now = 0.0
+        self.now_s = 0.0
+        """Loop time; a producer inside the horizon may set it forward."""
         self._selector = _Jump(self)
         self._clock_resolution = 1e-9
+        self.horizon_s = math.inf
+        """Never later than `horizon()`: lowered by every new timer and callback, set again by a producer after it
+        let the loop run. One attribute to compare with, so that a tick which causes nothing costs next to nothing."""
 
     def time(self) -> float:
-        return self._now
+        return self.now_s
 
     def jump(self, timeout: float) -> None:
         """Called when nothing is ready: to the next timer exactly, not to now + timeout, which would round."""
         scheduled = self._timers()
-        self._now = min(scheduled[0].when(), self._now + timeout) if scheduled else self._now + timeout
+        self.now_s = min(scheduled[0].when(), self.now_s + timeout) if scheduled else self.now_s + timeout
 
     def horizon(self) -> float:
         """Loop time up to which a synchronous producer may go before the loop must run; now when work is ready."""
         if self._ready_handles():
-            return self._now
+            return self.now_s
         scheduled = self._timers()
         return scheduled[0].when() if scheduled else math.inf
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        self.horizon_s = -math.inf
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self.horizon_s = min(self.horizon_s, when)
+        return super().call_at(when, callback, *args, context=context)
 
     def _timers(self) -> list[asyncio.TimerHandle]:
         return vars(self)["_scheduled"]
 
     def _ready_handles(self) -> Collection[asyncio.Handle]:
         return vars(self)["_ready"]
-
-    def advance(self, to: float) -> None:
-        """Move the clock inside the horizon without running the loop (replay feeds its ticks this way)."""
-        self._now = max(to, self._now)
 
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -130,6 +130,7 @@ async def _with_screen(plan: StationPlan, duration_ns: int | None, theme: str | 
     from tui.screen import run_screen
 
     station, market = await _open(plan)
+    station.console.count_ticks()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
