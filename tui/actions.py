@@ -85,7 +85,9 @@ def _needs_log(now: Situation) -> str:
 def _needs_details(now: Situation) -> str:
     if now.panel is Panel.ORDERS:
         return _needs_order(now)
-    return _needs_leg(now) if now.panel in _WITH_DETAILS else "no details here: go to Legs (1), OCO (3) or Orders (4)"
+    if now.panel is Panel.LOG:
+        return ""
+    return _needs_leg(now) if now.panel in _WITH_DETAILS else "Health has no details: o zooms it"
 
 
 def _needs_question(now: Situation) -> str:
@@ -117,7 +119,7 @@ class Action(NamedTuple):
 
 _HARMLESS, _SMALL, _TWO = Danger.HARMLESS, Danger.SMALL, Danger.TWO_STROKE
 _LISTS = frozenset({Panel.ORDERS, Panel.LOG})
-_WITH_DETAILS = frozenset({Panel.LEGS, Panel.LADDER, Panel.OCO, Panel.ORDERS})
+_WITH_DETAILS = frozenset(Panel) - {Panel.HEALTH}
 
 ACTIONS: Final[tuple[Action, ...]] = (
     Action(
@@ -161,7 +163,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("first", ("home", "g"), _HARMLESS, "everywhere", "first row", "move_first"),
     Action("last", ("end", "G"), _HARMLESS, "everywhere", "last row (in the Log: newest, and follow)", "move_last"),
     Action(
-        "details", ("enter",), _HARMLESS, "Legs, Ladder, OCO, Orders", "details of the row; never sends an order",
+        "details", ("enter",), _HARMLESS, "Legs, Ladder, OCO, Orders, Log", "details in full; never sends an order",
         "open_details", label="Details", footer_panels=_WITH_DETAILS, why_disabled=_needs_details,
     ),
     Action("back", ("escape",), _HARMLESS, "everywhere", "disarm, close, dismiss or clear, in that order", "back"),

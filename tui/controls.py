@@ -500,7 +500,8 @@ class Controls:
 def mode_text(view: DeskView) -> str:
     """Mode, broker and account as the top line and the arm bar say them."""
     status = view.status
-    return " ".join(clean(part) for part in (status.mode, status.broker, status.account) if part)
+    broker = "" if status.broker.casefold() in status.mode.casefold() else status.broker  # PAPER is not said twice
+    return " ".join(clean(part) for part in (status.mode, broker, status.account) if part)
 
 
 def intent_of(request: Request) -> tuple[object, ...]:

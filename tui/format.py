@@ -17,6 +17,8 @@ from engine.view import DeskView, ExitView, LegView, OrderView, ProtectionWord, 
 
 NOT_APPLICABLE: Final = "-"
 _DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me", "Mc"})
+_PICTOGRAMS: Final = frozenset({"So", "Sk"})
+"""Emoji of log sentences: dropped, since their width differs from terminal to terminal."""
 _NS_PER_MINUTE: Final = 60 * NS_PER_S
 _NS_PER_HOUR: Final = 3600 * NS_PER_S
 
@@ -37,17 +39,28 @@ class Toned(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def clean(text: str) -> str:
-    """Outside text made safe to print, one terminal cell per character: what cannot be shown becomes a space or `?`."""
+    """Outside text made safe to print, one cell per character: pictograms go, the rest becomes a space or `?`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_one_cell(char) for char in text)
+    kept: list[str] = []
+    was_dropped = False
+    for char in text:
+        shown = _one_cell(char)
+        if shown == "" or (was_dropped and shown == " "):
+            was_dropped = True  # the space behind a pictogram goes with it
+            continue
+        was_dropped = False
+        kept.append(shown)
+    return "".join(kept)
 
 
 def _one_cell(char: str) -> str:
-    if unicodedata.category(char) in _DROPPED_CATEGORIES:
+    category = unicodedata.category(char)
+    if category in _DROPPED_CATEGORIES:
         return " "
-    is_narrow_script = char < "\u1100" or "\u1e00" <= char < "\u2600"
-    return char if is_narrow_script and unicodedata.east_asian_width(char) not in "WF" else "?"
+    if (char < "\u1100" or "\u1e00" <= char < "\u2600") and unicodedata.east_asian_width(char) not in "WF":
+        return char
+    return "" if category in _PICTOGRAMS else "?"
 
 
 def price(paise: int) -> str:

@@ -81,7 +81,7 @@ def _medium(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:
     """Legs across, ladder on the left, brackets and orders on the right, log below; health takes the log's room."""
     legs, rest = _stack(body, LARGE_BOX_ROWS)
     last = Panel.HEALTH if focus is Panel.HEALTH else Panel.LOG
-    last_rows = max(8, rest.height // 3)
+    last_rows = 11 if last is Panel.HEALTH else max(8, rest.height // 3)
     middle, bottom = _stack(rest, rest.height - last_rows)
     if preset == "orders":
         oco, orders = _stack(middle, 6)

@@ -296,3 +296,27 @@ def test_request_ids_are_unique_and_short() -> None:
 
     assert len(ids) == 1000
     assert all(len(one) == 16 and one.isalnum() for one in ids)
+
+
+async def test_log_lines_are_readable_in_full(make_app: MakeApp, console: Any) -> None:
+    from engine.view import LogLine
+
+    words = "a sentence that is far too long for one row of any panel " * 4
+    console.log = [LogLine(seq=1, at_ns=1, level="WARN", source="desk", text=words + "END")]
+    console.change(log_seq=1)
+    app = make_app(console)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        assert "END" not in shown(app)
+        await pilot.press("enter")
+        assert "END" in shown(app)
+
+
+async def test_the_ladder_keeps_stop_and_target_in_sight(make_app: MakeApp, console: Any) -> None:
+    app = make_app(console)
+    async with app.run_test(size=MEDIUM) as pilot:
+        await pilot.pause()
+        rows = [text_of(row) for row in app.screen.query_one("#ladder").lines]
+
+    pinned = [row for row in rows if row[2] in "^v"]
+    assert [row.split()[2] for row in pinned] == ["130.00", "117.00", "116.50", "98.00"]

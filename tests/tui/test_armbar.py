@@ -21,7 +21,7 @@ def arming(**fields: object) -> Arming:
         request=ZeroOut(request_id="K1"),
         text="cancel 4 orders, then exit 2 legs",
         quantity=(150, 75),
-        mode="PAPER DEMO paper DEMO1",
+        mode="PAPER DEMO DEMO1",
         named_keys=frozenset({"tab"}),
     )
     return base._replace(**fields)

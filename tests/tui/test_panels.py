@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.order import OrderState, Pending
+from engine.order import OrderState, OrderType, Pending
 from engine.view import BracketState, DeskView
 from tui.actions import Panel
 from tui.format import AgeLimits, order_state
@@ -32,7 +32,7 @@ from tui.lines import (
     width_of,
 )
 from tui.panels.health import health_lines
-from tui.panels.ladder import ladder_columns, rung_row
+from tui.panels.ladder import ladder_columns, own_prices, pinned_row, rung_row
 from tui.panels.log import log_row
 from tui.panels.oco import bracket_row, columns_for, proof_line
 from tui.panels.orders import columns_for as order_columns
@@ -312,3 +312,22 @@ def test_states_of_orders_do_not_rely_on_colour() -> None:
     words = {order_state(state, Pending.NONE, is_narrow=True).text for state in OrderState}
 
     assert len(words) == len(OrderState)
+
+
+def test_own_prices_outside_the_window_stay_in_sight_at_the_ladders_edges(console: Any) -> None:
+    told = [text_of(pinned_row(rung, ladder_columns(40), "^")) for rung in own_prices(*leg_and_orders(console))]
+
+    assert [row.split()[1] for row in told] == ["130.00", "117.00", "116.50", "112.40", "98.00"]
+    assert all(row.startswith("^") for row in told)
+    assert "S 150 stop SL" in told[-1] and "B 75 entry" in told[1] and "ENTRY" in told[3]
+
+
+def leg_and_orders(console: Any) -> tuple[Any, Any]:
+    return console.view().legs[0], console.view().orders
+
+
+def test_a_marketable_order_is_not_drawn_where_it_does_not_wait(console: Any) -> None:
+    leg, orders = leg_and_orders(console)
+    market = msgspec.structs.replace(orders[0], type=OrderType.MARKET, limit_paise=12_000)
+
+    assert 12_000 not in [rung.price_paise for rung in own_prices(leg, [market])]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.view import LadderRow, LegView
+from collections.abc import Sequence
+
+from engine.order import OrderType
+from engine.view import LadderRow, LegView, OrderView
 from tui.actions import Panel
 from tui.format import clean, move_mark, plain_qty, price, since
 from tui.lines import BLANK, Column, Line, Panelled, Span, box, cells, header, line, rest_column
@@ -10,11 +13,53 @@ from tui.panels.base import RowGrid, Scene
 
 MARK_STYLE = {"SL": "loss", "TP": "gain", "TRAIL": "warn", "ENTRY": "title", "LTP": "key"}
 MAX_SHIFT = 500
+MAX_PINNED = 3
+MIN_RUNGS_TO_PIN = 5
 
 
 def ladder_columns(width: int) -> tuple[Column, ...]:
     fixed = (Column("", 1), Column("bid q", 6, True), Column("price", 8, True), Column("ask q", 6, True))
     return (*fixed, rest_column("own, marks", fixed, width))
+
+
+def own_prices(leg: LegView, orders: Sequence[OrderView]) -> list[LadderRow]:
+    """Every price that matters to the leg, highest first: its entry, exits and own open orders."""
+    marks: dict[int, list[str]] = {}
+    mine: dict[int, list[str]] = {}
+    if leg.open_qty and leg.entry_paise:
+        marks.setdefault(leg.entry_paise, []).append("ENTRY")
+    for word, exit_ in (("SL", leg.stop), ("TP", leg.target)):
+        if exit_ is not None:
+            marks.setdefault(exit_.price_paise, []).append(word)
+    for order in orders:
+        # A marketable order's limit is its protection, not a place where it waits.
+        if order.is_open and order.symbol == leg.symbol and order.type is not OrderType.MARKET:
+            at = order.trigger_paise or order.limit_paise
+            mine.setdefault(at, []).append(f"{order.side.value[0]} {order.qty - order.filled_qty} {order.role.value}")
+    return [
+        LadderRow(price_paise=at, mine=", ".join(mine.get(at, ())), marks=" ".join(marks.get(at, ())))
+        for at in sorted({*marks, *mine}, reverse=True)
+    ]
+
+
+def out_of_sight(
+    own: Sequence[LadderRow], rungs: Sequence[LadderRow], most: int
+) -> tuple[list[LadderRow], list[LadderRow]]:
+    """Own prices above and below the window, `most` on each side; stop and target before orders, the entry last."""
+
+    def chosen(rows: list[LadderRow]) -> list[LadderRow]:
+        weighty = sorted(rows, key=lambda r: 0 if {"SL", "TP"} & set(r.marks.split()) else 1 if r.mine else 2)
+        return sorted(weighty[:most], key=lambda r: -r.price_paise)
+
+    above = [rung for rung in own if rung.price_paise > rungs[0].price_paise]
+    below = [rung for rung in own if rung.price_paise < rungs[-1].price_paise]
+    return chosen(above), chosen(below)
+
+
+def pinned_row(rung: LadderRow, columns: tuple[Column, ...], arrow: str) -> Line:
+    """A price outside the window, kept in sight at its edge."""
+    row = rung_row(rung, columns, 0)
+    return line((arrow, "warn"), *row[1:]) if row[0][0] == " " else line((arrow, "warn"), " ", *row)
 
 
 def rung_row(rung: LadderRow, columns: tuple[Column, ...], move: int) -> Line:
@@ -52,18 +97,18 @@ class LadderPanel(RowGrid):
         frame = self.frame(scene, width, height)
         if leg is None:
             return box(frame, Panelled(line(("2 Ladder", "title"))), [line(("no leg selected", "dim"))])
-        room = height - 3
         columns = ladder_columns(width - 4)
         if columns != self._columns:
             self._columns = columns
             self._known.clear()
-        rungs = self._rungs(scene, leg, room)
-        body = [header(columns)]
+        above, rungs, below = self._window(scene, leg, height - 3)
+        body = [header(columns), *(pinned_row(rung, columns, "^") for rung in above)]
         known: dict[LadderRow, Line] = {}
         for rung in rungs:
             known[rung] = self._known.get(rung) or rung_row(rung, columns, leg.ltp_move)
         self._known = known
         body += [rung_row(r, columns, leg.ltp_move) if "LTP" in r.marks else known[r] for r in rungs]
+        body += [pinned_row(rung, columns, "v") for rung in below]
         if not rungs:
             body = [line(("no price yet", "dim"))]
         title = line(("2 Ladder  ", "title"), (clean(leg.name), "title"))
@@ -77,6 +122,22 @@ class LadderPanel(RowGrid):
         wide = list(scene.console.ladder(leg.symbol, room + 2 * abs(state.ladder_shift)))
         start = max(0, (len(wide) - room) // 2 - state.ladder_shift)
         return wide[start : start + room]
+
+    def _window(
+        self, scene: Scene, leg: LegView, room: int
+    ) -> tuple[list[LadderRow], list[LadderRow], list[LadderRow]]:
+        """Rungs in the middle, and above and below them the own prices that would be out of sight."""
+        rungs = self._rungs(scene, leg, room)
+        if len(rungs) < MIN_RUNGS_TO_PIN:
+            return [], rungs, []
+        own = own_prices(leg, scene.view.orders)
+        most = min(MAX_PINNED, room // 4)
+        above, below = out_of_sight(own, rungs, most)
+        if above or below:
+            # The pins take rows from the window, which moves its edges: what is out of sight is found again.
+            rungs = self._rungs(scene, leg, room - len(above) - len(below))
+            above, below = out_of_sight(own, rungs, most)
+        return above, rungs[: max(1, room - len(above) - len(below))], below
 
     @staticmethod
     def _foot(leg: LegView, scene: Scene) -> Line:

@@ -56,11 +56,10 @@ def assembled(parts: list[Part], width: int, lead: str = " ") -> Line:
 
 
 def mode_words(view: DeskView, *, is_short: bool) -> Line:
-    """Mode in words, then broker and account; the short form keeps the mode and does not say `paper` twice."""
+    """Mode in words, then broker and account; the short form leaves the account out."""
     words = mode_text(view)
-    if is_short:
-        status = view.status
-        words = status.mode if status.broker.casefold() in status.mode.casefold() else f"{status.mode} {status.broker}"
+    if is_short and view.status.account:
+        words = words.removesuffix(clean(view.status.account)).strip()
     return line((f" {clean(words)} ", "live" if view.status.is_live else "paper"))
 
 
@@ -121,7 +120,7 @@ def top_line(view: DeskView, limits: AgeLimits, width: int) -> Line:
     """Mode, broker, exchange time, index, feed age, order path, reconcile; an engine that is down owns the line."""
     status = view.status
     is_wide = width >= MEDIUM_WIDTH
-    stamp = clock_text(status.now_ns, decimals=1) + " IST" if is_wide else clock_text(status.now_ns)
+    stamp = clock_text(status.now_ns, decimals=1 if width >= LARGE_WIDTH else 0) + (" IST" if is_wide else "")
     return assembled(
         [
             Part(0, mode_words(view, is_short=not is_wide)),

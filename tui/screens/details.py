@@ -10,8 +10,11 @@ from tui.actions import Panel
 from tui.format import clean, exit_home, exit_price, money, order_price, order_state, price, protection, quantity, since
 from tui.lines import BLANK, Line, Span, line
 from tui.panels.base import Scene
+from tui.panels.log import LEVEL_STYLE
+from tui.selection import log_matches
 
 _LABEL_WIDTH = 14
+LOG_LINES_IN_FULL = 60
 
 
 def _fact(label: str, *spans: Span | str) -> Line:
@@ -78,6 +81,20 @@ def bracket_lines(bracket: BracketView, now_ns: int, width: int) -> list[Line]:
     ]
 
 
+def log_lines(scene: Scene, width: int) -> list[Line]:
+    """The log lines around the reader's place, newest first, in full."""
+    wanted = scene.state.filter_of(Panel.LOG)
+    newest = scene.view.log_seq - scene.state.log_back
+    entries = [e for e in scene.console.log_since(max(0, newest - LOG_LINES_IN_FULL)) if e.seq <= newest]
+    lines: list[Line] = []
+    for entry in reversed([entry for entry in entries if log_matches(entry, wanted)]):
+        lines.append(
+            _fact(clock_text(entry.at_ns, decimals=3), (clean(entry.level), LEVEL_STYLE.get(entry.level, "dim")))
+        )
+        lines += _paragraph("  " + clean(entry.source)[:10], entry.text, width)
+    return lines or [line(("nothing to show", "dim"))]
+
+
 def details_lines(scene: Scene, width: int) -> list[Line]:
     """Details of what the cursor of the focused panel means, with its leg below an order or a bracket."""
     view, state, now_ns = scene.view, scene.state, scene.now_ns
@@ -86,6 +103,8 @@ def details_lines(scene: Scene, width: int) -> list[Line]:
         lines += [*order_lines(order, now_ns, width), BLANK]
     elif state.panel is Panel.OCO and (bracket := state.bracket(view)) is not None:
         lines += [*bracket_lines(bracket, now_ns, width), BLANK]
+    elif state.panel is Panel.LOG:
+        return log_lines(scene, width)
     leg = state.leg(view)
     if leg is not None:
         lines += leg_lines(leg, now_ns, width)
