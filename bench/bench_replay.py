@@ -1,7 +1,7 @@
 """Replay speed: one leg pair with brackets and trailing, gateway, paper exchange and journal included (goal G7).
 
-Synthetic ticks in memory, 100 a second and leg (the low end of the documents' 100-500), a random walk on the tick size
-with the volatility of a ~150 rupee weekly option. Beside it, in the same run, the loop that only reads the ticks.
+Synthetic ticks in memory, 250 a second and leg (the documents say 100-500 for a busy option), a random walk on the tick
+size around 150 rupees. Beside it, in the same run, the loop that only reads the ticks.
 
 Run: python bench/bench_replay.py [--ticks 2000000]
 """
@@ -44,7 +44,7 @@ from engine.trailing import LockFraction
 from engine.virtual_time import VirtualLoop, run_virtual
 
 DAY = date(2026, 11, 25)
-TICKS_PER_S = 100
+TICKS_PER_S = 250
 
 
 def instruments() -> list[Instrument]:
@@ -66,7 +66,7 @@ def instruments() -> list[Instrument]:
 
 
 def walk(symbols: list[str], count: int, start_ns: int, seed: int = 7) -> list[Tick]:
-    """Each symbol moves one tick size up or down on about one tick in 50: 12 paise of spread a second."""
+    """Each symbol moves one tick size up or down on one tick in 50."""
     rng = random.Random(seed)
     gap_ns = NS_PER_S // (TICKS_PER_S * len(symbols))
     prices = dict.fromkeys(symbols, 15_000)

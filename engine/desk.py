@@ -301,6 +301,8 @@ class Desk:
             self.reader.status_pass()
 
     def _look_at_schedule(self, now_ns: int) -> None:
+        if not self.schedule.is_due(now_ns):
+            return
         block = self.entry_block(now_ns)
         if not block and self.parts.trend is not None:
             block = self.parts.trend.reason(now_ns)

@@ -89,7 +89,7 @@ class BookReader:
         self.reads += 1
         try:
             orders = await self._port.read_orders()
-            trades = await self._port.read_trades()
+            trades = await self._port.read_trades() if self._lacks_records(orders) else ()
             positions = await self._port.read_positions() if want_positions else None
         except ReadFailed as error:
             self._note_failure(str(error))
@@ -100,6 +100,14 @@ class BookReader:
             self._compare_positions(positions)
         if want_status:
             self._check_legs(began_ns)
+
+    def _lacks_records(self, reports: Sequence[OrderReport]) -> bool:
+        """Some fill of ours has no trade record yet: the trade book is worth a read."""
+        for report in reports:
+            order = self._desk.blotter.find(self._desk.account, report)
+            if order is not None and report.filled_qty > order.traded_qty:
+                return True
+        return False
 
     def _check_legs(self, began_ns: int) -> None:
         took_ns = self._clock.now_ns() - began_ns

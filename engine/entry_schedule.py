@@ -58,6 +58,11 @@ class EntrySchedule:
         wake_ns = self._trigger.next_wake_ns() if self._trigger else None
         return 0 if wake_ns is None else max(wake_ns, now_ns + _ONE_NS)
 
+    def is_due(self, now_ns: int) -> bool:
+        """Something is to be counted, queued or entered now."""
+        wake_ns = self._trigger.next_wake_ns() if self._trigger else None
+        return wake_ns is not None and wake_ns <= now_ns
+
     def on_time(self, now_ns: int, *, in_position: bool, block: str, out: Outbox) -> bool:
         """True when an entry is due now."""
         if self._trigger is None:

@@ -149,6 +149,8 @@ class LegsBot:
         self.legs: dict[str, Leg] = {price.instrument.symbol: Leg(price) for price in prices}
         self.body = BotBody()
         self.brackets: dict[str, Bracket] = {}
+        """Of the day, closed ones too: a late fill or record still finds its bracket."""
+        self._unclosed: dict[str, Bracket] = {}
         self._rules = rules
         self._tags = tags
         self._orders = orders
@@ -234,7 +236,7 @@ class LegsBot:
         )
         leg.note = ""
         leg.bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
-        self.brackets[body.bracket_id] = leg.bracket
+        self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = leg.bracket
         leg.bracket.enter(now_ns, out)
 
     def _has_price(self, leg: Leg) -> bool:
@@ -254,6 +256,8 @@ class LegsBot:
         for bracket in changed.values():
             was_active = bracket.body.state is not BracketState.FLAT
             bracket.plan(now_ns, out, recovered=recovered)
+            if bracket.body.state is not BracketState.FLAT:
+                self._unclosed[bracket.body.bracket_id] = bracket  # a late fill may have reopened it
             if was_active and bracket.body.state is BracketState.FLAT and not bracket.filled(Role.ENTRY):
                 self._entry_failed(bracket, now_ns, out)
 
@@ -278,7 +282,10 @@ class LegsBot:
             bracket.on_wake(now_ns, out)
 
     def open_brackets(self) -> list[Bracket]:
-        return [bracket for bracket in self.brackets.values() if bracket.body.state is not BracketState.FLAT]
+        """Brackets that are not over, oldest first; its cost does not grow with the day's history."""
+        for bracket_id in [key for key, bracket in self._unclosed.items() if bracket.body.state is BracketState.FLAT]:
+            del self._unclosed[bracket_id]
+        return list(self._unclosed.values())
 
     def wake_ns(self, now_ns: int) -> int:
         """Earliest deadline of any bracket after `now_ns`; 0 = none."""
@@ -358,7 +365,7 @@ class LegsBot:
             if leg is None:
                 continue
             bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
-            self.brackets[body.bracket_id] = bracket
+            self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = bracket
             leg.bracket = bracket
 
 
