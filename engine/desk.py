@@ -22,12 +22,13 @@ from engine.decision_hash import DecisionHash
 from engine.desk_parts import DeskParts
 from engine.desk_reads import BookReader
 from engine.desk_requests import TraderRequests
+from engine.desk_restore import restore_desk
 from engine.entry_schedule import EntrySchedule
 from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.journal.errors import JournalError
 from engine.journal.records import AlarmRow, AnswerRow, Batch, BotRow, FillRow, Op, PositionRow, TradeRow
-from engine.legs import REASON_BLIND, REASON_EOD, REASON_STOP_DESK, BotBody, LegsBot
+from engine.legs import REASON_EOD, REASON_STOP_DESK, LegsBot
 from engine.messages import Msg
 from engine.operator import Request
 from engine.order import EXIT_ROLES, IllegalTransition, Order, OrderState, Side, Trade
@@ -35,6 +36,7 @@ from engine.outbox import Command, LookUp, Outbox, PlaceOrder, RoundTrip, Said
 from engine.port import Answer, OrderReport, Refused, TimerHandle
 from engine.positions import PositionBook
 from engine.price_book import NO_HIGH, NO_LOW, PriceBook
+from engine.price_watch import PriceWatch
 from engine.risk import DeskFacts, desk_block
 from engine.session import session_class
 from engine.tags import TagMaker
@@ -75,6 +77,7 @@ class Desk:
         self.requests = TraderRequests(self)
         self.schedule = EntrySchedule(parts.trigger, parts.calendar, legs[0].instrument, parts.terms.bot)
         self.out = Outbox()
+        self.price_watch = PriceWatch(self)
         self.trips: dict[str, RoundTrip] = {}
         self.charges: dict[str, int] = {}
         """Estimated charges per trade row of today."""
@@ -85,7 +88,6 @@ class Desk:
         self.recovered = False
         self.journal_error = ""
         self.mismatch = ""
-        self.blind: set[str] = set()
         self.engine_error = ""
         self._dirty_orders: dict[str, Order] = {}
         self._fills: list[FillRow] = []
@@ -103,7 +105,7 @@ class Desk:
 
     async def start(self) -> None:
         """Journal first, then the broker's books, then prices, then entries (design §6)."""
-        self._restore()
+        restore_desk(self)
         self.parts.port.listen(self.on_report, self.on_trade)
         self.parts.market.listen(self.on_tick)
         await self.parts.port.connect()
@@ -287,8 +289,8 @@ class Desk:
         self.step(self._on_time)
 
     def _on_time(self, now_ns: int) -> None:
-        self._roll_day(now_ns)
-        self._watch_prices(now_ns)
+        self.roll_day(now_ns)
+        self.price_watch.look(now_ns)
         self.bot.on_wake(now_ns, self.out)
         self._square_off_if_due(now_ns)
         self._look_at_schedule(now_ns)
@@ -318,28 +320,7 @@ class Desk:
         if self.square_off_passed(now_ns) and self.recovered and self.bot.any_leg_active:
             self.bot.square_off(REASON_EOD, now_ns, self.out)
 
-    def _watch_prices(self, now_ns: int) -> None:
-        """A position whose price has stopped is blind: say so, and leave it when that lasts (I-7, RTP-14)."""
-        oldest_ns = self.bot.terms.bracket.max_tick_age_ns
-        for leg in self.bot.legs.values():
-            holds = leg.is_active and leg.bracket is not None and leg.bracket.open_qty > 0
-            age_ns = leg.price.age_ns(now_ns)
-            alarm_id = f"blind:{leg.symbol}"
-            if holds and age_ns > oldest_ns:
-                if leg.symbol not in self.blind:
-                    self.blind.add(leg.symbol)
-                    self.say(Msg.BLIND, symbol=leg.symbol, age=f"{age_ns / NS_PER_S:.0f}")
-                    self.out.raise_alarm(alarm_id, f"{leg.symbol}: price is {age_ns / NS_PER_S:.0f} s old")
-                if age_ns > self.parts.times.blind_exit_after_ns and self.bot.exit_leg(
-                    leg.symbol, REASON_BLIND, now_ns, self.out
-                ):
-                    self.say(Msg.BLIND_EXIT, symbol=leg.symbol, age=f"{age_ns / NS_PER_S:.0f}")
-            elif leg.symbol in self.blind:
-                self.blind.discard(leg.symbol)
-                self.say(Msg.BLIND_OVER, symbol=leg.symbol)
-                self.out.end_alarm(alarm_id)
-
-    def _roll_day(self, now_ns: int) -> None:
+    def roll_day(self, now_ns: int) -> None:
         if self.bot.roll_day(desk_rows.trading_day(now_ns)):
             self.positions.roll_day()
             self.trips.clear()
@@ -608,46 +589,6 @@ class Desk:
             self.say(Msg.INTERNAL, where=where, error=text)
             self.out.raise_alarm("internal", f"{where}: {text}")
         self.engine_error = f"internal error in {where}"
-
-    # --- start ----------------------------------------------------------------------------------------------------
-
-    def _restore(self) -> None:
-        """Everything the journal knows, before the broker is asked (LEG-72, R3)."""
-        now_ns = self.clock.now_ns()
-        self._roll_day(now_ns)
-        restored = self.parts.restored
-        for order in (*restored.finished_today, *restored.orders):
-            order.doubt(now_ns)
-            self.blotter.add(order)
-        for row in restored.bots:
-            if row.bot == self.bot.name:
-                self._restore_bot(desk_rows.decode_bot(row.body), now_ns)
-        self.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets])
-        for row in restored.positions:
-            position = self.positions.of(row.account, row.symbol, row.product)
-            position.net_qty = row.net_qty
-            if row.trading_day == self.bot.body.trading_day:
-                position.buy_qty, position.buy_value_paise = row.buy_qty, row.buy_value_paise
-                position.sell_qty, position.sell_value_paise = row.sell_qty, row.sell_value_paise
-        for row in restored.trades_today:
-            self.charges[row.trade_id] = row.charges_paise
-            leg = self.bot.legs.get(row.symbol)
-            if leg is not None:
-                leg.realised_paise += row.net_paise
-        for row in restored.alarms:
-            self.alarms[row.alarm_id] = AlarmView(alarm_id=row.alarm_id, since_ns=row.since_ns, text=row.text)
-        for text in restored.differences:
-            self.say(Msg.DESK_WARN, text=f"journal: {text}")
-        if restored.brackets:
-            names = ", ".join(f"{row.symbol} {row.state} {row.open_qty:+d}" for row in restored.brackets)
-            self.say(Msg.RECOVERED, text=f"{len(restored.brackets)} open bracket(s) from the journal: {names}")
-
-    def _restore_bot(self, body: BotBody, now_ns: int) -> None:
-        """Totals of the same trading day only: Monday does not start with Friday's loss (BUG-94)."""
-        if body.trading_day == self.bot.body.trading_day:
-            self.bot.body = body
-            self.schedule.begin(body.trigger, now_ns, self.out)
-        self.bot.body.brackets_made = 0  # bracket ids carry the run number
 
 
 def _is_outlier(tick: Tick) -> bool:

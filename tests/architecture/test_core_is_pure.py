@@ -34,6 +34,7 @@ SHELL = {
     "engine/session.py": "reads its dated rows from packaged data",
     "engine/session_table.py": "reads its dated rows from packaged data",
     "engine/single_instance.py": "holds lock files",
+    "engine/tick_feed.py": "plays ticks between the loop's timers",
     "engine/virtual_time.py": "is an event loop",
 }
 

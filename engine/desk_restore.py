@@ -1,0 +1,62 @@
+"""Gives a desk everything its journal knows, before the broker is asked (design §6, LEG-72, R3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine import desk_rows
+from engine.journal.records import PositionRow, TradeRow
+from engine.legs import BotBody
+from engine.messages import Msg
+from engine.view import AlarmView
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+
+def restore_desk(desk: Desk) -> None:
+    """Orders first, because brackets look theirs up; whatever was not answered is in doubt until the broker is read."""
+    now_ns = desk.clock.now_ns()
+    desk.roll_day(now_ns)
+    restored = desk.parts.restored
+    for order in (*restored.finished_today, *restored.orders):
+        order.doubt(now_ns)
+        desk.blotter.add(order)
+    for row in restored.bots:
+        if row.bot == desk.bot.name:
+            _restore_bot(desk, desk_rows.decode_bot(row.body), now_ns)
+    desk.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets])
+    for row in restored.positions:
+        _restore_position(desk, row)
+    for row in restored.trades_today:
+        _restore_trade(desk, row)
+    for row in restored.alarms:
+        desk.alarms[row.alarm_id] = AlarmView(alarm_id=row.alarm_id, since_ns=row.since_ns, text=row.text)
+    for text in restored.differences:
+        desk.say(Msg.DESK_WARN, text=f"journal: {text}")
+    if restored.brackets:
+        names = ", ".join(f"{row.symbol} {row.state} {row.open_qty:+d}" for row in restored.brackets)
+        desk.say(Msg.RECOVERED, text=f"{len(restored.brackets)} open bracket(s) from the journal: {names}")
+
+
+def _restore_bot(desk: Desk, body: BotBody, now_ns: int) -> None:
+    """Totals of the same trading day only: Monday does not start with Friday's loss (BUG-94)."""
+    if body.trading_day == desk.bot.body.trading_day:
+        desk.bot.body = body
+        desk.schedule.begin(body.trigger, now_ns, desk.out)
+    desk.bot.body.brackets_made = 0  # bracket ids carry the run number
+
+
+def _restore_position(desk: Desk, row: PositionRow) -> None:
+    position = desk.positions.of(row.account, row.symbol, row.product)
+    position.net_qty = row.net_qty
+    if row.trading_day == desk.bot.body.trading_day:
+        position.buy_qty, position.buy_value_paise = row.buy_qty, row.buy_value_paise
+        position.sell_qty, position.sell_value_paise = row.sell_qty, row.sell_value_paise
+
+
+def _restore_trade(desk: Desk, row: TradeRow) -> None:
+    desk.charges[row.trade_id] = row.charges_paise
+    leg = desk.bot.legs.get(row.symbol)
+    if leg is not None:
+        leg.realised_paise += row.net_paise
