@@ -88,7 +88,8 @@ class StrikedeskApp(App[ScreenOutcome]):
         self.pump = FramePump(frame_hz, self._scene, mono_ns)
         self.crash_text = ""
         self._shown_theme = theme
-        self._known_alarms: frozenset[str] = frozenset(alarm.alarm_id for alarm in console.view().alarms)
+        self._view = console.view()
+        self._known_alarms: frozenset[str] = frozenset(alarm.alarm_id for alarm in self._view.alarms)
         self._palette = Palette(theme, has_colour=not self.no_color)
         self._main = MainScreen(self._palette)
         self._task_factory: Any = None
@@ -130,7 +131,7 @@ class StrikedeskApp(App[ScreenOutcome]):
         if not reason:
             self.leave(ScreenOutcome.ENGINE_ENDED)
             return
-        at = clock_text(self._desk.view().status.now_ns)
+        at = clock_text(self._view.status.now_ns)
         self.controls.state.engine_down = clean(f"{at} {reason}")
         self.frame()
 
@@ -177,7 +178,7 @@ class StrikedeskApp(App[ScreenOutcome]):
 
     def _scene(self, cost: FrameCost) -> Scene:
         now_ns = self._mono_ns()
-        view = self._desk.view()
+        view = self._view = self._desk.view()
         self.controls.tick(view, now_ns)
         return Scene(view, self._desk, self.controls, self._limits, self._is_ascii, now_ns, cost)
 
@@ -201,7 +202,7 @@ class StrikedeskApp(App[ScreenOutcome]):
 
     def _ring_for_new_alarms(self) -> None:
         """The bell once per alarm."""
-        alarms = frozenset(alarm.alarm_id for alarm in self._desk.view().alarms)
+        alarms = frozenset(alarm.alarm_id for alarm in self._view.alarms)
         if self._has_bell and alarms - self._known_alarms:
             self.bell()
         self._known_alarms = alarms

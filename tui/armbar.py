@@ -14,7 +14,6 @@ from engine.operator import Request
 from tui.lines import Line, line, spread, width_of
 
 ARM_WINDOW_NS: Final = 3 * NS_PER_S
-FLASH_NS: Final = 5 * NS_PER_S
 
 
 class Arming(NamedTuple):

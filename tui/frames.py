@@ -35,8 +35,6 @@ class FramePump:
         self._frames = 0
         self._dropped = 0
         self._frame_ms = 0.0
-        self.is_pending = True
-        """A frame was asked for and not built yet."""
 
     @property
     def cost(self) -> FrameCost:
@@ -51,7 +49,6 @@ class FramePump:
         scene = self._scene(self.cost)
         dirty = sum(grid.paint(scene) for grid in grids if grid.display)
         self._frames += 1
-        self.is_pending = False
         # A moving average: one slow frame must not be read as the cost of every frame.
         self._frame_ms += ((self._mono_ns() - started_ns) / NS_PER_MS - self._frame_ms) * 0.1
         return dirty

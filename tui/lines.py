@@ -67,11 +67,6 @@ def spread(left: Line, right: Line, width: int, fill: str = " ", fill_style: str
     return (*left, (fill * gap, fill_style), *right) if gap > 0 else (*left, *right)
 
 
-def restyle(source: Line, style: str) -> Line:
-    """The whole line in one style, for lines that must be read as one alarm."""
-    return ((text_of(source), style),)
-
-
 class Column(NamedTuple):
     """One fixed-width column of a table; widths never follow the data, so nothing jumps."""
 

@@ -52,6 +52,7 @@ async def run_screen(
     )
     if no_color is not None:
         os.environ["NO_COLOR"] = no_color  # Textual takes it away; a second screen and child processes need it
+    interrupted = signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGHUP, app.leave, ScreenOutcome.LOST_TERMINAL)
     loop.add_signal_handler(signal.SIGINT, app.interrupt)
     try:
@@ -62,6 +63,8 @@ async def run_screen(
         outcome = ScreenOutcome.LOST_TERMINAL
     finally:
         await _tidy_up(app, loop)
+        # The loop's runner cancels its main task on Ctrl+C; a bare KeyboardInterrupt could hit the engine in mid-step.
+        signal.signal(signal.SIGINT, interrupted)
         loop.set_task_factory(factory)
     if app.crash_text:
         on_crash(app.crash_text)

@@ -1,7 +1,7 @@
 """A desk on a pseudo-terminal: a beat-keeping engine task and one screen, for the liveness tests.
 
-Arguments: report file, desk state (`normal`, `empty`). The report is rewritten with the largest gap between two beats
-since the last SIGUSR1, the number of beats, and how the screen ended.
+Arguments: report file, desk state (`normal`, `empty`, `crash`). The report is rewritten with the largest gap between
+two beats since the last SIGUSR1, the number of beats, and how the screen ended.
 """
 
 from __future__ import annotations
@@ -57,9 +57,12 @@ async def main(report: Path, state: str) -> None:
         """Every look shows other prices and other times, so that every frame has much to draw."""
 
         looks = 0
+        breaks_at = 40 if state == "crash" else 0
 
         def view(self):
             self.looks += 1
+            if self.looks == self.breaks_at:
+                raise RuntimeError("the picture broke")
             now_ns = time.time_ns()
             old = self.current
             legs = tuple(
@@ -76,7 +79,12 @@ async def main(report: Path, state: str) -> None:
     loop.add_signal_handler(signal.SIGUSR1, beat.reset)
     loop.add_signal_handler(signal.SIGTERM, engine.cancel)
     started = time.monotonic()
-    outcome = await run_screen(MovingConsole(conftest.VIEWS[state](), conftest.LOG), engine)
+    console = MovingConsole(conftest.VIEWS.get(state, conftest.normal_view)(), conftest.LOG)
+    outcome = await run_screen(console, engine, on_crash=lambda text: beat.facts.update(crash=text.splitlines()[-1]))
+    if outcome.value == "crashed":
+        beat.facts["first_outcome"] = outcome.value
+        beat.write()
+        outcome = await run_screen(console, engine)
     beat.facts["outcome"] = outcome.value
     beat.facts["screen_s"] = time.monotonic() - started
     beat.write()

@@ -171,3 +171,23 @@ def test_a_stop_request_leaves_the_screen_and_the_engine_goes_on(desk: DeskOnTer
 
     assert desk.facts()["beats"] > beats
     assert desk.facts()["largest_gap_s"] < MAX_GAP_S
+
+
+@pytest.mark.parametrize("desk", ["crash"], indirect=True)
+def test_a_screen_that_breaks_is_reported_and_another_one_opens(desk: DeskOnTerminal) -> None:
+    assert desk.read_for(20, until=b"Zero out")
+    deadline = time.monotonic() + 15
+    while desk.facts().get("first_outcome") != "crashed":
+        assert time.monotonic() < deadline, desk.facts()
+        desk.read_for(0.1)
+
+    second = desk.read_for(10, until=b"Zero out")
+
+    assert b"Zero out" in second
+    assert desk.facts()["crash"] == "RuntimeError: the picture broke"
+    beats = desk.facts()["beats"]
+    desk.read_for(1)
+    assert desk.facts()["beats"] > beats
+    desk.type(b"qd")
+    desk.read_for(1)
+    desk.wait_for("outcome", "detached", 3)

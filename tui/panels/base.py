@@ -22,7 +22,7 @@ from tui.actions import Panel
 from tui.armbar import ArmBar
 from tui.controls import Controls
 from tui.format import AgeLimits
-from tui.lines import BLANK, Frame, Line, fit
+from tui.lines import BLANK, Frame, Line, Memo, fit
 from tui.state import ScreenState
 from tui.themes import Palette
 
@@ -79,6 +79,9 @@ class RowGrid(Widget, can_focus=False):
         self._rows: list[Line] = []
         self._strips: dict[int, Strip] = {}
         self._width = 0
+        self._memo = Memo()
+        self._top = 0
+        """First row shown, for panels that scroll."""
 
     @property
     def lines(self) -> Sequence[Line]:

@@ -10,6 +10,7 @@ from tui.actions import Panel
 from tui.format import clean, move_mark, plain_qty, price, since
 from tui.lines import BLANK, Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
+from tui.themes import Palette
 
 MARK_STYLE = {"SL": "loss", "TP": "gain", "TRAIL": "warn", "ENTRY": "title", "LTP": "key"}
 MAX_SHIFT = 500
@@ -86,9 +87,8 @@ class LadderPanel(RowGrid):
 
     panel = Panel.LADDER
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._rows: list[Line] = []
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(palette, id=id)
         self._known: dict[LadderRow, Line] = {}
         self._columns: tuple[Column, ...] = ()
 

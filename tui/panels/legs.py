@@ -24,7 +24,7 @@ from tui.format import (
     rupees_text,
 )
 from tui.layout import LARGE_BOX_ROWS, SMALL_BOX_ROWS
-from tui.lines import BLANK, Frame, Line, Memo, Panelled, box, line, spread
+from tui.lines import BLANK, Frame, Line, Panelled, box, line, spread
 from tui.panels.base import RowGrid, Scene
 from tui.selection import top_for_cursor
 
@@ -192,11 +192,6 @@ class LegsPanel(RowGrid):
     """Boxes of legs, one or two abreast; the box under the cursor is always visible."""
 
     panel = Panel.LEGS
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._memo = Memo()
-        self._top = 0
 
     def build(self, scene: Scene, width: int, height: int) -> list[Line]:
         legs = scene.view.legs

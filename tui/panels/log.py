@@ -6,9 +6,10 @@ from engine.instant import clock_text
 from engine.view import LogLine
 from tui.actions import Panel
 from tui.format import clean
-from tui.lines import Line, Memo, Panelled, box, line
+from tui.lines import Line, Panelled, box, line
 from tui.panels.base import RingLog, RowGrid, Scene
 from tui.selection import log_matches
+from tui.themes import Palette
 
 LEVEL_STYLE = {"WARN": "warn", "ERROR": "loss", "CRITICAL": "alarm"}
 SOURCE_WIDTH = 14
@@ -28,11 +29,11 @@ class LogPanel(RowGrid):
 
     panel = Panel.LOG
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._memo = Memo()
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(palette, id=id)
         self._ring = RingLog()
         self._anchor_seq = 0
+        self._wanted_back = 0
 
     def build(self, scene: Scene, width: int, height: int) -> list[Line]:
         self._ring.pull(scene.console, scene.view.log_seq)
@@ -57,7 +58,6 @@ class LogPanel(RowGrid):
         if is_bare:
             return body
         hidden = len(self._ring.lines) - len(entries)
-        follow = f"{held} newer below" if scene.state.log_back else "follow ON"
         follow = f"held, {held} newer (f follows)" if scene.state.log_back else "follow ON"
         said = Panelled(
             line(("5 Log", "title"), (f"  (filter {wanted!r})" if wanted else "", "warn")),
@@ -81,5 +81,3 @@ class LogPanel(RowGrid):
         if state.log_back:
             self._anchor_seq = entries[len(entries) - state.log_back - 1].seq
         return state.log_back
-
-    _wanted_back = 0

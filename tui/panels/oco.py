@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.view import BracketView, ExitView
 from tui.actions import Panel
 from tui.format import clean, exit_home, exit_price, price, since, tail
-from tui.lines import Column, Line, Memo, Panelled, Span, box, cells, header, line, rest_column
+from tui.lines import Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
 from tui.selection import shown_brackets, top_for_cursor
 
@@ -82,11 +82,6 @@ class OcoPanel(RowGrid):
     """Brackets as a table, alarms first."""
 
     panel = Panel.OCO
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._memo = Memo()
-        self._top = 0
 
     def build(self, scene: Scene, width: int, height: int) -> list[Line]:
         brackets = shown_brackets(scene.view)

@@ -8,7 +8,7 @@ from engine.order import OrderState
 from engine.view import OrderView
 from tui.actions import Panel
 from tui.format import ORDER_TYPE, clean, order_price, order_state, price, since, tail
-from tui.lines import BLANK, Column, Line, Memo, Panelled, Span, box, cells, header, line, rest_column
+from tui.lines import BLANK, Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
 from tui.selection import shown_orders, top_for_cursor
 
@@ -75,11 +75,6 @@ class OrdersPanel(RowGrid):
     """Orders as a table: unknown first, then working, then today's ended ones."""
 
     panel = Panel.ORDERS
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._memo = Memo()
-        self._top = 0
 
     def build(self, scene: Scene, width: int, height: int) -> list[Line]:
         view, wanted = scene.view, scene.state.filter_of(Panel.ORDERS)
