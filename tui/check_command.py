@@ -25,7 +25,7 @@ def run_where(arguments: argparse.Namespace) -> int:
     _tell_notes(loaded)
     files = DeskFiles.of(loaded.config, places(os.environ), arguments.db)
     rows = [
-        ("config", str(loaded.path or "built-in defaults (no config.toml found)")),
+        ("config", str(loaded.path.resolve()) if loaded.path else "built-in defaults (no config.toml found)"),
         ("journal", str(files.journal)),
         ("paper account", str(files.paper_books)),
         ("log", str(files.log or "none")),

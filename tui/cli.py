@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from engine.config.errors import ConfigError
+    from engine.secrets import SecretMissing
 
     try:
         match arguments.command:
@@ -67,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 return run_where(arguments)
             case _:
                 return _run_desk(arguments)
+    except SecretMissing as error:
+        return _fail(str(error), EXIT_FATAL)
     except ConfigError as error:
         return _fail(str(error), EXIT_CONFIG)
 

@@ -7,6 +7,7 @@ the demo day in virtual time, and a replay in virtual time. In virtual time the 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from brokers.paper.exchange import PaperExchange
 from brokers.paper.rules import PaperRules
 from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
+from engine.config.accounts import Account
 from engine.config.accounts import PaperAccount as PaperConfig
 from engine.config.errors import ConfigError
 from engine.config.explain import as_json_masked
@@ -42,8 +44,9 @@ from engine.legs import LegsTerms
 from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
 from engine.messages import Msg
 from engine.order_charges import OrderCharges
+from engine.paths import places
 from engine.port import MarketPort
-from engine.secrets import Redactions
+from engine.secrets import Redactions, Secrets
 from engine.session import Calendar, session_class
 from engine.single_instance import InstanceLock, account_lock_path
 from engine.trend_gate import TrendSettings
@@ -268,10 +271,17 @@ class Station:
     def _paper_config(self) -> PaperConfig:
         account = self.config.trading_account
         if not isinstance(account, PaperConfig):
+            self._require_secrets(account)
             raise ConfigError(
                 [f"legs.account = {self.config.legs.account!r}: kind {account.kind} cannot trade yet, only paper can"]
             )
         return account
+
+    def _require_secrets(self, account: Account) -> None:
+        """Raises SecretMissing with the operators' line for the first credential that no place has (LEG-54)."""
+        secrets = Secrets(self.plan.loaded.env, places(os.environ).secrets_file, self.redactions)
+        for name in account.secret_names:
+            secrets.require(name)
 
     def _open_account(self) -> PaperAccount:
         config = self._paper_config()

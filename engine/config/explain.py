@@ -28,7 +28,7 @@ _STYLE_WORDS: Final = {
     ExitStyle.MONITORED: "nothing rests; target, stop and trailing are watched here and die with this program",
 }
 _BROKER: Final = "the broker, where it outlives this program"
-_PAPER: Final = "the built-in exchange, which ends with this program"
+_PAPER: Final = "the built-in exchange: its books survive this program, its prices stop with it"
 
 
 def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
@@ -124,7 +124,7 @@ def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
     else:
         yield "Trailing", "off"
     blind = f"left after {legs.blind_exit_after} s" if legs.blind_exit_after else "kept, with an alarm"
-    yield "No price", f"nothing is decided on a price older than {legs.max_tick_age} s; a watched leg is {blind}"
+    yield "No price", f"nothing is decided on a price older than {legs.max_tick_age} s; a leg without one is {blind}"
     band = f"marketable limit {_percent(legs.protection_bps)} through the touch, re-priced every {legs.chase_ms} ms"
     if legs.enable_eod_square_off:
         yield "Square-off", f"at {legs.square_off:%H:%M} IST: exits are cancelled, what is open is sold by a {band}"

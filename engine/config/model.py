@@ -168,7 +168,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_tick_age: Annotated[Decimal, Key("I-7", "s", Decimal("0.5"), 300, is_live=True)] = Decimal("5.0")
     """No decision is taken on an older price."""
     blind_exit_after: Annotated[Decimal, Key("I-7", "s", 0, 3600, is_live=True)] = Decimal("30.0")
-    """Watched legs without a price for so long are left; 0 = only an alarm."""
+    """A leg without a price for so long is left at the last known touch; 0 = only an alarm."""
     protection_pct: Annotated[Decimal, Key("CON-05", "%", Decimal("0.1"), 40, is_live=True)] = Decimal("3.0")
     """How far a marketable order's limit lies through the touch."""
     chase_ms: Annotated[int, Key("CON-05", "ms", 100, 60_000, is_live=True)] = 1000

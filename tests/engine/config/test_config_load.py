@@ -73,8 +73,18 @@ def test_the_seeds_names_are_the_defaults_of_the_accounts_and_a_value_overrides(
     assert getattr(config.accounts["mine"], "user", "") == "Asha"
 
 
-def test_the_file_at_the_root_of_the_project_is_the_built_in_default() -> None:
-    assert load_config(ROOT / "config.toml", {}) == Config()
+def test_the_file_at_the_root_differs_from_the_defaults_only_where_it_says_demo() -> None:
+    shipped = load_config(ROOT / "config.toml", {})
+
+    changes = safe_changes(Config(), shipped)
+
+    marked = [
+        line.split("=")[0].strip() for line in (ROOT / "config.toml").read_text().splitlines() if "[demo]" in line
+    ]
+    changed = [key.rpartition(".")[2] for key in changes.applied]
+    assert sorted(changed) == sorted(key for key in marked if key not in ("partial_fills", "#") and " " not in key)
+    assert changes.restart_needed == ("accounts.paper",)
+    assert shipped.accounts["paper"].partial_fills is True
 
 
 @pytest.mark.row("OPS-01")

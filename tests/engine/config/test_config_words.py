@@ -98,7 +98,7 @@ def test_the_check_never_says_that_paper_exits_outlive_the_program() -> None:
     words = explain(Config())
 
     assert "no order leaves this machine" in words
-    assert "which ends with this program" in words
+    assert "its prices stop with it" in words
     assert "outlives" not in words
 
 
