@@ -55,7 +55,7 @@ class Bracket(BracketProtection):
         """Send the entry, a marketable limit through the touch (LEG-12). The caller has seen a fresh price."""
         body = self.body
         body.state = BracketState.ENTERING
-        body.opened_ns = body.entry_sent_ns = now_ns
+        body.opened_ns = now_ns
         limit = self.marketable(body.side, now_ns)
         self.place(Role.ENTRY, OrderType.MARKET, body.qty, limit, 0, "entry", now_ns, out)
         out.touched_brackets.add(body.bracket_id)
@@ -153,7 +153,7 @@ class Bracket(BracketProtection):
     def _plan_entry(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
         for order in self.live(Role.ENTRY):
-            due = now_ns >= body.entry_sent_ns + body.terms.entry_fill_timeout_ns
+            due = now_ns >= body.opened_ns + body.terms.entry_fill_timeout_ns
             rest_unwanted = due and body.terms.entry_rest == "cancel"
             if (rest_unwanted or body.exit_reason) and order.state is not OrderState.UNKNOWN:
                 body.entry_cancelled_by_us = True
@@ -163,7 +163,7 @@ class Bracket(BracketProtection):
                 self.look_up(order, now_ns, out)
 
     def _poll_ns(self) -> int:
-        return self.body.entry_sent_ns + _POLL_AFTER_NS[self.body.polls_done]
+        return self.body.opened_ns + _POLL_AFTER_NS[self.body.polls_done]
 
     def _plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
@@ -444,7 +444,7 @@ class Bracket(BracketProtection):
             if body.polls_done < len(_POLL_AFTER_NS):
                 wakes.append(self._poll_ns())
             if body.terms.entry_rest == "cancel" and not body.entry_cancelled_by_us:
-                wakes.append(body.entry_sent_ns + body.terms.entry_fill_timeout_ns)
+                wakes.append(body.opened_ns + body.terms.entry_fill_timeout_ns)
         if body.flat_ns:
             wakes += [body.flat_ns + _RECORDS_NS // 4, body.flat_ns + _RECORDS_NS // 2, body.flat_ns + _RECORDS_NS]
         if body.retry_at_ns:

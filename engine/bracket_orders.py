@@ -210,4 +210,3 @@ class BracketOrders:
     def _count_write(self, now_ns: int) -> None:
         self._recent_writes(now_ns)
         self.body.writes.append(now_ns)
-        self.body.write_count += 1

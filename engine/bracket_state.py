@@ -71,8 +71,12 @@ class BracketTerms(msgspec.Struct, frozen=True, kw_only=True):
     slippage_paise: int = 0
 
 
-class BracketBody(msgspec.Struct, kw_only=True):
-    """The facts of one position. Written only by `engine.bracket`."""
+class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The facts of one position. Written only by `engine.bracket`.
+
+    Stored without the facts that are still empty (LEG-68); the terms are stored in full, because their defaults may
+    change with a release while this position must keep its own.
+    """
 
     bracket_id: str
     account: str
@@ -126,7 +130,7 @@ class BracketBody(msgspec.Struct, kw_only=True):
     exits_told: bool = False
 
     opened_ns: int = 0
-    entry_sent_ns: int = 0
+    """When the entry was decided; its polls and its timeout count from here."""
     first_fill_ns: int = 0
     protected_ns: int = 0
     naked_since_ns: int = 0
@@ -138,5 +142,4 @@ class BracketBody(msgspec.Struct, kw_only=True):
     closed_ns: int = 0
     writes: list[int] = []
     """Instants of the last minute's writes, for the order budget (O4)."""
-    write_count: int = 0
     tags: list[str] = []
