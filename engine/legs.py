@@ -85,6 +85,8 @@ class BotBody(msgspec.Struct, kw_only=True):
     day_net_paise: int = 0
     entries_today: int = 0
     brackets_made: int = 0
+    sl_m_refused: list[str] = []
+    """Symbols whose SL-M the broker refused today: not tried again this session (HRD-12, F-28)."""
     trigger: TriggerState = msgspec.field(default_factory=TriggerState)
     """Bars counted and the queued entry, so that a restart neither loses nor repeats a signal (LEG-60)."""
 
@@ -233,6 +235,7 @@ class LegsBot:
             terms=self.terms.bracket,
             style=self.terms.bracket.style,
             hint_paise=max(hint, 0),
+            sl_m_refused=leg.symbol in self.body.sl_m_refused,
         )
         leg.note = ""
         leg.bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
@@ -256,6 +259,8 @@ class LegsBot:
         for bracket in changed.values():
             was_active = bracket.body.state is not BracketState.FLAT
             bracket.plan(now_ns, out, recovered=recovered)
+            if bracket.body.sl_m_refused and bracket.body.symbol not in self.body.sl_m_refused:
+                self.body.sl_m_refused.append(bracket.body.symbol)
             if bracket.body.state is not BracketState.FLAT:
                 self._unclosed[bracket.body.bracket_id] = bracket  # a late fill may have reopened it
             if was_active and bracket.body.state is BracketState.FLAT and not bracket.filled(Role.ENTRY):
@@ -352,6 +357,7 @@ class LegsBot:
         self.body.trading_day = trading_day
         self.body.day_net_paise = 0
         self.body.entries_today = 0
+        self.body.sl_m_refused = []
         for leg in self.legs.values():
             leg.realised_paise = 0
         return True
