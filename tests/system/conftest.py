@@ -7,6 +7,8 @@ lose an answer, or stay silent.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
@@ -18,6 +20,7 @@ import pytest
 from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.rules import PaperRules
+from engine.bracket_state import BracketTerms
 from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
 from engine.desk import Desk
@@ -31,11 +34,11 @@ from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter
 from engine.legs import LegsTerms, PairPolicy
 from engine.log import LogBook
+from engine.money import rupees_text
 from engine.operator import Enter
 from engine.order import Role, Side, Trade
 from engine.order_charges import OrderCharges
 from engine.port import Answer, OrderChange, OrderReport, OrderRequest, PositionReport, ReadFailed, Unknown
-from engine.bracket_state import BracketTerms
 from engine.risk import RiskLimits
 from engine.secrets import Redactions
 from engine.session import Calendar
@@ -65,6 +68,13 @@ def option(symbol: str, *, lot: int = LOT) -> Instrument:
     )
 
 
+_ROLES = {"E": Role.ENTRY, "T": Role.TARGET, "S": Role.STOP, "X": Role.EXIT, "R": Role.REPAIR}
+
+
+def _role_of(tag: str) -> Role:
+    return _ROLES[tag[-1]]
+
+
 class Venue:
     """The paper account as the desk sees it, with a record of every call and scripted trouble."""
 
@@ -83,7 +93,10 @@ class Venue:
         self.reads = 0
         self.logins = 0
         self.mute_pushes = False
-        self.on_order: Callable[[OrderReport], None] | None = None
+        self.hide_trades = False
+        """Trade records neither come by push nor stand in the book."""
+        self.hide_averages = False
+        """Order reports come without an average price (LEG-48)."""
 
     @property
     def account_id(self) -> str:
@@ -98,11 +111,13 @@ class Venue:
         return 0.0
 
     def listen(self, on_order, on_trade) -> None:
-        self.on_order, self.on_trade = on_order, on_trade
         self.inner.listen(
-            lambda report: None if self.mute_pushes else on_order(report),
-            lambda trade: None if self.mute_pushes else on_trade(trade),
+            lambda report: None if self.mute_pushes else on_order(self._shown(report)),
+            lambda trade: None if self.mute_pushes or self.hide_trades else on_trade(trade),
         )
+
+    def _shown(self, report: OrderReport) -> OrderReport:
+        return msgspec.structs.replace(report, average_paise=0) if self.hide_averages else report
 
     async def connect(self) -> None:
         self.logins += 1
@@ -139,18 +154,35 @@ class Venue:
         return await call()
 
     async def read_orders(self) -> Sequence[OrderReport]:
-        return await self._read(self.inner.read_orders)
+        return [self._shown(report) for report in await self._read(self.inner.read_orders)]
 
     async def read_trades(self) -> Sequence[Trade]:
-        return await self._read(self.inner.read_trades)
+        trades = await self._read(self.inner.read_trades)
+        return [] if self.hide_trades else trades
 
     async def read_positions(self) -> Sequence[PositionReport]:
         return await self._read(self.inner.read_positions)
 
-    def placed(self, role: Role | None = None) -> list[OrderRequest]:
-        letter = {Role.ENTRY: "E", Role.TARGET: "T", Role.STOP: "S", Role.EXIT: "X", Role.REPAIR: "R"}
+    def placed(self, role: Role | None = None, symbol: str = "") -> list[OrderRequest]:
         requests = [request for op, request in self.calls if op == "place"]
-        return [r for r in requests if role is None or r.tag.endswith(letter[role])]
+        return [r for r in requests if (role is None or _role_of(r.tag) is role) and (not symbol or r.symbol == symbol)]
+
+    def story(self, symbol: str = "") -> list[str]:
+        """Every write in order, in words: `place stop SELL SL 75 144.00/145.00`, `modify stop 25`, `cancel target`."""
+        symbols = {r.tag: r.symbol for r in self.placed()}
+        lines: list[str] = []
+        for op, request in self.calls:
+            tag = request if isinstance(request, str) else request.tag
+            if symbol and symbols.get(tag, symbol) != symbol:
+                continue
+            words = [op, _role_of(tag).value]
+            if isinstance(request, OrderRequest):
+                words.append(request.side.value)
+            if not isinstance(request, str):
+                prices = f"{rupees_text(request.limit_paise)}/{rupees_text(request.trigger_paise)}"
+                words += [request.type.value, str(request.qty), prices]
+            lines.append(" ".join(words))
+        return lines
 
 
 class HandMarket:
@@ -179,29 +211,35 @@ class HandMarket:
 class Setup:
     """What a scenario may change before the desk is built."""
 
-    bracket: BracketTerms = BracketTerms()
+    bracket: BracketTerms = field(default_factory=BracketTerms)
     symbols: tuple[str, ...] = (PE, CE)
     lots: int = 1
     pair_policy: PairPolicy = PairPolicy.INDEPENDENT
-    limits: RiskLimits = RiskLimits()
+    limits: RiskLimits = field(default_factory=RiskLimits)
     trigger: TriggerSettings | None = None
     times: DeskTimes = field(default_factory=DeskTimes)
-    rules: PaperRules = PaperRules()
-    gateway: GatewayLimits = GatewayLimits()
-    latency: Latency = Latency(request_ms=(10, 10), push_ms=(5, 5), overtake_pct=0)
+    rules: PaperRules = field(default_factory=PaperRules)
+    gateway: GatewayLimits = field(default_factory=GatewayLimits)
+    latency: Latency = field(default_factory=lambda: Latency(request_ms=(10, 10), push_ms=(5, 5), overtake_pct=0))
     start_ns: int = START
     seed: int = 1
     lot_of: dict[str, int] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
+    product: str = "MIS"
 
 
 class Rig:
     """One desk and its venue."""
 
-    def __init__(self, setup: Setup, journal: Journal | None = None, exchange: PaperExchange | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        journal: Journal | None = None,
+        exchange: PaperExchange | None = None,
+        clock: LoopClock | None = None,
+    ) -> None:
         self.setup = setup
-        loop = asyncio.get_running_loop()
-        self.clock = LoopClock(loop, setup.start_ns)
+        self.clock = clock or LoopClock(asyncio.get_running_loop(), setup.start_ns)
         self.instruments = {
             symbol: setup.instruments.get(symbol) or option(symbol, lot=setup.lot_of.get(symbol, LOT))
             for symbol in setup.symbols
@@ -213,7 +251,9 @@ class Rig:
         self.market.listen(self.exchange.on_tick)
         self.venue = Venue(account, self.clock)
         self.journal = journal or Journal.in_memory()
-        self.log = LogBook(Redactions())
+        self.twins: list[dict[str, object]] = []
+        """Every written line as its JSON record."""
+        self.log = LogBook(Redactions(), sinks=[self])
         self.alarms: list[str] = []
         self.desk = self.build()
         self.console = DeskConsole(self.desk)
@@ -228,7 +268,7 @@ class Rig:
             bot="random_scalp_live",
             account="paper",
             exchange="NFO",
-            product="MIS",
+            product=setup.product,
             lots=setup.lots,
             pair_policy=setup.pair_policy,
             bracket=setup.bracket,
@@ -241,7 +281,7 @@ class Rig:
                 market=self.market,
                 instruments=self.instruments,
                 calendar=self.calendar,
-                writer=InlineWriter(self.journal, asyncio.get_running_loop(), lambda error: self.desk.on_journal_error(error)),
+                writer=InlineWriter(self.journal, asyncio.get_running_loop(), self._on_journal_error),
                 log=self.log,
                 run_no=run_no,
                 terms=terms,
@@ -256,12 +296,36 @@ class Rig:
             )
         )
 
+    def _on_journal_error(self, error) -> None:
+        self.desk.on_journal_error(error)
+
+    def write(self, entries) -> None:
+        """The rig is a sink of its own log."""
+        self.twins += [json.loads(entry.as_json("random_scalp_live")) for entry in entries]
+
+    async def kill(self) -> bytes:
+        """End the desk as `kill -9` does: what is on the wire still arrives. Returns the image of its journal."""
+        desk = self.desk
+        desk._disarm()
+        self.market.listeners.clear()
+        self.venue.mute_pushes = True
+        for task in list(desk._tasks):
+            task.cancel()
+        await asyncio.gather(*desk._tasks, return_exceptions=True)
+        return self.journal.image()
+
+    async def revived(self, image: bytes, **changes: object) -> Rig:
+        """A second desk on what the first one left: its journal, the living exchange, the same clock."""
+        setup = dataclasses.replace(self.setup, **changes)
+        again = Rig(setup, Journal.in_memory(image), self.exchange, self.clock)
+        await again.desk.start()
+        return again
+
     # --- the test's hands
 
-    def tick(self, symbol: str, ltp: float, *, bid: float = 0, ask: float = 0, size: int = 100_000, spread: float = 0) -> None:
+    def tick(self, symbol: str, ltp: float, *, bid: float = 0, ask: float = 0, size: int = 100_000) -> None:
         paise = round(ltp * 100)
-        low = round(bid * 100) or paise - round(spread * 100)
-        high = round(ask * 100) or paise + round(spread * 100)
+        low, high = round(bid * 100) or paise, round(ask * 100) or paise
         made = Tick(symbol, self.clock.now_ns(), paise, low, size, high, size)
         for listener in list(self.market.listeners):
             listener(made)
@@ -277,8 +341,9 @@ class Rig:
         """Let time pass with prices coming in, so that nothing goes blind."""
         until = self.clock.now_ns() + ns_from_s(seconds)
         while self.clock.now_ns() < until:
-            for symbol in self.setup.symbols:
-                self.tick(symbol, price[symbol] if isinstance(price, dict) else price)
+            prices = price if isinstance(price, dict) else dict.fromkeys(self.setup.symbols, price)
+            for symbol, ltp in prices.items():
+                self.tick(symbol, ltp)
             await self.pass_s(min(step, (until - self.clock.now_ns()) / NS_PER_S) or step)
 
     def request(self, kind, **fields) -> None:
@@ -290,6 +355,26 @@ class Rig:
         self.ticks(price)
         self.request(Enter, side=Side.BUY)
         await self.pass_s(0.5)
+
+    async def wait_until(self, true: Callable[[], bool], limit_s: float = 60.0, step: float = 0.001) -> float:
+        """Seconds until something holds, looked at every `step`; fails after `limit_s`."""
+        began = self.clock.now_ns()
+        while not true():
+            assert self.clock.now_ns() - began < ns_from_s(limit_s), "it never came true"
+            await self.pass_s(step)
+        return (self.clock.now_ns() - began) / NS_PER_S
+
+    def drain(self) -> None:
+        """Every bracket plans once more: nothing must come of it when nothing changed."""
+        self.desk.step(lambda now: self.desk.bot.check_status(now, self.desk.out))
+
+    def facts(self, symbol: str):
+        return self.leg(symbol).facts()
+
+    def trades(self) -> list[tuple[str, int, str]]:
+        """(symbol, net paise, reason) of the day's trade rows, as the journal has them."""
+        rows = self.journal.load("paper", trading_day=ist_date(self.clock.now_ns()).isoformat()).trades_today
+        return [(row.symbol, row.net_paise, row.reason) for row in rows]
 
     def leg(self, symbol: str):
         return self.desk.bot.legs[symbol]
@@ -310,10 +395,6 @@ class Rig:
         return [o for o in orders if o.state.value in live and (symbol is None or o.symbol == symbol)]
 
 
-def with_terms(**changes) -> Setup:
-    return Setup(bracket=msgspec.structs.replace(BracketTerms(), **changes))
-
-
 @pytest.fixture
 def run_desk():
     """`run_desk(scenario, setup)`: start a desk, run the scenario on it, stop it; returns what the scenario returns."""
@@ -332,15 +413,21 @@ def run_desk():
 
 
 @pytest.fixture
-def setup_of():
-    return with_terms
+def seed_setup():
+    """The seed's own terms: lot 75, target and stop offsets in rupees; other words are fields of `Setup` or terms."""
+
+    def build(target: float = 5, stop: float = 5, lot: int = 75, **changes: object) -> Setup:
+        fields = {name: changes.pop(name) for name in list(changes) if name in Setup.__dataclass_fields__}
+        setup = Setup(**fields)
+        terms = {"target_offset_paise": round(target * 100), "stop_offset_paise": round(stop * 100), **changes}
+        setup.bracket = msgspec.convert({**msgspec.to_builtins(setup.bracket), **terms}, BracketTerms)
+        setup.lot_of = dict.fromkeys(setup.symbols, lot) | setup.lot_of
+        return setup
+
+    return build
 
 
 @pytest.fixture
-def make_setup():
-    return Setup
-
-
-@pytest.fixture
-def make_rig():
-    return Rig
+def equity() -> Instrument:
+    """A share: the one kind of contract here for which the exchange takes an SL-M."""
+    return Instrument(symbol="ACME", exchange="NSE", segment=Segment.EQUITY, lot_size=1, tick_paise=5)
