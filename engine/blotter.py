@@ -83,7 +83,8 @@ class Blotter:
             case Refused(code=code, text=text):
                 order.reject_code, order.reject_text = code, text
                 order.clear_pending()
-            case NotSent():
+            case NotSent(reason=reason):
+                order.reject_code, order.reject_text = NOT_SENT, reason
                 order.clear_pending()
             case _:
                 order.pending = Pending.MODIFY_UNKNOWN
@@ -101,7 +102,8 @@ class Blotter:
             case Refused(code=code, text=text):
                 order.reject_code, order.reject_text = code, text
                 order.clear_pending()
-            case NotSent():
+            case NotSent(reason=reason):
+                order.reject_code, order.reject_text = NOT_SENT, reason
                 order.clear_pending()
             case _:
                 order.pending = Pending.CANCEL_UNKNOWN
@@ -132,6 +134,7 @@ class Blotter:
             self.foreign_ids.add((account, report.broker_id))
             return None
         self._learn_id(order, report.broker_id, at_ns)
+        self._revive(order, at_ns)
         self._settle_pending_modify(order, report)
         order.apply_filled(report.filled_qty, provisional_price(order, report), at_ns)
         self._merge_state(order, report, at_ns)
@@ -153,10 +156,17 @@ class Blotter:
         return self._find(account, report.tag, report.broker_id)
 
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
-        if trade.trade_id in order.trade_ids:
+        if trade.trade_id in order.trade_ids or trade.qty <= 0:
             return False
+        self._revive(order, at_ns)
         order.apply_trade(trade, at_ns)
         return True
+
+    def _revive(self, order: Order, at_ns: int) -> None:
+        """A ghost: proven absent, and now the broker shows it after all (ORD-03). A refused order stays refused."""
+        if order.state is OrderState.REJECTED and order.reject_code == ABSENT:
+            order.reject_code = order.reject_text = ""
+            order.move(_resting_state(order.type), at_ns)
 
     def _learn_id(self, order: Order, broker_id: str, at_ns: int) -> None:
         if not broker_id or order.broker_id == broker_id:

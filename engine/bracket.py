@@ -14,6 +14,7 @@ from typing import Final
 from engine import refusals
 from engine.blotter import WITHDRAWN
 from engine.bracket_close import round_trips
+from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL
 from engine.bracket_protection import REASON_STOP, BracketProtection
 from engine.bracket_state import BracketBody
 from engine.instant import NS_PER_S
@@ -35,6 +36,8 @@ _POLL_AFTER_NS: Final = tuple(ns * NS_PER_S // 10 for ns in (3, 9, 18, 30, 45))
 _JUMP_GRACE_NS: Final = 3 * NS_PER_S // 10
 """A stop whose limit is out of the market may have filled already: its report gets this long to arrive (HRD-13)."""
 _RECORDS_NS: Final = 2 * NS_PER_S
+_CANCEL_AGAIN_NS: Final = {Pending.CANCEL_UNKNOWN: 3 * NS_PER_S, Pending.CANCEL: 10 * NS_PER_S}
+"""Age of an unanswered cancel, and of an accepted one that has shown no end, before it is asked again (T_CR)."""
 _EXIT_RETRY_NS: Final = NS_PER_S // 2
 _EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
 _EXIT_FAST_TRIES: Final = 3
@@ -47,7 +50,7 @@ class Bracket(BracketProtection):
         self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
     ) -> None:
         super().__init__(body, price, rules, tags, orders)
-        self._closed_signature = 0
+        self._closed_signature = self._signature()
 
     # --- events -------------------------------------------------------------------------------------------------
 
@@ -132,10 +135,15 @@ class Bracket(BracketProtection):
         """What should exist at the broker minus what exists or is unknown. Safe to call at any time, any number."""
         body = self.body
         open_qty = self.open_qty
+        self.write_waits = False
         if body.state is BracketState.FLAT:
             self._plan_after_close(open_qty, now_ns, out)
             return
         self._plan_entry(open_qty, now_ns, out)
+        if open_qty:
+            body.flat_ns = 0
+        if open_qty >= 0:
+            self._cancel_all(Role.REPAIR, "ensure_exits", now_ns, out)
         if open_qty < 0:
             self._plan_surplus(-open_qty, now_ns, out)
         elif open_qty == 0:
@@ -168,17 +176,15 @@ class Bracket(BracketProtection):
     def _plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
         body = self.body
-        blocked = False
         for order in self.live(Role.TARGET, Role.STOP):
             part = "tp" if order.role is Role.TARGET else "sl"
             self.cancel(order, f"{body.symbol}_{body.exit_context}_{part}", now_ns, out)
-            blocked = blocked or self._blocks_exit(order, now_ns)
-        if blocked:
-            return
         working = self.live(Role.EXIT)
         if working:
             self._chase(working[-1], open_qty, now_ns, out)
-        elif now_ns >= body.retry_at_ns:
+        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP, Role.REPAIR)):
+            return
+        elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
             limit = self.marketable(body.side.opposite, now_ns)
             if limit > 0:
                 self.place(Role.EXIT, OrderType.MARKET, open_qty, limit, 0, body.exit_reason, now_ns, out)
@@ -193,14 +199,17 @@ class Bracket(BracketProtection):
     def _chase(self, order: Order, qty: int, now_ns: int, out: Outbox) -> None:
         """Re-price a working marketable order to the touch until it fills (CON-05)."""
         body = self.body
-        if not order.is_at_broker or order.pending or now_ns < body.repriced_ns + body.terms.chase_ns:
+        if not order.is_at_broker or order.pending or self.change_waits(order, now_ns):
+            return
+        resized = order.remaining_qty != qty  # never waits: it would close too much, or too little
+        if not resized and now_ns < body.repriced_ns + body.terms.chase_ns:
             return
         limit = self.marketable(order.side, now_ns)
-        same = order.limit_paise == limit and order.remaining_qty == qty
-        if limit <= 0 or same:
+        if limit <= 0 or (order.limit_paise == limit and not resized):
             body.repriced_ns = now_ns
-            return
-        if self.may_write(now_ns, out):
+        elif not self.is_modifiable(order):
+            self.cancel(order, f"{body.symbol}_chase", now_ns, out)
+        elif self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
             body.repriced_ns = now_ns
             self.modify(order, OrderType.LIMIT, order.filled_qty + qty, limit, 0, "chase", now_ns, out)
 
@@ -212,10 +221,13 @@ class Bracket(BracketProtection):
             out.say(Msg.OCO_FAILURE, source=body.bot, symbol=body.symbol)
             out.raise_alarm(f"surplus:{body.bracket_id}", f"{body.symbol}: sold {surplus_qty} too many, buying back")
         self._cancel_exits("ensure_exits", now_ns, out)
+        self._cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
         working = self.live(Role.REPAIR)
         if working:
             self._chase(working[-1], surplus_qty, now_ns, out)
-        elif now_ns >= body.retry_at_ns:
+        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.EXIT)):
+            return  # one closing order at a time (E3)
+        elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
             limit = self.marketable(body.side, now_ns)
             if limit > 0:
                 self.place(Role.REPAIR, OrderType.MARKET, surplus_qty, limit, 0, "OCO surplus", now_ns, out)
@@ -229,10 +241,8 @@ class Bracket(BracketProtection):
         self._cancel_exits(context, now_ns, out)
         entered = self.filled(Role.ENTRY)
         if entered:
-            for order in self.live(Role.ENTRY):
-                if order.is_at_broker:
-                    self.cancel(order, f"{self.body.symbol}_entry_rest", now_ns, out)
-        self.body.flat_ns = self.body.flat_ns or now_ns
+            self._cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
+            self.body.flat_ns = self.body.flat_ns or now_ns
         if any(order.is_live for order in self.mine):
             return
         if self._awaits_records(now_ns, out):
@@ -252,6 +262,10 @@ class Bracket(BracketProtection):
                 if now_ns >= self.look_up_due_ns(order, self.body.flat_ns):
                     self.look_up(order, now_ns, out)
         return True
+
+    def _cancel_all(self, role: Role, context: str, now_ns: int, out: Outbox) -> None:
+        for order in self.live(role):
+            self.cancel(order, f"{self.body.symbol}_{context}", now_ns, out)
 
     def _cancel_exits(self, context: str, now_ns: int, out: Outbox) -> None:
         for order in self.live(Role.TARGET, Role.STOP, Role.EXIT):
@@ -286,7 +300,7 @@ class Bracket(BracketProtection):
     def _closing_reason(self, *, recovered: bool) -> str:
         target = self.filled(Role.TARGET)
         stop = self.filled(Role.STOP)
-        if self.filled(Role.REPAIR):
+        if self.filled(Role.REPAIR) and target:
             return "Target Hit (recovered - OCO race)" if recovered else "Target Hit (OCO Race)"
         if self.body.exit_reason and self.filled(Role.EXIT):
             return self.body.exit_reason
@@ -317,16 +331,15 @@ class Bracket(BracketProtection):
     def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
         body = self.body
-        if not body.closed_ns or (body.closed_ns and self._signature() == self._closed_signature):
+        haunted = any(order.is_live for order in self.mine)
+        if not body.closed_ns or (self._signature() == self._closed_signature and not haunted):
             return
-        if self._closed_signature == 0:  # restored from the journal as closed
-            self._closed_signature = self._signature()
-            return
-        if open_qty == 0:
+        if open_qty == 0 and not haunted:
             self._closed_signature = self._signature()
             out.round_trips.extend(round_trips(body, self.mine, body.closed_reason))
             return
-        out.raise_alarm(f"ghost:{body.bracket_id}", f"{body.symbol}: a late fill reopened {open_qty:+d} units")
+        what = f"a late fill reopened {open_qty:+d} units" if open_qty else "an order thought absent is at the broker"
+        out.raise_alarm(f"ghost:{body.bracket_id}", f"{body.symbol}: {what}")
         body.state = BracketState.EXITING
         body.exit_reason = body.exit_reason or REASON_GHOST
         body.exit_asked_ns = now_ns
@@ -356,10 +369,12 @@ class Bracket(BracketProtection):
 
     def _note_change_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
         """A refused modify or cancel: the old order stays the truth until a look-up says more (ORD-17, ORD-19)."""
-        if order.reject_code == refusals.TOO_MANY_CHANGES:
+        code, order.reject_code = order.reject_code, ""
+        self.change_refused_ns[order.tag] = now_ns
+        if code == refusals.TOO_MANY_CHANGES:
             self.unmodifiable.add(order.tag)
-        self.change_refused_ns = now_ns
-        order.reject_code = ""
+        if order.role is Role.STOP and (self.body.stop_escalated or code == refusals.TRIGGER_CROSSED):
+            self.leave(self.stop_reason, "square_off", now_ns)  # it cannot become what it must be: close without it
         self.look_up(order, now_ns, out)
 
     def _book_fills(self, order: Order, now_ns: int, out: Outbox) -> None:
@@ -388,7 +403,8 @@ class Bracket(BracketProtection):
     def _stop_touched(self, now_ns: int, out: Outbox) -> None:
         body = self.body
         resting = self.working_stop()
-        if resting is not None and resting.trigger_paise >= self.tick.ltp_paise and resting.pending is Pending.NONE:
+        acts = resting is not None and (body.stop_escalated or resting.trigger_paise >= self.tick.ltp_paise)
+        if resting is not None and acts and resting.pending in (Pending.NONE, Pending.MODIFY):
             body.stop_touched_ns = body.stop_touched_ns or now_ns
             return  # the broker's own trigger acts; the plan watches that it does
         self.exit(self.stop_reason, now_ns, out)
@@ -452,7 +468,7 @@ class Bracket(BracketProtection):
         if self.live(Role.EXIT, Role.REPAIR):
             wakes.append(body.repriced_ns + body.terms.chase_ns)
         wakes.extend(self.protection_wakes(_JUMP_GRACE_NS))
-        if self.budget_told:
+        if self.write_waits:
             wakes.append(self.budget_wake_ns)
         return min((wake for wake in wakes if wake > now_ns), default=0)
 
@@ -462,5 +478,5 @@ class Bracket(BracketProtection):
             since = order.state_ns if order.state is OrderState.UNKNOWN else order.pending_since_ns
             if order.is_live and since and now_ns >= self.look_up_due_ns(order, since):
                 self.look_up(order, now_ns, out)
-                if order.pending is Pending.CANCEL_UNKNOWN:
-                    order.clear_pending()  # asking again is safe: a second cancel cannot hurt (ORD-16)
+            if order.pending in _CANCEL_AGAIN_NS and now_ns >= order.pending_since_ns + _CANCEL_AGAIN_NS[order.pending]:
+                order.clear_pending()  # asking again is safe: a second cancel cannot hurt (ORD-16)

@@ -21,12 +21,18 @@ from engine.venue_rules import VenueRules
 
 _MINUTE_NS: Final = 60 * NS_PER_S
 WRITES_PER_MIN: Final = 12
+"""The last of them are for what closes the position: exits and repairs."""
+WRITES_PER_MIN_CANCEL: Final = 10
+WRITES_PER_MIN_ROUTINE: Final = 8
+"""Protection placed, resized or re-priced; what is left takes it away and closes."""
 WRITES_PER_MIN_OPTIONAL: Final = 6
-"""Trailing may use half the minute's budget; exits always find the other half."""
+"""Trailing may use half the minute's budget."""
 _LOOK_UP_NS: Final = 3 * NS_PER_S
 """T_BOOK while something is unresolved (faults §2)."""
 _CONFIRM_NS: Final = NS_PER_S // 5
 """First re-read of an unconfirmed cancel; the n-th comes n times later (F-29)."""
+CHANGE_RETRY_NS: Final = NS_PER_S
+"""After a refused modify or cancel: look-up first, then once more."""
 
 
 class BracketOrders:
@@ -41,8 +47,12 @@ class BracketOrders:
         self.rules = rules
         self.mine: list[Order] = [orders[tag] for tag in body.tags if tag in orders]
         self.unmodifiable: set[str] = set()
+        self.change_refused_ns: dict[str, int] = {}
+        """Tag -> when its newest modify or cancel was refused or could not be sent."""
+        self.cancelled_by_us: set[str] = set()
+        self.write_waits = False
+        """A write of the newest plan waits for the minute's window."""
         self.budget_told = False
-        """A write waits for the minute's window."""
         self.refusals_seen: set[str] = {order.tag for order in self.mine if order.state is OrderState.REJECTED}
         self._tags = tags
         self._looked_up: dict[str, tuple[int, int]] = {}
@@ -155,10 +165,14 @@ class BracketOrders:
 
     def cancel(self, order: Order, context: str, now_ns: int, out: Outbox) -> int:
         """Ask once; returns 1 when a request went out. An order nobody answered for is looked up, not cancelled."""
-        if order.is_terminal or order.pending is not Pending.NONE or order.state is OrderState.UNKNOWN:
+        if order.is_terminal or order.state in (OrderState.UNKNOWN, OrderState.SENT):
             return 0
-        if order.state is OrderState.SENT:
+        if order.pending not in (Pending.NONE, Pending.MODIFY_UNKNOWN) or self.change_waits(order, now_ns):
             return 0
+        if not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+            return 0
+        order.qty = max(order.qty, order.asked_qty_if_pending)  # the modify before it may have been done
+        self.cancelled_by_us.add(order.tag)
         order.pending = Pending.CANCEL
         order.pending_since_ns = now_ns
         self._count_write(now_ns)
@@ -167,6 +181,15 @@ class BracketOrders:
         out.commands.append(CancelOrder(tag=order.tag, context=context))
         out.say(Msg.CANCEL, source=body.bot, symbol=body.symbol, tag=order.tag, role=order.role.value, context=context)
         return 1
+
+    def change_waits(self, order: Order, now_ns: int) -> bool:
+        """A change of this order was just refused: the look-up comes first, then the next try (ORD-17, ORD-19)."""
+        refused_ns = self.change_refused_ns.get(order.tag, 0)
+        return bool(refused_ns) and now_ns < refused_ns + CHANGE_RETRY_NS
+
+    def is_modifiable(self, order: Order) -> bool:
+        """False when the broker's modify cap is near, or was met (O5)."""
+        return order.modify_count < self.rules.modify_cap and order.tag not in self.unmodifiable
 
     def look_up(self, order: Order, now_ns: int, out: Outbox) -> None:
         times = self._looked_up.get(order.tag, (0, 0))[0]
@@ -182,18 +205,19 @@ class BracketOrders:
 
     # --- the order budget ---------------------------------------------------------------------------------------
 
-    def may_write(self, now_ns: int, out: Outbox, *, optional: bool = False) -> bool:
-        """False when the minute's budget is used up; the caller waits until `budget_wake_ns`."""
-        limit = WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN
-        if self._recent_writes(now_ns) < limit:
-            self.budget_told = False
+    def may_write(self, now_ns: int, out: Outbox, *, limit: int = WRITES_PER_MIN_ROUTINE) -> bool:
+        """False when the minute's budget for this kind is used up; the caller waits until `budget_wake_ns`."""
+        used = self._recent_writes(now_ns)
+        if used < limit:
+            self.budget_told = self.budget_told and used >= WRITES_PER_MIN_OPTIONAL
             return True
-        if not optional and not self.budget_told:
+        self.write_waits = True
+        if limit > WRITES_PER_MIN_OPTIONAL and not self.budget_told:
+            self.budget_told = True
             out.raise_alarm(f"budget:{self.body.bracket_id}", f"{self.body.symbol}: order budget used up")
             out.say(
                 Msg.BUDGET, source=self.body.bot, symbol=self.body.symbol, detail=f"{WRITES_PER_MIN} writes a minute"
             )
-        self.budget_told = True
         return False
 
     @property

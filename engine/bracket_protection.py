@@ -6,21 +6,25 @@ modify cap is near (design §5.2). A stop whose trigger is through the market al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from engine import refusals
-from engine.bracket_orders import BracketOrders
-from engine.bracket_state import BracketBody, BreachedStop, Exhausted, StopType
+from engine.bracket_orders import (
+    CHANGE_RETRY_NS,
+    WRITES_PER_MIN_CANCEL,
+    WRITES_PER_MIN_OPTIONAL,
+    WRITES_PER_MIN_ROUTINE,
+    BracketOrders,
+)
+from engine.bracket_state import BreachedStop, Exhausted, StopType
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
 from engine.money import divide_half_up, round_to_tick, rupees_text
 from engine.order import Order, OrderState, OrderType, Pending, Role
 from engine.order_pricing import stop_limit
 from engine.outbox import Outbox
-from engine.price_book import PriceBook
-from engine.tags import TagMaker
-from engine.venue_rules import VenueRules, takes_sl_m
+from engine.venue_rules import takes_sl_m
 from engine.view import BracketState, ExitStyle, ProtectionWord
 
 REASON_STOP: Final = "Stoploss Hit"
@@ -29,18 +33,10 @@ PROTECT_NS: Final = 2 * NS_PER_S
 """T_PROTECT, clean case: longer without a working stop is an alarm (P1)."""
 _RETRY_NS: Final = 300 * NS_PER_MS
 """First wait after a refused exit; the n-th is n times as long (HRD-04)."""
-_CHANGE_RETRY_NS: Final = NS_PER_S
-"""After a refused modify: look-up first, then once more."""
 
 
 class BracketProtection(BracketOrders):
     """Adds levels and protection to the bracket's orders."""
-
-    def __init__(
-        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
-    ) -> None:
-        super().__init__(body, price, rules, tags, orders)
-        self.change_refused_ns = 0
 
     # --- entry fills ---------------------------------------------------------------------------------------------
 
@@ -95,20 +91,35 @@ class BracketProtection(BracketOrders):
     # --- the plan for both exits -----------------------------------------------------------------------------------
 
     def plan_protection(self, open_qty: int, now_ns: int, out: Outbox) -> None:
-        """Stop first, then target; each sized to what is open now."""
+        """Stop first, then target; each sized to what is open now. What this style watches here must not rest."""
         style = self.body.style
         if style is ExitStyle.MONITORED:
+            self._unrest(self.live(Role.STOP, Role.TARGET), now_ns, out)
             return
         self._plan_stop(open_qty, now_ns, out)
         if style is ExitStyle.RESTING and not self.body.exit_reason:
             self._plan_target(open_qty, now_ns, out)
+        elif style is ExitStyle.HYBRID:
+            self._unrest(self.live(Role.TARGET), now_ns, out)
         self._tell_exits(out)
+
+    def _unrest(self, orders: Sequence[Order], now_ns: int, out: Outbox) -> None:
+        for order in orders:
+            self.cancel(order, f"{self.body.symbol}_ensure_exits", now_ns, out)
 
     @property
     def exhausted(self) -> bool:
-        """The stop was refused as often as allowed and the terms say flatten (LEG-29)."""
-        body = self.body
-        return body.stop_rejects >= body.terms.exit_retries and body.terms.on_exhausted is Exhausted.FLATTEN
+        """The stop was refused or lost as often as allowed and the terms say flatten (LEG-29)."""
+        return self._stop_tries_used and self.body.terms.on_exhausted is Exhausted.FLATTEN
+
+    @property
+    def _stop_tries_used(self) -> bool:
+        return self.body.stop_rejects + self._lost(Role.STOP) >= self.body.terms.exit_retries
+
+    def _lost(self, role: Role) -> int:
+        """Orders of this role that ended unfilled without our asking: by hand, or by the exchange (HUM-03, EXI-04)."""
+        gone = (OrderState.CANCELLED, OrderState.EXPIRED)
+        return sum(order.state in gone and order.tag not in self.cancelled_by_us for order in self.orders_of(role))
 
     def _plan_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
@@ -117,7 +128,8 @@ class BracketProtection(BracketOrders):
             self._place_stop(open_qty, now_ns, out)
             return
         stop = stops[-1]
-        if not stop.is_at_broker or stop.pending is not Pending.NONE:
+        self._unrest(stops[:-1], now_ns, out)  # a ghost: one stop is enough (ORD-03)
+        if not stop.is_at_broker or stop.pending is not Pending.NONE or self.change_waits(stop, now_ns):
             return
         if body.stop_escalated or self._is_jumped(stop, now_ns):
             self._escalate_stop(stop, open_qty, now_ns, out)
@@ -125,12 +137,12 @@ class BracketProtection(BracketOrders):
         trigger = body.adjusted_stop_paise or body.stop_paise
         resized = stop.remaining_qty != open_qty
         moved = stop.trigger_paise < trigger
-        if (resized or moved) and now_ns >= self.change_refused_ns + _CHANGE_RETRY_NS * bool(self.change_refused_ns):
+        if resized or moved:
             self._change_stop(stop, open_qty, max(trigger, stop.trigger_paise), now_ns, out, optional=not resized)
 
     def _place_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
-        if body.stop_rejects >= body.terms.exit_retries or now_ns < body.retry_at_ns:
+        if self._stop_tries_used or now_ns < body.retry_at_ns:
             return
         trigger, ltp, tick = body.stop_paise, self.tick.ltp_paise, self.instrument.tick_paise
         body.adjusted_stop_paise = 0
@@ -142,6 +154,8 @@ class BracketProtection(BracketOrders):
                 return
             out.say(Msg.SL_BREACHED, **fields, trigger=rupees_text(trigger), ltp=rupees_text(ltp))
             trigger = body.adjusted_stop_paise = max(ltp - tick, tick)
+        if not self.may_write(now_ns, out):
+            return
         if self.orders_of(Role.STOP) and self._lost_stop():
             out.say(Msg.REARM, source=body.bot, symbol=body.symbol)
             out.say(Msg.ENSURE_EXITS, source=body.bot, symbol=body.symbol)
@@ -152,6 +166,8 @@ class BracketProtection(BracketOrders):
     def _lost_stop(self) -> bool:
         """The last stop ended without filling and without us asking: cancelled by hand, or refused after acceptance."""
         last = self.orders_of(Role.STOP)[-1]
+        if last.tag in self.cancelled_by_us or last.filled_qty:
+            return False
         return last.state in (OrderState.CANCELLED, OrderState.EXPIRED) or bool(last.broker_id)
 
     def stop_shape(self, trigger: int) -> tuple[OrderType, int]:
@@ -167,10 +183,9 @@ class BracketProtection(BracketOrders):
         self, stop: Order, open_qty: int, trigger: int, now_ns: int, out: Outbox, *, optional: bool
     ) -> None:
         """Resize or raise the resting stop: modify, or cancel and place again when its modifies are used up."""
-        if not self.may_write(now_ns, out, optional=optional):
+        if not self.may_write(now_ns, out, limit=WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN_ROUTINE):
             return
-        at_cap = stop.modify_count >= self.rules.modify_cap or stop.tag in self.unmodifiable
-        if at_cap:
+        if not self.is_modifiable(stop):
             context = "trail_adjust" if optional else "ensure_exits"
             self.cancel(stop, f"{self.body.symbol}_{context}", now_ns, out)
             return
@@ -200,7 +215,10 @@ class BracketProtection(BracketOrders):
         limit = self.marketable(stop.side, now_ns)
         due = now_ns >= body.repriced_ns + body.terms.chase_ns
         same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and stop.remaining_qty == open_qty
-        if limit <= 0 or not due or same or not self.may_write(now_ns, out):
+        if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+            return
+        if not self.is_modifiable(stop):
+            self.leave(self.stop_reason, "square_off", now_ns)
             return
         if not body.stop_escalated:
             trigger, ltp = rupees_text(stop.trigger_paise), rupees_text(self.tick.ltp_paise)
@@ -225,16 +243,18 @@ class BracketProtection(BracketOrders):
             return
         targets = self.live(Role.TARGET)
         if not targets:
-            if now_ns >= body.retry_at_ns and self.live(Role.STOP):
+            if self._lost(Role.TARGET) >= body.terms.exit_retries:
+                self._give_up_target(f"ended {body.terms.exit_retries} times without a fill", out)
+            elif now_ns >= body.retry_at_ns and self.live(Role.STOP) and self.may_write(now_ns, out):
                 self.place(Role.TARGET, OrderType.LIMIT, open_qty, body.target_paise, 0, "target", now_ns, out)
             return
         target = targets[-1]
-        if not target.is_at_broker or target.pending is not Pending.NONE:
+        self._unrest(targets[:-1], now_ns, out)
+        if not target.is_at_broker or target.pending is not Pending.NONE or self.change_waits(target, now_ns):
             return
         wrong = target.remaining_qty != open_qty or target.limit_paise != body.target_paise
-        waits = self.change_refused_ns and now_ns < self.change_refused_ns + _CHANGE_RETRY_NS
-        if wrong and not waits and self.may_write(now_ns, out):
-            if target.modify_count >= self.rules.modify_cap or target.tag in self.unmodifiable:
+        if wrong and self.may_write(now_ns, out):
+            if not self.is_modifiable(target):
                 self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
                 return
             qty = target.filled_qty + open_qty
@@ -253,7 +273,7 @@ class BracketProtection(BracketOrders):
             limit = rupees_text(self.stop_shape_sl(order.trigger_paise)[1])
             out.say(Msg.FALLBACK, **fields, trigger=trigger, limit=limit)
             return
-        if order.role is Role.TARGET and order.reject_code == refusals.MARGIN:
+        if order.role is Role.TARGET and order.reject_code == refusals.MARGIN and body.style is ExitStyle.RESTING:
             body.style = ExitStyle.HYBRID
             out.say(Msg.HYBRID, **fields)
             return
@@ -281,11 +301,19 @@ class BracketProtection(BracketOrders):
         if tries < body.terms.exit_retries:
             return
         out.say(Msg.EXITS_EXHAUSTED, source=body.bot, symbol=body.symbol, tag=order.tag)
-        text = order.reject_text or order.reject_code
-        out.raise_alarm(f"target:{body.bracket_id}", f"{body.symbol}: {order.role.value} refused {tries} times: {text}")
+        text = f"refused {tries} times: {order.reject_text or order.reject_code}"
         if order.role is Role.TARGET:
-            body.target_given_up = True  # the stop protects; the target is watched here from now on
+            self._give_up_target(text, out)
+        else:
+            out.raise_alarm(f"target:{body.bracket_id}", f"{body.symbol}: stop {text}")
+
+    def _give_up_target(self, text: str, out: Outbox) -> None:
+        """The stop protects; the target is watched here from now on."""
+        body = self.body
+        body.target_given_up = True
+        if body.style is ExitStyle.RESTING:
             body.style = ExitStyle.HYBRID
+        out.raise_alarm(f"target:{body.bracket_id}", f"{body.symbol}: target {text}")
 
     # --- words -------------------------------------------------------------------------------------------------------
 
@@ -355,9 +383,9 @@ class BracketProtection(BracketOrders):
             wakes.append(body.stop_touched_ns + jump_grace_ns)
             wakes.append(body.stop_touched_ns + body.terms.stop_fill_timeout_ns)
             wakes.append(body.repriced_ns + body.terms.chase_ns)
-        if self.change_refused_ns:
-            wakes.append(self.change_refused_ns + _CHANGE_RETRY_NS)
         for order in self.mine:
+            if order.is_live and (refused_ns := self.change_refused_ns.get(order.tag, 0)):
+                wakes.append(refused_ns + CHANGE_RETRY_NS)
             since = order.state_ns if order.state is OrderState.UNKNOWN else order.pending_since_ns
             if order.is_live and since:
                 wakes.append(self.look_up_due_ns(order, since))
