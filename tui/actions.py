@@ -181,6 +181,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("theme", ("T",), _HARMLESS, "everywhere", "next theme (dark, light, two colour-blind ones)", "next_theme"),
     Action("reconcile", ("r",), _HARMLESS, "everywhere", "compare with the broker now", "reconcile"),
     Action(
+        "reload_config", ("R",), _HARMLESS, "everywhere",
+        "read config.toml again: safe keys count for the next entry, the others are named", "reload_config",
+    ),
+    Action(
         "palette", (":", "ctrl+p"), _HARMLESS, "everywhere", "command line; a dangerous action only arms",
         "open_palette", label="Command",
     ),

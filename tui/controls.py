@@ -20,6 +20,7 @@ from engine.operator import (
     Note,
     PauseEntries,
     ReconcileNow,
+    ReloadConfig,
     Request,
     ZeroOut,
 )
@@ -409,6 +410,9 @@ class Controls:
 
     def reconcile(self, _: str) -> None:
         self._submit_now(ReconcileNow(request_id=self._new_id()), "reconcile")
+
+    def reload_config(self, _: str) -> None:
+        self._submit_now(ReloadConfig(request_id=self._new_id()), "reload the configuration")
 
     def go_panel(self, key: str) -> None:
         self.state.go(Panel(int(key)))
