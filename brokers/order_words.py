@@ -33,7 +33,7 @@ def status_and_filled(row: Mapping[str, object]) -> tuple[OrderState, int]:
     filled = units(_first(row, _FILLED_FIELDS))
     total = units(_first(row, _TOTAL_FIELDS))
     state = state_of(_first(row, _STATUS_FIELDS))
-    if state is OrderState.WORKING and 0 < filled and (not total or filled < total):
+    if state is OrderState.WORKING and filled > 0 and (not total or filled < total):
         return OrderState.PART_FILLED, filled
     if state is OrderState.FILLED and not filled:
         filled = total
