@@ -49,7 +49,7 @@ EXIT_STILL_IN_POSITION = 5
 
 _NET_NS = NS_PER_S
 """With a position open every bracket is looked at once a second, ticks or not."""
-_FINISHED_KEPT = 400
+_FINISHED_KEPT = 2_000
 _LOCAL_ROUNDS = 8
 """Times a step may answer its own locally refused orders before it is our bug."""
 
@@ -476,6 +476,7 @@ class Desk:
         return self.log.say(said.msg, fields, now_ns, said.source, said.symbol, said.tag)
 
     def _release(self, commands: Sequence[Command]) -> None:
+        self.journal_error = ""  # what was waiting is on disk now
         for command in commands:
             if isinstance(command, LookUp):
                 self.reader.look_up(command.tag)

@@ -360,6 +360,7 @@ class LegsBot:
         self.body.sl_m_refused = []
         for leg in self.legs.values():
             leg.realised_paise = 0
+        self.brackets = {bracket.body.bracket_id: bracket for bracket in self.open_brackets()}
         return True
 
     # --- recovery -----------------------------------------------------------------------------------------------
