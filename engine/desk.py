@@ -296,8 +296,6 @@ class Desk:
         self._look_at_schedule(now_ns)
         if not self.bot.any_leg_active:
             self._status_ns = 0
-        elif not self._status_ns:
-            self._status_ns = now_ns + self.parts.times.status_poll_ns
         elif now_ns >= self._status_ns:
             self._status_ns = now_ns + self.parts.times.status_poll_ns
             self.reader.status_pass()
@@ -548,7 +546,8 @@ class Desk:
         if has_open:
             if self._net_ns <= now_ns:
                 self._net_ns = now_ns + _NET_NS
-            wakes += [self.bot.wake_ns(now_ns), self._net_ns]
+            self._status_ns = self._status_ns or now_ns + self.parts.times.status_poll_ns
+            wakes += [self.bot.wake_ns(now_ns), self._net_ns, self._status_ns]
         square_off_ns = self.square_off_at_ns(now_ns)
         if square_off_ns > now_ns:
             wakes.append(square_off_ns)
