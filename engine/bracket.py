@@ -38,6 +38,8 @@ _JUMP_GRACE_NS: Final = 3 * NS_PER_S // 10
 _RECORDS_NS: Final = 2 * NS_PER_S
 _CANCEL_AGAIN_NS: Final = {Pending.CANCEL_UNKNOWN: 3 * NS_PER_S, Pending.CANCEL: 10 * NS_PER_S}
 """Age of an unanswered cancel, and of an accepted one that has shown no end, before it is asked again (T_CR)."""
+_PROOF_NS: Final = 2 * NS_PER_S
+"""How long an order without proof holds back the exit."""
 _EXIT_RETRY_NS: Final = NS_PER_S // 2
 _EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
 _EXIT_FAST_TRIES: Final = 3
@@ -193,8 +195,10 @@ class Bracket(BracketProtection):
     def _blocks_exit(self, order: Order, now_ns: int) -> bool:
         """An unproven order holds the exit back for 2 s only: a naked loss is unbounded, a surplus is not (§5.10)."""
         unproven = order.state is OrderState.UNKNOWN or order.pending is Pending.CANCEL_UNKNOWN
-        asked_ns = max(self.body.exit_asked_ns, order.state_ns, order.pending_since_ns)
-        return not (unproven and now_ns >= asked_ns + 2 * NS_PER_S)
+        return not (unproven and now_ns >= self._patience_ends_ns(order))
+
+    def _patience_ends_ns(self, order: Order) -> int:
+        return max(self.body.exit_asked_ns, order.state_ns, order.pending_since_ns) + _PROOF_NS
 
     def _chase(self, order: Order, qty: int, now_ns: int, out: Outbox) -> None:
         """Re-price a working marketable order to the touch until it fills (CON-05)."""
@@ -270,9 +274,9 @@ class Bracket(BracketProtection):
     def _cancel_exits(self, context: str, now_ns: int, out: Outbox) -> None:
         for order in self.live(Role.TARGET, Role.STOP, Role.EXIT):
             cleanup = "tp_cleanup" if order.role is Role.TARGET else "sl_cleanup"
-            if not context and order.pending is Pending.NONE:
+            asked = self.cancel(order, f"{self.body.symbol}_{context or cleanup}", now_ns, out)
+            if asked and not context:
                 out.say(Msg.CLEANUP, source=self.body.bot, symbol=self.body.symbol, tag=order.tag)
-            self.cancel(order, f"{self.body.symbol}_{context or cleanup}", now_ns, out)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -467,6 +471,8 @@ class Bracket(BracketProtection):
             wakes.append(body.retry_at_ns)
         if self.live(Role.EXIT, Role.REPAIR):
             wakes.append(body.repriced_ns + body.terms.chase_ns)
+        if body.exit_reason:
+            wakes += [self._patience_ends_ns(order) for order in self.live(Role.TARGET, Role.STOP)]
         wakes.extend(self.protection_wakes(_JUMP_GRACE_NS))
         if self.write_waits:
             wakes.append(self.budget_wake_ns)
