@@ -325,7 +325,7 @@ class Station:
         elif self.plan.log_to == "json":
             sinks.append(JsonStream(sys.stderr, strategy))
         for path, json_strategy in ((self.plan.files.log, ""), (self.plan.files.json_log, strategy)):
-            if path is not None and self.plan.use_journal_file:
+            if path is not None and not self.plan.is_virtual:  # a simulated day is no part of the live log
                 sinks.append(self._log_file(path, json_strategy))
         clock = None if self.plan.is_virtual else self.clock
         return LogBook(self.redactions, sinks=sinks, level=self.config.desk.log_level, clock=clock)

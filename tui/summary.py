@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from engine.desk import Desk
 from engine.instant import clock_text
 from engine.money import divide_half_up, rupees_text
@@ -22,7 +20,8 @@ def summary(desk: Desk) -> str:
     costs = sum(trip.costs_paise for _, trip in trips)
     charges = sum(desk.charges.get(row_id, 0) for row_id, _ in trips)
     won = sum(1 for _, trip in trips if trip.gross_paise > 0)
-    lines.append(f"{len(trips)} round trips, {won} with a gross gain, {_count(desk.blotter.orders)} orders in memory")
+    orders = sum(trip.order_count for _, trip in trips)
+    lines.append(f"{len(trips)} round trips from {orders} orders, {won} with a gross gain")
     lines.append(
         f"gross {_signed(gross)}   charges (estimated) {rupees_text(charges, grouped=True)}"
         f"   leg costs {rupees_text(costs, grouped=True)}   net {_signed(gross - costs - charges)}"
@@ -44,6 +43,3 @@ def _row(trip: RoundTrip, charges_paise: int) -> str:
 def _signed(paise: int) -> str:
     return rupees_text(paise, signed=True, grouped=True)
 
-
-def _count(orders: Iterable[object]) -> int:
-    return sum(1 for _ in orders)
