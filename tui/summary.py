@@ -42,4 +42,3 @@ def _row(trip: RoundTrip, charges_paise: int) -> str:
 
 def _signed(paise: int) -> str:
     return rupees_text(paise, signed=True, grouped=True)
-
