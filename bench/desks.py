@@ -1,0 +1,110 @@
+"""The desk that the measurements share: the real one on a virtual loop, with the venue and journal a figure needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from brokers.paper.demo_market import demo_symbol
+from engine.bracket_state import BracketTerms
+from engine.clock import LoopClock
+from engine.desk import Desk
+from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.entry_trigger import TriggerSettings
+from engine.gateway import GatewayLimits
+from engine.instrument import Instrument, OptionType, Segment
+from engine.journal.store import Journal
+from engine.journal.writer import Writer
+from engine.legs import LegsTerms, PairPolicy
+from engine.log import LogBook
+from engine.port import BrokerPort, ReadFailed
+from engine.risk import RiskLimits
+from engine.secrets import Redactions
+from engine.session import Calendar
+from engine.tick import Tick
+
+DAY = date(2026, 11, 25)
+EXPIRY = date(2026, 12, 1)
+LOT = 65
+ACCOUNT = "bench"
+
+
+def contracts(count: int) -> list[Instrument]:
+    """Puts and calls, strike by strike."""
+    pairs = [(24_500_00 + 50_00 * (number // 2), list(OptionType)[number % 2]) for number in range(count)]
+    return [
+        Instrument(
+            symbol=demo_symbol(EXPIRY, strike_paise, kind),
+            exchange="NFO",
+            segment=Segment.INDEX_OPTION,
+            lot_size=LOT,
+            tick_paise=5,
+            freeze_qty=1800,
+            underlying="NIFTY",
+            expiry=EXPIRY,
+            strike_paise=strike_paise,
+            option_type=kind,
+        )
+        for strike_paise, kind in pairs
+    ]
+
+
+class NoMarket:
+    """Ticks are played, not asked for."""
+
+    def listen(self, on_tick) -> None: ...
+
+    async def connect(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def subscribe(self, symbols) -> None: ...
+
+    async def instruments(self):
+        return []
+
+    async def quote(self, symbol: str) -> Tick:
+        raise ReadFailed("ticks are played, not asked for")
+
+
+def make_desk(
+    legs: Sequence[Instrument],
+    clock: LoopClock,
+    port: BrokerPort,
+    journal: Journal,
+    writer: Writer,
+    *,
+    bracket: BracketTerms,
+    trigger: TriggerSettings | None = None,
+    limits: GatewayLimits | None = None,
+) -> Desk:
+    run_no = journal.start_run(started_ns=clock.now_ns(), version="bench", mode="bench", account=ACCOUNT)
+    return Desk(
+        DeskParts(
+            clock=clock,
+            port=port,
+            market=NoMarket(),
+            instruments={leg.symbol: leg for leg in legs},
+            calendar=Calendar.load(),
+            writer=writer,
+            log=LogBook(Redactions()),
+            run_no=run_no,
+            terms=LegsTerms(
+                bot="bench",
+                account=ACCOUNT,
+                exchange="NFO",
+                product="MIS",
+                lots=1,
+                pair_policy=PairPolicy.INDEPENDENT,
+                bracket=bracket,
+                limits=RiskLimits(),
+            ),
+            trigger=trigger,
+            times=DeskTimes(),
+            labels=DeskLabels(mode="BENCH", broker="paper", is_live=False),
+            limits=limits or GatewayLimits(),
+            restored=journal.load(ACCOUNT, trading_day=DAY.isoformat()),
+            charges_of=lambda orders, now: 0,
+            legs=tuple(leg.symbol for leg in legs),
+        )
+    )
