@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from engine import refusals
-from engine.order import Order, OrderState, OrderType, Pending, Trade
+from engine.order import TERMINAL, Order, OrderState, OrderType, Pending, Trade
 from engine.port import Acked, Answer, NotSent, OrderReport, Refused
 
 NOT_SENT: Final = "not_sent"
@@ -38,6 +40,7 @@ class Blotter:
         self.orders: dict[str, Order] = {}
         self._tag_of: dict[tuple[str, str], str] = {}
         self._early_trades: dict[tuple[str, str], list[Trade]] = {}
+        self._booked: list[tuple[Order, Trade]] = []
         self.foreign_ids: set[tuple[str, str]] = set()
 
     def add(self, order: Order) -> None:
@@ -127,15 +130,19 @@ class Blotter:
 
     # --- what the broker says -----------------------------------------------------------------------------------
 
-    def apply_report(self, account: str, report: OrderReport, at_ns: int) -> Order | None:
-        """Merge one order row or push; None when the order is not ours. Also claims early trades of its broker id."""
+    def apply_report(self, account: str, report: OrderReport, at_ns: int, *, read_ns: int = 0) -> Order | None:
+        """Merge one order row or push; None when the order is not ours. Also claims early trades of its broker id.
+
+        `read_ns` is when the read of the book began, 0 for a push. Only a row that is certainly newer than an
+        unanswered change can tell that the change was not done.
+        """
         order = self._find(account, report.tag, report.broker_id)
         if order is None:
             self.foreign_ids.add((account, report.broker_id))
             return None
         self._learn_id(order, report.broker_id, at_ns)
         self._revive(order, at_ns)
-        self._settle_pending_modify(order, report)
+        self._settle_pending(order, report, is_newer=read_ns > order.pending_since_ns)
         order.apply_filled(report.filled_qty, provisional_price(order, report), at_ns)
         self._merge_state(order, report, at_ns)
         return order
@@ -155,11 +162,17 @@ class Blotter:
         """The order of ours that a report is about, or None."""
         return self._find(account, report.tag, report.broker_id)
 
+    def take_booked(self) -> list[tuple[Order, Trade]]:
+        """Records booked since the last call, each once, with our tag: those that came too early are among them."""
+        booked, self._booked = self._booked, []
+        return booked
+
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
         if trade.trade_id in order.trade_ids or trade.qty <= 0:
             return False
         self._revive(order, at_ns)
         order.apply_trade(trade, at_ns)
+        self._booked.append((order, trade if trade.tag else msgspec.structs.replace(trade, tag=order.tag)))
         return True
 
     def _revive(self, order: Order, at_ns: int) -> None:
@@ -188,15 +201,19 @@ class Blotter:
             order.reject_code, order.reject_text = code, text
             order.move(OrderState.REJECTED, at_ns)
 
-    def _settle_pending_modify(self, order: Order, report: OrderReport) -> None:
-        """A book row tells how a modify without an answer ended."""
-        if order.pending is not Pending.MODIFY_UNKNOWN:
-            return
-        asked = (order.asked_qty, order.asked_limit_paise, order.asked_trigger_paise)
-        if (report.qty, report.limit_paise, report.trigger_paise) == asked:
-            _take_asked(order)
-        elif (report.qty, report.limit_paise, report.trigger_paise) == _terms(order):
-            order.clear_pending()
+    def _settle_pending(self, order: Order, report: OrderReport, *, is_newer: bool) -> None:
+        """A book row tells how a change without an answer ended; without one, the larger size is believed (E1)."""
+        shown = (report.qty, report.limit_paise, report.trigger_paise)
+        if order.pending is Pending.MODIFY_UNKNOWN:
+            if shown == (order.asked_qty, order.asked_limit_paise, order.asked_trigger_paise):
+                _take_asked(order)
+            elif is_newer and report.qty > 0:
+                order.qty, order.limit_paise, order.trigger_paise = shown
+                order.clear_pending()
+        elif order.pending is Pending.CANCEL_UNKNOWN and is_newer and report.state not in TERMINAL:
+            order.clear_pending()  # it is still there: asking again is right
+        elif order.is_live and order.pending is not Pending.MODIFY:
+            order.qty = max(order.qty, report.qty)
 
     def _merge_state(self, order: Order, report: OrderReport, at_ns: int) -> None:
         state = report.state
@@ -224,10 +241,6 @@ def provisional_price(order: Order, report: OrderReport) -> int:
 
 def _resting_state(order_type: OrderType) -> OrderState:
     return OrderState.TRIGGER_PENDING if order_type in (OrderType.SL, OrderType.SL_M) else OrderState.WORKING
-
-
-def _terms(order: Order) -> tuple[int, int, int]:
-    return order.qty, order.limit_paise, order.trigger_paise
 
 
 def _take_asked(order: Order) -> None:

@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import msgspec
-
 from engine import desk_rows
 from engine.blotter import Blotter
 from engine.decision_hash import DecisionHash
@@ -206,11 +204,11 @@ class Desk:
 
     def on_report(self, report: OrderReport) -> None:
         """A pushed order update."""
-        self.step(lambda now: self._merge([report], [], now))
+        self.step(lambda now: self.merge([report], [], now))
 
     def on_trade(self, trade: Trade) -> None:
         """A pushed trade record."""
-        self.step(lambda now: self._merge([], [trade], now))
+        self.step(lambda now: self.merge([], [trade], now))
 
     def on_answer(self, tag: str, op: Op, answer: Answer) -> None:
         """The gateway's answer to one of our calls."""
@@ -219,10 +217,6 @@ class Desk:
     def on_withdrawn(self, tag: str) -> None:
         """The gateway took an unsent order back."""
         self.step(lambda now: self._changed([self.blotter.withdraw(tag, now)], now))
-
-    def merge_books(self, reports: Sequence[OrderReport], trades: Sequence[Trade], *, recovered: bool = False) -> None:
-        """Whole books, read on request: everything is merged before anything is decided."""
-        self.step(lambda now: self._merge(reports, trades, now, recovered=recovered))
 
     def prove_absent(self, tag: str) -> None:
         """Clean reads do not show an unanswered order: it was not placed."""
@@ -251,14 +245,21 @@ class Desk:
             self._say_order(Msg.UNKNOWN_ORDER, order, reason=reason)
         self._changed([order], now_ns)
 
-    def _merge(
-        self, reports: Sequence[OrderReport], trades: Sequence[Trade], now_ns: int, *, recovered: bool = False
+    def merge(
+        self,
+        reports: Sequence[OrderReport],
+        trades: Sequence[Trade],
+        now_ns: int,
+        *,
+        read_ns: int = 0,
+        recovered: bool = False,
     ) -> None:
+        """Take in pushes, or whole books whose read began at `read_ns`: all is merged before anything is decided."""
         changed: dict[str, Order] = {}
         for report in reports:
             known = self.blotter.find(self.account, report)
             before = known.fingerprint() if known is not None else None
-            order = self.blotter.apply_report(self.account, report, now_ns)
+            order = self.blotter.apply_report(self.account, report, now_ns, read_ns=read_ns)
             if order is None or order.fingerprint() == before:
                 continue  # a book that is read every few seconds mostly tells what we know
             changed[order.tag] = order
@@ -268,12 +269,12 @@ class Desk:
             order, is_new = self.blotter.apply_trade(self.account, trade, now_ns)
             if order is not None and is_new:
                 changed[order.tag] = order
-                own = trade if trade.tag else msgspec.structs.replace(trade, tag=order.tag)
-                self._fills.append(FillRow.of(own, account=self.account, bracket_id=order.bracket_id))
-                self.positions.add(self.account, order.product, trade)
         self._changed(list(changed.values()), now_ns, recovered=recovered)
 
     def _changed(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
+        for order, trade in self.blotter.take_booked():
+            self._fills.append(FillRow.of(trade, account=self.account, bracket_id=order.bracket_id))
+            self.positions.add(self.account, order.product, trade)
         for order in orders:
             self._dirty_orders[order.tag] = order
         self.bot.on_orders(orders, now_ns, self.out, recovered=recovered)

@@ -94,7 +94,7 @@ class BookReader:
         except ReadFailed as error:
             self._note_failure(str(error))
             return
-        self._desk.merge_books(orders, trades)
+        self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns))
         self._settle_absent(orders, began_ns)
         if positions is not None:
             self._compare_positions(positions)
@@ -207,6 +207,7 @@ class BookReader:
         """Orders, trades and positions over the restored journal, then protection; entries only afterwards (§6)."""
         wait_ns = NS_PER_S
         while True:
+            began_ns = self._clock.now_ns()
             try:
                 orders = await self._port.read_orders()
                 trades = await self._port.read_trades()
@@ -217,7 +218,7 @@ class BookReader:
                 self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))
                 await self._clock.sleep_until(self._clock.now_ns() + wait_ns)
                 wait_ns = min(wait_ns * 2, _RECOVER_RETRY_MAX_NS)
-        self._desk.merge_books(orders, trades, recovered=True)
+        self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns, recovered=True))
         self._expire_unlisted(orders)
         self._desk.step(lambda now: self._desk.bot.check_status(now, self._desk.out))
         self._compare_positions(positions)

@@ -6,6 +6,7 @@ orders, two clean reads prove absence), without asyncio and with nothing hidden.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -202,8 +203,8 @@ class BracketBench:
         self.in_flight: tuple[Command, Answer] | None = None
         self.late: list[Command] = []
         """Sent, answered *unknown*, and still on their way to the exchange."""
-        self.books: list[tuple[list[OrderReport], list[Trade], int]] = []
-        """Books read and not yet merged, with the step in which the read began."""
+        self.books: list[tuple[list[OrderReport], list[Trade], int, int]] = []
+        """Books read and not yet merged, with the step and the instant in which the read began."""
         self.step = 0
         self.unknown_step: dict[str, int] = {}
         self.absent: dict[str, int] = {}
@@ -212,6 +213,8 @@ class BracketBench:
         self.said: list[Said] = []
         self.alarms: dict[str, str] = {}
         self.trips: dict[str, RoundTrip] = {}
+        self.judge: Callable[[Command, Order], None] = lambda command, order: None
+        """Sees every write at the moment it is decided."""
         body = BracketBody(
             bracket_id="B1",
             account=ACCOUNT,
@@ -251,6 +254,7 @@ class BracketBench:
                 self.look_ups += 1
                 continue
             self.wrote.append((self.now_ns, command))
+            self.judge(command, self.blotter.orders[command.tag])
             if isinstance(command, CancelOrder) and self._take_back(command.tag):
                 continue
             self.queue.append(command)
@@ -303,10 +307,10 @@ class BracketBench:
             self.wake()
         self.now_ns = until_ns
 
-    def merge(self, reports: list[OrderReport], trades: list[Trade]) -> None:
+    def merge(self, reports: list[OrderReport], trades: list[Trade], read_ns: int = 0) -> None:
         changed: dict[str, Order] = {}
         for report in reports:
-            order = self.blotter.apply_report(ACCOUNT, report, self.now_ns)
+            order = self.blotter.apply_report(ACCOUNT, report, self.now_ns, read_ns=read_ns)
             if order is not None:
                 changed[order.tag] = order
         for trade in trades:
@@ -326,12 +330,16 @@ class BracketBench:
             return 0
         return {Role.ENTRY: 2, Role.TARGET: 1}.get(self.blotter.orders[command.tag].role, 0)
 
+    def next_command(self) -> Command:
+        """The head of the queue: exits first, else in the order they were decided."""
+        return min(self.queue, key=self._priority)
+
     def send(self, outcome: str = "ack") -> Command | None:
         """Send the head of the queue. Outcomes: ack, slow_cancel, lost_cancel, not_sent, lost, late, swallowed,
         or a refusal code. The answer stays in flight until `deliver_answer`."""
         if self.in_flight is not None or not self.queue:
             return None
-        command = min(self.queue, key=self._priority)
+        command = self.next_command()
         self.queue.remove(command)
         self.in_flight = (command, self._answer(command, outcome))
         return command
@@ -391,11 +399,11 @@ class BracketBench:
     def read_books(self) -> None:
         """Take a picture of the venue's books; it is merged by `deliver_books`."""
         reports = [self.venue.report(order) for order in self.venue.orders.values()]
-        self.books.append((reports, list(self.venue.trades), self.step))
+        self.books.append((reports, list(self.venue.trades), self.step, self.now_ns))
 
     def deliver_books(self, index: int = 0) -> None:
-        reports, trades, began = self.books.pop(index)
-        self.merge(reports, trades)
+        reports, trades, began, read_ns = self.books.pop(index)
+        self.merge(reports, trades, read_ns)
         self._settle_absent({report.tag for report in reports}, began)
 
     def _settle_absent(self, listed: set[str], began: int) -> None:

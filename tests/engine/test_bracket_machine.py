@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from engine import refusals
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted
 from engine.instant import NS_PER_MS, NS_PER_S
-from engine.order import EXIT_ROLES, Order, OrderState, Pending, Role
+from engine.order import Order, OrderState, Pending, Role
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
 from engine.trailing import LockFraction
 from engine.view import ExitStyle
@@ -35,13 +35,12 @@ PROOF_NS = 2 * NS_PER_S
 PROOF_WORDS = (OrderState.UNKNOWN, Pending.CANCEL_UNKNOWN)
 SETTLE_S = 400
 
-OUTCOMES = st.sampled_from(
-    [
-        *["ack"] * 8,
-        *("slow_cancel", "slow_cancel", "lost_cancel", "not_sent", "lost", "lost", "late", "swallowed"),
-        *(refusals.MARGIN, refusals.OTHER, refusals.TRIGGER_CROSSED, refusals.TOO_MANY_CHANGES, refusals.ORDER_TYPE),
-    ]
-)
+TROUBLE = ("lost", "late", "swallowed", "not_sent", refusals.OTHER)
+OUTCOMES = {
+    PlaceOrder: (*["ack"] * 4, *TROUBLE, refusals.MARGIN, refusals.TRIGGER_CROSSED, refusals.ORDER_TYPE),
+    ModifyOrder: (*["ack"] * 3, *TROUBLE, refusals.TOO_MANY_CHANGES, refusals.TRIGGER_CROSSED),
+    CancelOrder: (*["ack"] * 2, *TROUBLE, "slow_cancel", "slow_cancel", "lost_cancel"),
+}
 
 
 class BracketMachine(RuleBasedStateMachine):
@@ -50,7 +49,6 @@ class BracketMachine(RuleBasedStateMachine):
     def __init__(self, bench: Any) -> None:
         super().__init__()
         self.make = bench
-        self.judged = 0
         self.stop_seen = 0
         self.unproven_exit = False
         """An exit was sent past an order that nobody could prove finished: a surplus is then allowed."""
@@ -84,6 +82,7 @@ class BracketMachine(RuleBasedStateMachine):
                 market_on_target=market_on_target,
             )
         )
+        self.bench.judge = self.judge
         if filled:
             self.bench.filled_entry(qty=filled)
         else:
@@ -103,9 +102,9 @@ class BracketMachine(RuleBasedStateMachine):
                 self.bench.deliver_news()
 
     @precondition(lambda self: self.bench.queue and self.bench.in_flight is None)
-    @rule(outcome=OUTCOMES)
-    def send(self, outcome: str) -> None:
-        self.bench.send(outcome)
+    @rule(data=st.data())
+    def send(self, data: st.DataObject) -> None:
+        self.bench.send(data.draw(st.sampled_from(OUTCOMES[type(self.bench.next_command())])))
 
     @precondition(lambda self: self.bench.in_flight is not None)
     @rule()
@@ -195,10 +194,10 @@ class BracketMachine(RuleBasedStateMachine):
         self.stop_never_falls()
         self.writes_stay_in_the_budget()
         self.no_fill_is_invented()
-        self.new_exits_are_sized_from_fills()
         self.working_exits_stay_within_what_is_open()
         self.a_reversal_has_a_cause()
         self.flat_means_finished()
+        self.what_is_over_for_us_is_over_at_the_venue()
 
     def at_most_one_live_order_of_a_role(self) -> None:
         """E3, O3: never a second exit or repair, and no second order of a role while the first may still fill."""
@@ -223,24 +222,24 @@ class BracketMachine(RuleBasedStateMachine):
             assert order.filled_qty <= (held.filled if held else 0)
             assert order.traded_qty <= order.filled_qty
 
-    def new_exits_are_sized_from_fills(self) -> None:
+    def judge(self, command: Any, order: Order) -> None:
         """E1, I-1: at the moment an exit or repair is decided it is exactly what fills say, and nothing else sells."""
-        bench = self.bench
-        new, self.judged = bench.wrote[self.judged :], len(bench.wrote)
-        for _, command in new:
-            order: Order = bench.blotter.orders[command.tag]
-            match command:
-                case PlaceOrder() if order.role in (Role.EXIT, Role.REPAIR):
-                    unproven = [other for other in bench.bracket.live(Role.TARGET, Role.STOP) if other is not order]
-                    self.unproven_exit = self.unproven_exit or bool(unproven)
-                    for other in unproven:
-                        assert order.role is Role.REPAIR or {other.state, other.pending} & set(PROOF_WORDS)
-                case PlaceOrder() if order.role in EXIT_ROLES:
-                    assert not bench.bracket.live(Role.EXIT, Role.REPAIR)
-                case ModifyOrder() | CancelOrder():
-                    assert order.role is not Role.ENTRY or isinstance(command, CancelOrder)
-                case _:
-                    pass
+        bracket = self.bench.bracket
+        assert order.is_live, "a write for an order that is over"
+        if isinstance(command, CancelOrder) or order.role is Role.ENTRY:
+            assert not isinstance(command, ModifyOrder), "an entry is never changed"
+            return
+        if isinstance(command, ModifyOrder):
+            closes = -bracket.open_qty if order.role is Role.REPAIR else bracket.open_qty
+            assert command.qty == order.filled_qty + closes, "a modify carries the total quantity"
+            return
+        assert order.qty == (-bracket.open_qty if order.role is Role.REPAIR else bracket.open_qty) > 0
+        if order.role in (Role.TARGET, Role.STOP):
+            assert not bracket.live(Role.EXIT, Role.REPAIR)
+            return
+        for other in bracket.live(Role.TARGET, Role.STOP):
+            self.unproven_exit = True
+            assert order.role is Role.REPAIR or {other.state, other.pending} & set(PROOF_WORDS)
 
     def working_exits_stay_within_what_is_open(self) -> None:
         """E1 on our own knowledge: what is too large is being shrunk, cancelled, or waits for a proof or the budget."""
@@ -252,6 +251,14 @@ class BracketMachine(RuleBasedStateMachine):
             excused = bool(order.pending) or not order.is_at_broker
             excused = excused or bracket.write_waits or bracket.change_waits(order, self.bench.now_ns)
             assert not too_large or excused, f"{order.role.value} {order.remaining_qty} of {bracket.open_qty}"
+
+    def what_is_over_for_us_is_over_at_the_venue(self) -> None:
+        """I-5, O3 on the venue's truth: an end is never assumed, so a role never has two orders that can fill."""
+        venue_live = {order.tag for order in self.bench.venue.live()}
+        over = {order.tag for order in self.bench.bracket.mine if order.is_terminal}
+        assert not venue_live & over, "ended for us, alive at the venue"
+        roles = [self.bench.blotter.orders[tag].role for tag in venue_live]
+        assert len(roles) == len(set(roles))
 
     def a_reversal_has_a_cause(self) -> None:
         """E2: below zero only when target and stop both sold, or an exit went past an unproven order."""
