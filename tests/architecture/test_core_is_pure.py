@@ -25,6 +25,7 @@ SHELL = {
     "engine/gateway.py": "awaits brokers",
     "engine/journal/file.py": "opens the journal",
     "engine/journal/restore.py": "reads the journal",
+    "engine/journal/migrations.py": "makes the journal's tables",
     "engine/journal/schema.py": "migrates the journal",
     "engine/journal/store.py": "writes the journal",
     "engine/journal/writer.py": "owns the journal's thread",

@@ -14,7 +14,7 @@ import pytest
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
-from engine.journal import rows, schema
+from engine.journal import migrations, rows, schema
 from engine.journal.errors import (
     JournalCorrupt,
     JournalError,
@@ -70,9 +70,9 @@ def golden(desk: Path) -> Path:
 def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[Migrations]:
     """This program one version on: the steps of today and one more, which a test may break."""
     later = Migrations("strikedesk")
-    for step in schema.MIGRATIONS._migrations:
+    for step in migrations.MIGRATIONS._migrations:
         later(name=step.name)(step.fn)
-    monkeypatch.setattr(schema, "MIGRATIONS", later)
+    monkeypatch.setattr(migrations, "MIGRATIONS", later)
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     yield later
 
@@ -246,7 +246,7 @@ def test_every_struct_field_has_its_column_and_every_table_its_struct(desk: Path
 
 
 def test_the_version_counts_the_steps() -> None:
-    assert len(schema.MIGRATIONS._migrations) == schema.VERSION
+    assert len(migrations.MIGRATIONS._migrations) == schema.VERSION
 
 
 def test_applying_the_steps_twice_changes_nothing(desk: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_first_step_is_frozen(desk: Path, golden: Path) -> None:
     """A released step is never edited: what it makes equals the golden text for ever."""
     masters = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite%' ORDER BY type, name"
     made = sqlite3.connect(":memory:", isolation_level=None)
-    first = schema.MIGRATIONS._migrations[0]
+    first = migrations.MIGRATIONS._migrations[0]
     first.fn(Database(made, execute_plugins=False))
     with sqlite3.connect(golden) as kept:
         assert made.execute(masters).fetchall() == kept.execute(masters).fetchall()
