@@ -30,7 +30,7 @@ def run_where(arguments: argparse.Namespace) -> int:
         ("paper account", str(files.paper_books)),
         ("log", str(files.log or "none")),
         ("JSON log", str(files.json_log or "none")),
-        ("secrets", str(places(os.environ).secrets_file)),
+        ("secrets", str(files.secrets)),
         (
             "calendar",
             f"{files.calendar} ({'used' if files.calendar.exists() else 'not there: the packaged one is used'})",

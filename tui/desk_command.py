@@ -46,9 +46,10 @@ def run_desk(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
     config = loaded.config
-    if config.desk.market != "demo":
-        raise ConfigError([f"desk.market = {config.desk.market!r}: only demo is built yet; replays: strikedesk replay"])
     account = config.trading_account
+    # A real account is refused by the station, which first says which credential is missing (LEG-54).
+    if isinstance(account, PaperAccount) and config.desk.market != "demo":
+        raise ConfigError([f"desk.market = {config.desk.market!r}: only demo is built yet; replays: strikedesk replay"])
     seed = arguments.seed if arguments.seed is not None else getattr(account, "seed", 1)
     path = loaded.path
     is_virtual = arguments.speed == float("inf")

@@ -17,6 +17,7 @@ class DeskFiles(msgspec.Struct, frozen=True, kw_only=True):
     """The paper account's own books: apart from the journal, as a broker's would be."""
     log: Path | None
     json_log: Path | None
+    secrets: Path
     calendar: Path
     """The trader's own calendar rows, when the file is there."""
 
@@ -35,5 +36,6 @@ class DeskFiles(msgspec.Struct, frozen=True, kw_only=True):
             paper_books=books,
             log=log,
             json_log=log.with_suffix(".jsonl") if log is not None and config.desk.log_json else None,
+            secrets=found.config_dir / Path(config.desk.secrets_file or found.secrets_file).expanduser(),
             calendar=found.config_dir / "calendar.toml",
         )
