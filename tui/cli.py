@@ -122,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("file", type=Path, metavar="FILE", help="CSV: time,symbol,open,high,low,close (IST)")
     replay.add_argument("--symbol", required=True, help="primary leg as the file spells it; its complement is added")
-    replay.add_argument("--json-log", action="store_true", help="log lines on stderr as JSON")
+    replay.add_argument(
+        "--json-log", action="store_true", default=argparse.SUPPRESS, help="log lines on stderr as JSON"
+    )
     _file_options(replay, suppress=True)
     where = commands.add_parser("where", help="print which files this desk uses")
     _file_options(where, suppress=True)
@@ -150,7 +152,14 @@ def _file_options(parser: argparse.ArgumentParser, *, suppress: bool = False) ->
     absent = argparse.SUPPRESS if suppress else None
     parser.add_argument("--config", type=Path, default=absent, metavar="FILE", help="configuration (config.toml)")
     parser.add_argument("--env-file", type=Path, default=absent, metavar="FILE", help="the leg scalper's .env file")
-    parser.add_argument("--db", type=Path, default=absent, metavar="FILE", help="journal (SQLite)")
+    parser.add_argument("--db", type=_file, default=absent, metavar="FILE", help="journal (SQLite)")
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r}: the name of a file")
+    return path
 
 
 def _whole(text: str) -> int:

@@ -7,10 +7,9 @@ the demo day in virtual time, and a replay in virtual time. In virtual time the 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -21,6 +20,7 @@ import msgspec
 from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.books_file import BooksFile
 from brokers.paper.exchange import PaperExchange
+from brokers.paper.ledger import RecordFailed
 from brokers.paper.rules import PaperRules
 from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
@@ -43,8 +43,8 @@ from engine.journal.writer import InlineWriter, JournalWriter, Writer
 from engine.legs import LegsTerms
 from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
 from engine.messages import Msg
+from engine.option_symbol import parse_option_symbol
 from engine.order_charges import OrderCharges
-from engine.paths import places
 from engine.port import MarketPort
 from engine.secrets import Redactions, Secrets
 from engine.session import Calendar, session_class
@@ -110,7 +110,7 @@ class Station:
             return first_start_ns
         funds = account.funds_paise
         path = self.plan.files.paper_books
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(path.parent)
         self.held.enter_context(_account_lock(path))
         self._books = BooksFile.open(path, funds_paise=funds, start_ns=first_start_ns, fresh=self.plan.fresh)
         self.held.callback(self._books.close)
@@ -190,7 +190,12 @@ class Station:
         """Remember once a second how far the demo day has come."""
         while self._books is not None:
             await asyncio.sleep(1.0)
-            self._books.save_clock(self.clock.now_ns())
+            self._save_clock(self._books)
+
+    def _save_clock(self, books: BooksFile) -> None:
+        """A file that is held by another tool for the moment costs a second of the demo day, nothing else."""
+        with suppress(RecordFailed):
+            books.save_clock(self.clock.now_ns())
 
     async def watch_loop(self) -> None:
         """Measure how late the loop wakes up: the health panel's lag, real milliseconds (X1)."""
@@ -208,8 +213,8 @@ class Station:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._books is not None:
-            self._books.save_clock(self.clock.now_ns())
+        if self._books is not None and hasattr(self, "clock"):
+            self._save_clock(self._books)
         if hasattr(self, "writer"):
             await self.writer.close()
         if hasattr(self, "journal"):
@@ -279,7 +284,7 @@ class Station:
 
     def _require_secrets(self, account: Account) -> None:
         """Raises SecretMissing with the operators' line for the first credential that no place has (LEG-54)."""
-        secrets = Secrets(self.plan.loaded.env, places(os.environ).secrets_file, self.redactions)
+        secrets = Secrets(self.plan.loaded.env, self.plan.files.secrets, self.redactions)
         for name in account.secret_names:
             secrets.require(name)
 
@@ -306,7 +311,7 @@ class Station:
             journal = Journal.in_memory()
         else:
             path = self.plan.files.journal
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_folder(path.parent)
             journal = Journal.open(path, synchronous=self.config.desk.journal_synchronous, now_ns=now_ns)
         self.held.callback(journal.close)
         return journal
@@ -344,7 +349,7 @@ class Station:
         if instrument is None or instrument.segment is Segment.INDEX:
             at = self.clock.now_ns()
             self.log.say(Msg.FATAL_SYMBOL, {"symbol": symbol}, at, self.config.legs.strategy, symbol)
-            raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master")
+            raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master{_expired(symbol, at)}")
         return instrument
 
     def _trend(self, primary: Instrument) -> TrendWatch | None:
@@ -395,6 +400,24 @@ class Station:
 def _account_lock(books: Path) -> InstanceLock:
     """One desk per account: the paper account is its file, wherever the journal lies (OPS-20)."""
     return InstanceLock.acquire(account_lock_path(books.parent, books.stem), f"paper account {books.name}")
+
+
+def _expired(symbol: str, now_ns: int) -> str:
+    """The demo day moves on while the configuration stays: say so, and what to do."""
+    parsed = parse_option_symbol(symbol)
+    if parsed is None or parsed.expiry >= ist_date(now_ns):
+        return ""
+    return (
+        f": it expired on {parsed.expiry} and this account has come to {ist_date(now_ns)}; "
+        "name a later contract in [legs] symbol, or begin a new paper account with --fresh"
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StartFailed(f"folder {folder}: {error.strerror or error}") from None
 
 
 def _option_class():
