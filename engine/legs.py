@@ -107,6 +107,11 @@ class Leg:
         """In position, entering, or not yet proven flat."""
         return self.bracket is not None and self.bracket.body.state is not BracketState.FLAT
 
+    @property
+    def is_staying(self) -> bool:
+        """Active, and nobody has asked it to leave yet."""
+        return self.is_active and self.bracket is not None and not self.bracket.body.exit_reason
+
     def facts(self) -> LegFacts:
         """The seed's field names over the bracket's facts."""
         if self.bracket is None or not self.is_active:
@@ -315,7 +320,7 @@ class LegsBot:
         """Square off every leg; returns how many exits were started (LEG-49, LEG-50)."""
         started = 0
         for leg in self.legs.values():
-            if reason == REASON_EOD and leg.is_active:
+            if reason == REASON_EOD and leg.is_staying:
                 out.say(Msg.EOD, source=self.name, symbol=leg.symbol)
             started += self.exit_leg(leg.symbol, reason, now_ns, out)
         return started
