@@ -64,6 +64,8 @@ class TraderRequests:
     def why_not(self, request: Request, now_ns: int) -> str:
         """Why the engine would refuse it now; empty when it would act. Exits are refused only when there is nothing."""
         desk = self._desk
+        if stranger := self._stranger(request):
+            return stranger
         match request:
             case Enter(side=Side.SELL):
                 return "short legs are switched off (allow_short=false)"
@@ -91,6 +93,8 @@ class TraderRequests:
     def describe(self, request: Request) -> str:
         """What it would do now, in numbers, for the arm bar."""
         desk = self._desk
+        if stranger := self._stranger(request):
+            return stranger
         match request:
             case Enter(side=side, symbols=symbols, lots=lots):
                 names = symbols or tuple(desk.bot.legs)
@@ -116,6 +120,17 @@ class TraderRequests:
                 return "read the config file again"
             case Note(text=text):
                 return text
+
+    def _stranger(self, request: Request) -> str:
+        """A request for a symbol that is no leg of this desk, in words; empty when there is none."""
+        match request:
+            case Enter(symbols=symbols) | CancelAll(symbols=symbols):
+                names = symbols
+            case ExitLeg(symbol=symbol):
+                names = (symbol,)
+            case _:
+                names = ()
+        return next((f"{name} is no leg of this desk" for name in names if name not in self._desk.bot.legs), "")
 
     def views(self, now_ns: int) -> tuple[ActionView, ...]:
         """Newest first; done counts legs that are flat and orders that are finished."""
