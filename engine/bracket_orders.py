@@ -167,8 +167,10 @@ class BracketOrders:
         """Ask once; returns 1 when a request went out. An order nobody answered for is looked up, not cancelled."""
         if order.is_terminal or order.state in (OrderState.UNKNOWN, OrderState.SENT):
             return 0
-        if order.pending not in (Pending.NONE, Pending.MODIFY_UNKNOWN) or self.change_waits(order, now_ns):
+        if order.pending not in (Pending.NONE, Pending.MODIFY_UNKNOWN):
             return 0
+        if order.tag in self.cancelled_by_us and self.change_waits(order, now_ns):
+            return 0  # a refused cancel may mean "filled": look first; a refused modify left the order as it was
         if not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
             return 0
         order.qty = max(order.qty, order.asked_qty_if_pending)  # the modify before it may have been done
