@@ -33,9 +33,9 @@ class LoopClock:
         """The loop's own time of an instant of this clock, in seconds."""
         return self._loop_start + (at_ns - self._start_ns) / (NS_PER_S * self._speed)
 
-    def loop_line(self) -> tuple[int, float, float]:
-        """(start_ns, loop time there, loop seconds per nanosecond): `loop_time` as a straight line, for tight loops."""
-        return self._start_ns, self._loop_start, 1 / (NS_PER_S * self._speed)
+    def instant_of(self, loop_time: float) -> int:
+        """The instant of this clock at a loop time: the other way round."""
+        return self._start_ns + round((loop_time - self._loop_start) * self._speed * NS_PER_S)
 
     @property
     def speed(self) -> float:

@@ -38,12 +38,15 @@ class _Jump:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Loop time starts at 0 and moves only by jumping to timers, or by a producer that sets `now_s` between them."""
+    """Loop time starts at 0 and moves only by jumping to timers, or with a producer that is `ahead` between them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
-        """Loop time; a producer inside the horizon may set it forward."""
+        """The newest loop time that anybody has seen."""
+        self.ahead: Callable[[], float] | None = None
+        """Loop time of a producer that plays inside the horizon while the loop itself stands still; asked for only
+        when somebody wants the time, never obeyed backwards."""
         self._selector = _Jump(self)
         self._clock_resolution = 1e-9
         self.horizon_s = math.inf
@@ -51,6 +54,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         let the loop run. One attribute to compare with, so that a tick which causes nothing costs next to nothing."""
 
     def time(self) -> float:
+        if self.ahead is not None:
+            self.now_s = max(self.now_s, self.ahead())
         return self.now_s
 
     def jump(self, timeout: float) -> None:
@@ -65,9 +70,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         scheduled = self._timers()
         return scheduled[0].when() if scheduled else math.inf
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         self.horizon_s = -math.inf
         return super().call_soon(callback, *args, context=context)
 
