@@ -7,6 +7,8 @@ desk is. Requested data goes to stdout, everything said to the person to stderr.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,12 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (OPS-22)."""
     arguments = _parser().parse_args(argv)
     try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return EXIT_FATAL
-    except BrokenPipeError:
-        sys.stderr.close()
-        return EXIT_FATAL
+        code = _run(arguments)
+    except (BrokenPipeError, KeyboardInterrupt):
+        code = EXIT_FATAL
+    _let_go_of_closed_streams()
+    return code
+
+
+def _let_go_of_closed_streams() -> None:
+    """A reader that went away must not turn the exit code into Python's 120: what waits for it goes nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: argparse.Namespace) -> int:

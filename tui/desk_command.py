@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from brokers.paper.demo_market import DEMO_DAY, DemoMarket
@@ -120,9 +121,10 @@ async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
         code = await _engine(station, market, duration_ns, stop)
     finally:
         await station.close(code)
-    print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
     decisions = station.desk.decisions
-    print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
+    with suppress(BrokenPipeError):  # the exit code tells of positions, whoever reads the table
+        print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
+        print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
     return code
 
 
