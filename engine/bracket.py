@@ -141,6 +141,7 @@ class Bracket(BracketProtection):
         if body.state is BracketState.FLAT:
             self._plan_after_close(open_qty, now_ns, out)
             return
+        self._look_up_silent(now_ns, out)
         self._plan_entry(open_qty, now_ns, out)
         if open_qty:
             body.flat_ns = 0
@@ -151,13 +152,16 @@ class Bracket(BracketProtection):
         elif open_qty == 0:
             self._plan_flat(now_ns, out, recovered=recovered)
         else:
+            if body.surplus_told:
+                self.leave(
+                    REASON_GHOST, "square_off", now_ns
+                )  # the trade is over: nothing is opened again by a late fill
             if not body.exit_reason:
                 self.plan_protection(open_qty, now_ns, out)
             if not body.exit_reason and self.exhausted:
                 self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns)
             if body.exit_reason:
                 self._plan_exit(open_qty, now_ns, out)
-        self._look_up_silent(now_ns, out)
         self.update_state(now_ns, out)
 
     def _plan_entry(self, open_qty: int, now_ns: int, out: Outbox) -> None:

@@ -213,8 +213,9 @@ class BracketProtection(BracketOrders):
         """Turn the stop itself into a marketable limit: one order exists instead of two (faults §4.6)."""
         body = self.body
         limit = self.marketable(stop.side, now_ns)
-        due = now_ns >= body.repriced_ns + body.terms.chase_ns
-        same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and stop.remaining_qty == open_qty
+        resized = stop.remaining_qty != open_qty
+        due = resized or now_ns >= body.repriced_ns + body.terms.chase_ns
+        same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and not resized
         if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
             return
         if not self.is_modifiable(stop):
