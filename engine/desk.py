@@ -197,7 +197,7 @@ class Desk:
 
     def _tick_brackets(self, symbol: str, now_ns: int) -> None:
         for bracket in self.bot.open_brackets():
-            if bracket.body.symbol == symbol:
+            if bracket.body.symbol == symbol and self.bot.books_known:
                 bracket.on_tick(now_ns, self.out)
 
     # --- events: orders -----------------------------------------------------------------------------------------

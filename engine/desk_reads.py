@@ -218,8 +218,9 @@ class BookReader:
                 self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))
                 await self._clock.sleep_until(self._clock.now_ns() + wait_ns)
                 wait_ns = min(wait_ns * 2, _RECOVER_RETRY_MAX_NS)
+        self._desk.bot.books_known = True
         self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns, recovered=True))
-        self._expire_unlisted(orders)
+        self._expire_unlisted(orders, began_ns)
         self._desk.step(lambda now: self._desk.bot.check_status(now, self._desk.out))
         self._compare_positions(positions)
         if self._position_misses:
@@ -227,15 +228,18 @@ class BookReader:
             self._compare_positions(await self._port.read_positions())
         self._tell_recovered(orders)
 
-    def _expire_unlisted(self, orders: Sequence[OrderReport]) -> None:
-        """A live order of ours that the day's book does not list: unanswered ones were never placed, others expired."""
+    def _expire_unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> None:
+        """A live order of ours that the day's book does not list: unanswered ones were never placed, others expired.
+
+        Orders made after the read began are not in question: the book is older than they are.
+        """
         listed = {report.tag for report in orders} | {report.broker_id for report in orders}
 
         def settle(now_ns: int) -> None:
             settled = [
                 order
                 for order in self._desk.blotter.live_orders()
-                if order.tag not in listed and order.broker_id not in listed
+                if order.intended_ns < began_ns and order.tag not in listed and order.broker_id not in listed
             ]
             for order in settled:
                 if order.state is OrderState.UNKNOWN and self._port.ambiguity_s == 0:

@@ -25,6 +25,7 @@ def restore_desk(desk: Desk) -> None:
     for row in restored.bots:
         if row.bot == desk.bot.name:
             _restore_bot(desk, desk_rows.decode_bot(row.body), now_ns)
+    desk.bot.books_known = False
     desk.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets])
     for row in restored.positions:
         _restore_position(desk, row)

@@ -158,6 +158,8 @@ class LegsBot:
         self.brackets: dict[str, Bracket] = {}
         """Of the day, closed ones too: a late fill or record still finds its bracket."""
         self._unclosed: dict[str, Bracket] = {}
+        self.books_known = True
+        """False from a restart to the first complete read of the broker's books: nothing is sent before it (R4)."""
         self._rules = rules
         self._tags = tags
         self._orders = orders
@@ -263,6 +265,8 @@ class LegsBot:
                 changed[order.bracket_id] = bracket
         for bracket in changed.values():
             was_active = bracket.body.state is not BracketState.FLAT
+            if not self.books_known:
+                continue
             bracket.plan(now_ns, out, recovered=recovered)
             if bracket.body.sl_m_refused and bracket.body.symbol not in self.body.sl_m_refused:
                 self.body.sl_m_refused.append(bracket.body.symbol)
@@ -288,7 +292,7 @@ class LegsBot:
                 other.bracket.exit(REASON_UNWIND, now_ns, out)
 
     def on_wake(self, now_ns: int, out: Outbox) -> None:
-        for bracket in self.open_brackets():
+        for bracket in self.open_brackets() if self.books_known else ():
             bracket.on_wake(now_ns, out)
 
     def open_brackets(self) -> list[Bracket]:

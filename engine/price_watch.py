@@ -19,12 +19,17 @@ class PriceWatch:
         self._desk = desk
         self.blind: set[str] = set()
         """Symbols with a position and without a usable price."""
+        self._since_ns = 0
+        """When prices were first expected: a desk that has just started is not blind yet."""
 
     def look(self, now_ns: int) -> None:
+        if not self._desk.recovered:
+            return
+        self._since_ns = self._since_ns or now_ns
         oldest_ns = self._desk.bot.terms.bracket.max_tick_age_ns
         for leg in self._desk.bot.legs.values():
             holds = leg.is_active and leg.bracket is not None and leg.bracket.open_qty > 0
-            age_ns = leg.price.age_ns(now_ns)
+            age_ns = min(leg.price.age_ns(now_ns), now_ns - self._since_ns)
             if holds and age_ns > oldest_ns:
                 self._is_blind(leg, age_ns, now_ns)
             elif leg.symbol in self.blind:
