@@ -141,7 +141,11 @@ class Bracket(BracketProtection):
         if body.state is BracketState.FLAT:
             self._plan_after_close(open_qty, now_ns, out)
             return
+<<<<<<< Updated upstream
         self._look_up_silent(now_ns, out)
+=======
+        body.ended_away = body.ended_away or (recovered and open_qty <= 0 < self.filled(Role.ENTRY))
+>>>>>>> Stashed changes
         self._plan_entry(open_qty, now_ns, out)
         if open_qty:
             body.flat_ns = 0
@@ -150,7 +154,7 @@ class Bracket(BracketProtection):
         if open_qty < 0:
             self._plan_surplus(-open_qty, now_ns, out)
         elif open_qty == 0:
-            self._plan_flat(now_ns, out, recovered=recovered)
+            self._plan_flat(now_ns, out)
         else:
             if body.surplus_told:
                 self.leave(
@@ -241,7 +245,7 @@ class Bracket(BracketProtection):
                 self.place(Role.REPAIR, OrderType.MARKET, surplus_qty, limit, 0, "OCO surplus", now_ns, out)
                 body.repriced_ns = now_ns
 
-    def _plan_flat(self, now_ns: int, out: Outbox, *, recovered: bool) -> None:
+    def _plan_flat(self, now_ns: int, out: Outbox) -> None:
         """Nothing is open by fills: cancel what is left, and close once every order is proven finished (I-5)."""
         target_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.TARGET))
         stop_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.STOP))
@@ -256,7 +260,7 @@ class Bracket(BracketProtection):
         if self._awaits_records(now_ns, out):
             return
         if entered:
-            self._close(now_ns, out, recovered=recovered)
+            self._close(now_ns, out)
         else:
             self._give_up_entry(now_ns, out)
 
@@ -284,11 +288,11 @@ class Bracket(BracketProtection):
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def _close(self, now_ns: int, out: Outbox, *, recovered: bool) -> None:
+    def _close(self, now_ns: int, out: Outbox) -> None:
         body = self.body
         body.state = BracketState.FLAT
         body.closed_ns = now_ns
-        body.closed_reason = self._closing_reason(recovered=recovered)
+        body.closed_reason = self._closing_reason()
         body.naked_since_ns = 0
         self._closed_signature = self._signature()
         trips = round_trips(body, self.mine, body.closed_reason)
@@ -305,16 +309,16 @@ class Bracket(BracketProtection):
             out.end_alarm(f"{kind}:{body.bracket_id}")
         out.say(Msg.STATE_FLAT, source=body.bot, symbol=body.symbol)
 
-    def _closing_reason(self, *, recovered: bool) -> str:
+    def _closing_reason(self) -> str:
         target = self.filled(Role.TARGET)
         stop = self.filled(Role.STOP)
         if self.filled(Role.REPAIR) and target:
-            return "Target Hit (recovered - OCO race)" if recovered else "Target Hit (OCO Race)"
+            return "Target Hit (recovered - OCO race)" if self.body.ended_away else "Target Hit (OCO Race)"
         if self.body.exit_reason and self.filled(Role.EXIT):
             return self.body.exit_reason
         last = max((o for o in self.mine if o.role is not Role.ENTRY and o.filled_qty), key=lambda o: o.state_ns)
         reason = REASON_TARGET if last.role is Role.TARGET or (target and not stop) else REASON_STOP
-        return f"{reason} (recovered)" if recovered else reason
+        return f"{reason} (recovered)" if self.body.ended_away else reason
 
     def _give_up_entry(self, now_ns: int, out: Outbox) -> None:
         """The entry ended without a fill."""

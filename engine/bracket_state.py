@@ -116,6 +116,8 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     entry_cancelled_by_us: bool = False
     target_given_up: bool = False
     surplus_told: bool = False
+    ended_away: bool = False
+    """Its exits filled while this program was not running; its reason says so (OPS-18)."""
     closed_reason: str = ""
 
     stop_rejects: int = 0
