@@ -141,11 +141,8 @@ class Bracket(BracketProtection):
         if body.state is BracketState.FLAT:
             self._plan_after_close(open_qty, now_ns, out)
             return
-<<<<<<< Updated upstream
         self._look_up_silent(now_ns, out)
-=======
         body.ended_away = body.ended_away or (recovered and open_qty <= 0 < self.filled(Role.ENTRY))
->>>>>>> Stashed changes
         self._plan_entry(open_qty, now_ns, out)
         if open_qty:
             body.flat_ns = 0
@@ -157,9 +154,7 @@ class Bracket(BracketProtection):
             self._plan_flat(now_ns, out)
         else:
             if body.surplus_told:
-                self.leave(
-                    REASON_GHOST, "square_off", now_ns
-                )  # the trade is over: nothing is opened again by a late fill
+                self.leave(REASON_GHOST, "square_off", now_ns)  # the trade is over: a late fill opens nothing again
             if not body.exit_reason:
                 self.plan_protection(open_qty, now_ns, out)
             if not body.exit_reason and self.exhausted:
