@@ -46,6 +46,8 @@ class DeskConsole:
         self._desk = desk
         self._ticks = 0
         self._rows: dict[tuple[str, str], msgspec.Struct] = {}
+        self._orders_shown: tuple[OrderView, ...] = ()
+        self._orders_version = -1
         self._moves: dict[str, tuple[int, int]] = {}
         self._tick_counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SPAN)
         self.lag_ms_p99 = 0.0
@@ -151,6 +153,13 @@ class DeskConsole:
         return self._same("bracket", body.bracket_id, view)
 
     def _orders(self) -> tuple[OrderView, ...]:
+        """Orders change only in steps, and a step that changes one has another version."""
+        if self._orders_version != self._desk.version:
+            self._orders_version = self._desk.version
+            self._orders_shown = self._order_rows()
+        return self._orders_shown
+
+    def _order_rows(self) -> tuple[OrderView, ...]:
         orders = list(self._desk.blotter.orders.values())
         newest = orders[-_ORDERS_SHOWN:]
         shown = [order for order in orders[:-_ORDERS_SHOWN] if order.is_live] + newest

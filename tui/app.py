@@ -23,6 +23,7 @@ from textual.screen import Screen
 
 from engine.console import Console
 from engine.instant import clock_text
+from engine.view import DeskView
 from tui.controls import Controls
 from tui.driver import FrameDroppingDriver
 from tui.format import AgeLimits, clean
@@ -89,6 +90,8 @@ class StrikedeskApp(App[ScreenOutcome]):
         self.crash_text = ""
         self._shown_theme = theme
         self._view = console.view()
+        self._fresh: DeskView | None = None
+        """The picture that the timer has taken for this very frame."""
         self._known_alarms: frozenset[str] = frozenset(alarm.alarm_id for alarm in self._view.alarms)
         self._palette = Palette(theme, has_colour=not self.no_color)
         self._main = MainScreen(self._palette)
@@ -111,7 +114,7 @@ class StrikedeskApp(App[ScreenOutcome]):
         if self._engine_task is not None:
             self.run_worker(self._watch_engine(self._engine_task), group="engine", exit_on_error=False)
         if self._frame_hz:
-            self.set_interval(1 / self._frame_hz, self.frame)
+            self.set_interval(1 / self._frame_hz, self._beat)
         self.call_after_refresh(self.frame)
         self.set_timer(FREEZE_AFTER_S, freeze_garbage)
 
@@ -176,9 +179,18 @@ class StrikedeskApp(App[ScreenOutcome]):
 
     # ---- frames
 
+    def _beat(self) -> None:
+        """The timer's frame, left out while nothing moves."""
+        view = self._desk.view()
+        if self.controls.bar.armed is None and self.pump.may_rest(view):
+            return
+        self._fresh = view
+        self.frame()
+        self._fresh = None
+
     def _scene(self, cost: FrameCost) -> Scene:
         now_ns = self._mono_ns()
-        view = self._view = self._desk.view()
+        view = self._view = self._fresh or self._desk.view()
         self.controls.tick(view, now_ns)
         return Scene(view, self._desk, self.controls, self._limits, self._is_ascii, now_ns, cost)
 

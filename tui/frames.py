@@ -7,10 +7,14 @@ terminal does not take what was written, no frame is built at all; one full repa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.instant import NS_PER_MS
+from engine.view import DeskView
 from tui.panels.base import FrameCost, RowGrid, Scene
+
+RESTING_HZ: Final = 2
+"""Frames a second while nothing happens and nothing is open: clocks and ages still move."""
 
 
 class Terminal(Protocol):
@@ -35,6 +39,20 @@ class FramePump:
         self._frames = 0
         self._dropped = 0
         self._frame_ms = 0.0
+        self._shown: tuple[int, int, int] | None = None
+        self._skipped = 0
+
+    def may_rest(self, view: DeskView) -> bool:
+        """Whether the timer may leave this frame out: no tick, no step of the desk and no log line since the last one
+        that was built, nothing open, and a frame was built less than half a second ago (idle cost, style/tui.md §17).
+        """
+        news = (view.version, view.status.feed_ns, view.log_seq)
+        is_still = news == self._shown and not any(leg.open_qty for leg in view.legs)
+        if is_still and self._skipped < self._frame_hz // RESTING_HZ - 1:
+            self._skipped += 1
+            return True
+        self._shown, self._skipped = news, 0
+        return False
 
     @property
     def cost(self) -> FrameCost:

@@ -118,11 +118,27 @@ class RowGrid(Widget, can_focus=False):
         self._strips.clear()
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The strips as they are kept: a grid has no border, padding or opacity, so Textual's styling of every line of
+        every frame would add nothing to them (it was 40 % of a frame).
+        """
+        width = self.size.width
+        strips = [self._strip(y, width) for y in crop.line_range]
+        if crop.column_span == (0, width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]
+
     def render_line(self, y: int) -> Strip:
+        return self._strip(y, self.size.width)
+
+    def _strip(self, y: int, width: int) -> Strip:
         strip = self._strips.get(y)
-        if strip is None or strip.cell_length != self.size.width:
+        if strip is None or strip.cell_length != width:
             row = self._rows[y] if y < len(self._rows) else BLANK
-            strip = self._strips[y] = strip_of(row, self._palette, self.size.width)
+            strip = strip_of(row, self._palette, width)
+            for line_filter in self.get_line_filters():
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+            self._strips[y] = strip
         return strip
 
     def frame(self, scene: Scene, width: int, height: int) -> Frame:
