@@ -101,7 +101,8 @@ class PaperExchange:
 
     def _match(self, book: Book, tick: Tick) -> None:
         """Trigger stops, then trade what the tick reaches, best price first; record and tell."""
-        printed = book.tick.ltp_paise not in (0, tick.ltp_paise)  # without a tick before it, it may be an old trade
+        # Without a tick before it, it may be an old trade; a quote without a last price carries none.
+        printed = tick.ltp_paise > 0 and book.tick.ltp_paise not in (0, tick.ltp_paise)
         book.show(tick)
         if not self._is_open(tick.symbol, tick.at_ns):
             return

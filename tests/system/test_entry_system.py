@@ -435,7 +435,9 @@ def test_grow_keeps_the_rest_and_enlarges_the_exits_as_it_fills(run_desk, seed_s
         rig.tick(PE, 100.5, size=75)
         rig.request(Enter, side=Side.BUY)
         await rig.pass_s(0.1)
-        await rig.quiet(8.0, {})
+        for _ in range(8):
+            rig.tick(PE, 0.0, bid=0.0, ask=120.0)  # a quote without a last price trades nothing
+            await rig.pass_s(1.0)
         assert rig.net(PE) == 75
         rig.tick(PE, 100.5, size=75)
         await rig.pass_s(0.5)

@@ -772,3 +772,50 @@ def test_every_critical_line_of_a_bad_day_has_an_alarm(run_desk, seed_setup) -> 
         assert events == {"oco_failure"}
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("I-3")
+def test_one_stale_book_does_not_prove_an_order_absent(run_desk, seed_setup) -> None:
+    """The first book read after the lost reply is a cached one from before (NET-06): two clean reads are needed."""
+
+    async def scenario(rig):
+        real, stale = rig.venue.inner.read_orders, []
+
+        async def cached():
+            book = await real()
+            if rig.desk.blotter.live_orders() and len(stale) < 1 and rig.said("[UNKNOWN]"):
+                stale.append(True)
+                return [order for order in book if not order.tag.endswith("S")]
+            return book
+
+        rig.venue.inner.read_orders = cached
+
+        def script(op, request):
+            if op == "place" and request.tag.endswith("S") and not rig.said("[UNKNOWN]"):
+                rig.exchange.place("paper", request, rig.clock.now_ns())
+                return Unknown("reply lost")
+            return None
+
+        rig.venue.script = script
+        rig.venue.mute_pushes = True
+        await rig.enter(150.0)
+        await rig.quiet(5.0, 150.0)
+        assert stale and len(rig.venue.placed(Role.STOP)) == 1
+        assert rig.leg(PE).bracket.covered_qty == 75
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("LEG-07", "I-4")
+def test_a_stop_is_sent_before_a_target_that_waits_longer(run_desk, seed_setup) -> None:
+    """200 ms a write, both legs filled: protection of both first, then both targets."""
+
+    async def scenario(rig):
+        rig.venue.write_delay_s = 0.2
+        rig.ticks(150.0)
+        rig.request(Enter, side=Side.BUY)
+        await rig.quiet(3.0, 150.0)
+        roles = [request.tag[-1] for _, request in rig.venue.calls]
+        assert roles[:1] == ["E"] and sorted(roles[1:4]) == ["E", "S", "S"] and roles[4:] == ["T", "T"]
+
+    run_desk(scenario, seed_setup())

@@ -215,3 +215,27 @@ def test_entries_wait_until_the_books_have_been_read(run_desk, seed_setup) -> No
         assert not again.desk.entry_block(again.clock.now_ns())
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("I-5", "LEG-72")
+def test_a_push_before_the_first_books_causes_no_order(run_desk, seed_setup) -> None:
+    """The target fills while the new desk still cannot read its books: known, but nothing is sent on it (R4)."""
+    import asyncio
+
+    from engine.journal.store import Journal
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        again = type(rig)(rig.setup, Journal.in_memory(await rig.kill()), rig.exchange, rig.clock)
+        again.venue.reads_fail = True
+        starting = asyncio.ensure_future(again.desk.start())
+        await again.pass_s(0.5)
+        await again.quiet(4.0, 155.0)
+        assert again.net(PE) == 0 and again.facts(PE).tp_filled_qty == 75
+        assert again.venue.calls == []
+        again.venue.reads_fail = False
+        await starting
+        await again.quiet(2.0, 155.0)
+        assert again.venue.story() == ["cancel stop"] and not again.leg(PE).is_active
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))

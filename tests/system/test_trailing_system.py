@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.paper.rules import PaperRules
-from engine.order import OrderType, Role
+from engine.operator import Enter
+from engine.order import OrderType, Role, Side
 from engine.tick import Tick
 
 PE = "NIFTY01DEC2624500PE"
@@ -187,3 +188,21 @@ def test_no_path_of_prices_loosens_a_stop(run_desk, seed_setup, path) -> None:
         assert len(rig.venue.placed(Role.STOP)) == 1
 
     run_desk(scenario, seed_setup(4, 1, symbols=(PE,), trail={}))
+
+
+@pytest.mark.row("I-4", "HRD-03")
+def test_a_cheaper_late_fill_does_not_lower_the_stop(run_desk, seed_setup) -> None:
+    """`grow`: 75 at 100.00, stop 99.00; then 75 more at 98.50 bring the average to 99.25, and the stop stays."""
+
+    async def scenario(rig):
+        rig.tick(PE, 101.0, bid=100.9, ask=100.0, size=75)
+        rig.request(Enter, side=Side.BUY)
+        await rig.pass_s(0.3)
+        assert rig.facts(PE).sl_level == 99_00
+        rig.tick(PE, 100.0, bid=99.4, ask=99.5)
+        await rig.pass_s(0.5)
+        assert rig.facts(PE).actual_filled_qty == 150
+        assert rig.facts(PE).sl_level >= 99_00
+        assert resting_stop(rig) >= 99_00
+
+    run_desk(scenario, seed_setup(10, 1, symbols=(PE,), lots=2, entry_rest="grow"))
