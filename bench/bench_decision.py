@@ -274,10 +274,10 @@ def show_exits(count: int, folder: Path) -> None:
     for brackets, instruments in ((2, 2), (100, 1)):
         path = folder / f"{brackets}on{instruments}.db"
         with Journal.open(path, synchronous="FULL", now_ns=START_NS) as journal:
-            figures = run_virtual(exits(brackets, instruments, count // 4, journal))
+            figures = run_virtual(exits(brackets, instruments, count // 8, journal))
             _show_row(brackets, instruments, "file FULL", figures)
     print(
-        f"     memory and file ({count // 4} exits) commit inside on_tick, on the loop; a live desk hands over to a"
+        f"     memory and file ({count // 8} exits) commit inside on_tick, on the loop; a live desk hands over to a"
         " thread and returns"
     )
 
