@@ -496,7 +496,7 @@ class BracketBench:
         return BracketBench(msgspec.structs.replace(self.terms, **changes), rules=self.rules)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench() -> type[BracketBench]:
     """Build one with `bench()` or `bench(BracketTerms(...))`."""
     return BracketBench

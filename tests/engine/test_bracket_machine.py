@@ -32,10 +32,11 @@ SETTLE_S = 400
 
 TROUBLE = ("lost", "late", "swallowed", "not_sent", refusals.OTHER)
 OUTCOMES = {
-    PlaceOrder: (*["ack"] * 6, *TROUBLE, refusals.MARGIN, refusals.TRIGGER_CROSSED, refusals.ORDER_TYPE),
-    ModifyOrder: (*["ack"] * 6, *TROUBLE, refusals.TOO_MANY_CHANGES, refusals.TRIGGER_CROSSED),
-    CancelOrder: (*["ack"] * 6, *TROUBLE, "slow_cancel", "slow_cancel", "lost_cancel"),
+    PlaceOrder: (*TROUBLE, refusals.MARGIN, refusals.TRIGGER_CROSSED, refusals.ORDER_TYPE),
+    ModifyOrder: (*TROUBLE, refusals.TOO_MANY_CHANGES, refusals.TRIGGER_CROSSED),
+    CancelOrder: (*TROUBLE, "slow_cancel", "slow_cancel", "lost_cancel"),
 }
+"""What may become of a request that is not simply accepted."""
 
 Pick = Callable[[Sequence[Any]], Any]
 """Chooses one of several; a seed or hypothesis stands behind it."""
@@ -46,6 +47,8 @@ class World:
 
     def __init__(self, make: Any, pick: Pick) -> None:
         self.stop_seen = 0
+        self.acks = pick([1, 1, 2, 8])
+        """How many of `acks + 1` requests are simply accepted: storms and nearly calm days."""
         self.unproven_exit = False
         """An exit was sent past an order that nobody could prove finished: a surplus is then allowed."""
         self.bench = make(
@@ -72,17 +75,18 @@ class World:
         for _ in range(pick([1, 2, 4, 8])):
             if self.bench.in_flight is not None:
                 self.bench.deliver_answer()
-            elif self.bench.queue:
-                self.bench.send()
             elif self.bench.venue.news:
                 self.bench.deliver_news()
+            else:
+                self.send(pick)
 
     def send(self, pick: Pick) -> None:
         """The next request leaves and meets any fate; its answer comes with a later move."""
         if self.bench.in_flight is not None:
             self.bench.deliver_answer()
         elif self.bench.queue:
-            self.bench.send(pick(OUTCOMES[type(self.bench.next_command())]))
+            trouble = pick(range(self.acks + 1)) == 0
+            self.bench.send(pick(OUTCOMES[type(self.bench.next_command())]) if trouble else "ack")
 
     def arrive_late(self, pick: Pick) -> None:
         if self.bench.late:
@@ -291,7 +295,7 @@ class World:
 
 
 MOVES: tuple[Callable[[World, Pick], None], ...] = (
-    *(World.flow, World.flow, World.flow, World.send, World.send, World.push, World.push, World.fill, World.fill),
+    *(World.flow, World.flow, World.send, World.send, World.send, World.push, World.push, World.fill, World.fill),
     *(World.arrive_late, World.tick, World.tick, World.pass_time, World.pass_time, World.books, World.books),
     *(World.spike, World.end_by_venue, World.trader),
 )
@@ -306,7 +310,7 @@ def test_a_bracket_keeps_its_invariants_in_many_seeded_storms_and_ends_flat(benc
         pick: Pick = Random(seed).choice
         try:
             world = World(bench, pick)
-            for _ in range(pick([10, 30, 60])):
+            for _ in range(pick([15, 40, 80])):
                 pick(MOVES)(world, pick)
                 world.everything_holds()
             world.end_well()
