@@ -100,8 +100,11 @@ def test_a_reader_of_stderr_that_goes_away_takes_nothing_with_it(home, far_exits
     """`strikedesk --no-ui 2>&1 | head`: the desk trades on and its log file tells the rest."""
     process = home.popen("--no-ui", "--seed", "7", "--speed", "100", "--duration", "4m", env=far_exits)
     assert process.stderr is not None
-    while "broker lists" not in process.stderr.readline():
-        pass
+    told = ""
+    while "broker lists" not in told:
+        line = process.stderr.readline()
+        assert line, f"ended at the start: {told}"
+        told += line
     process.stderr.close()
     process.stderr = None
 
