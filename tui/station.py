@@ -38,6 +38,7 @@ from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S, ist_date
 from engine.instrument import Instrument, Segment
+from engine.journal.records import Restored
 from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter, JournalWriter, Writer
 from engine.legs import LegsTerms
@@ -166,7 +167,7 @@ class Station:
                     index_symbol=index.symbol if index else "",
                 ),
                 limits=_limits(config),
-                restored=self.journal.load(account_id, trading_day=ist_date(now_ns).isoformat()),
+                restored=self._restored(account_id, now_ns, known),
                 charges_of=OrderCharges(
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
@@ -351,6 +352,20 @@ class Station:
             self.log.say(Msg.FATAL_SYMBOL, {"symbol": symbol}, at, self.config.legs.strategy, symbol)
             raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master{_expired(symbol, at)}")
         return instrument
+
+    def _restored(self, account_id: str, now_ns: int, tradable: Mapping[str, Instrument]) -> Restored:
+        """What the journal knows of the account. A position it still holds is never left alone by a changed symbol;
+        only an expired one cannot be traded any more, and stands in the way of nothing."""
+        restored = self.journal.load(account_id, trading_day=ist_date(now_ns).isoformat())
+        legs = self.config.legs.symbols
+        left = [row for row in restored.brackets if row.symbol in tradable and row.symbol not in legs]
+        if left:
+            names = ", ".join(f"{row.symbol} {row.open_qty:+d}" for row in left)
+            raise StartFailed(
+                f"still open in this journal: {names}, which [legs] symbol {self.config.legs.symbol} does not trade; "
+                f"start with {left[0].symbol} until it is closed"
+            )
+        return restored
 
     def _trend(self, primary: Instrument) -> TrendWatch | None:
         gate = self.config.legs.trend_gate

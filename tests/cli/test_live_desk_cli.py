@@ -34,9 +34,13 @@ def test_a_desk_told_to_stop_leaves_its_protection_and_says_that_it_is_still_in_
     assert "rests at the broker" in left
     account = home.folder / "live.account.db"
     assert query(account, RESTING) == BOTH_LEGS_REST
-    assert len(query(account, BOOK)) == 6
+    book = query(account, BOOK)
+    assert len(book) == 6
     assert query(home.folder / "live.db", "SELECT exit_code FROM runs") == [(5,)]
     assert ended.out.splitlines()[-1].startswith("decision hash ")
+    other = home.run(*LIVE, "--duration", "1m", env={**far_exits, "STRIKEDESK_LEGS_SYMBOL": "NIFTY01DEC2624600PE"})
+    other.assert_refused(1, f"still open in this journal: {PE} +65, {CE} +65", f"start with {PE} until it is closed")
+    assert query(account, BOOK) == book, "a position is not left alone because the symbol was changed"
 
 
 @pytest.mark.row("LEG-72", "LEG-49", "OPS-18")
