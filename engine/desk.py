@@ -25,12 +25,12 @@ from engine.entry_schedule import EntrySchedule
 from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.journal.errors import JournalError
-from engine.journal.records import AlarmRow, AnswerRow, Batch, BotRow, FillRow, Op, PositionRow, TradeRow
+from engine.journal.records import AlarmRow, AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
 from engine.legs import REASON_EOD, REASON_STOP_DESK, LegsBot
 from engine.messages import Msg
 from engine.operator import Request
-from engine.order import EXIT_ROLES, IllegalTransition, Order, OrderState, Side, Trade
-from engine.outbox import Command, LookUp, Outbox, PlaceOrder, RoundTrip, Said
+from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
+from engine.outbox import Command, LookUp, Op, Outbox, PlaceOrder, RoundTrip, Said
 from engine.port import Answer, OrderReport, Refused, TimerHandle
 from engine.positions import PositionBook
 from engine.price_book import NO_HIGH, NO_LOW, PriceBook
@@ -382,7 +382,7 @@ class Desk:
         try:
             work(now_ns)
             self._check_locally(now_ns)
-        except (IllegalTransition, ArithmeticError, LookupError, TypeError, ValueError, AssertionError) as error:
+        except Exception as error:  # noqa: BLE001 - the top of every event: whatever it was, exits must go on
             self._note_failure("decision", error)
         self._flush()
 

@@ -7,20 +7,11 @@ import msgspec
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody
 from engine.instant import ist_date
-from engine.journal.records import (
-    AnswerRow,
-    AnswerWord,
-    BracketRow,
-    EventRow,
-    IntentRow,
-    Op,
-    PositionRow,
-    TradeRow,
-)
+from engine.journal.records import AnswerRow, AnswerWord, BracketRow, EventRow, IntentRow, PositionRow, TradeRow
 from engine.legs import BotBody
 from engine.money import divide_half_up
 from engine.order import Order, Side
-from engine.outbox import CancelOrder, Command, ModifyOrder, PlaceOrder, RoundTrip, Said
+from engine.outbox import CancelOrder, Command, ModifyOrder, Op, RoundTrip, Said, op_of
 from engine.port import Acked, Answer, NotSent, Refused
 from engine.positions import Position
 
@@ -28,16 +19,6 @@ from engine.positions import Position
 def trading_day(at_ns: int) -> str:
     """ISO date in IST."""
     return ist_date(at_ns).isoformat()
-
-
-def op_of(command: Command) -> Op:
-    match command:
-        case PlaceOrder():
-            return "place"
-        case ModifyOrder():
-            return "modify"
-        case _:
-            return "cancel"
 
 
 def intent_row(command: Command, order: Order, at_ns: int) -> IntentRow:

@@ -15,9 +15,8 @@ import msgspec
 
 from engine import refusals
 from engine.instant import NS_PER_MS, ns_from_s
-from engine.journal.records import Op
 from engine.order import Order, Role
-from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, PlaceOrder
+from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, Op, PlaceOrder, op_of
 from engine.port import Acked, Answer, BrokerPort, Clock, NotSent, OrderChange, OrderRequest, Refused, Unknown
 from engine.rate_window import RateWindow
 
@@ -141,7 +140,7 @@ class Gateway:
 
     async def _send(self, command: Command) -> None:
         order = self._orders.get(command.tag)
-        op = _op(command)
+        op = op_of(command)
         if order is None or (op != "place" and (order.is_terminal or not order.broker_id)):
             self._answered(command.tag, op, NotSent("the order is finished or was never acknowledged"))
             return
@@ -231,16 +230,6 @@ def _request(order: Order) -> OrderRequest:
         limit_paise=order.limit_paise,
         trigger_paise=order.trigger_paise,
     )
-
-
-def _op(command: Command) -> Op:
-    match command:
-        case PlaceOrder():
-            return "place"
-        case ModifyOrder():
-            return "modify"
-        case _:
-            return "cancel"
 
 
 def _is_cancelling() -> bool:

@@ -245,6 +245,8 @@ class LegsBot:
             sl_m_refused=leg.symbol in self.body.sl_m_refused,
         )
         leg.note = ""
+        if leg.bracket is not None:
+            out.end_alarm(f"entry:{leg.bracket.body.bracket_id}")  # the new entry is the answer to a failed one
         leg.bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
         self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = leg.bracket
         leg.bracket.enter(now_ns, out)

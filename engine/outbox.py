@@ -6,10 +6,15 @@ intent row, commits, and only then hands it to the gateway.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from engine.messages import Msg
 from engine.order import Order, OrderType
+
+Op = Literal["place", "modify", "cancel"]
+"""What a request asks of the broker."""
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,17 @@ class LookUp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Command = PlaceOrder | ModifyOrder | CancelOrder | LookUp
+
+
+def op_of(command: Command) -> Op:
+    """What a command asks of the broker, as the journal spells it."""
+    match command:
+        case PlaceOrder():
+            return "place"
+        case ModifyOrder():
+            return "modify"
+        case _:
+            return "cancel"
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,8 @@ from typing import Literal
 import msgspec
 
 from engine.order import Order, OrderType, Role, Side, Trade
+from engine.outbox import Op
 from engine.tick import Tick
-
-Op = Literal["place", "modify", "cancel"]
-"""What a request asks of the broker."""
 
 AnswerWord = Literal["acked", "refused", "not_sent", "unknown"]
 """The four answers of design §4, as the journal spells them."""
