@@ -502,7 +502,7 @@ def bench() -> type[BracketBench]:
     return BracketBench
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def option() -> Instrument:
     """An index option: lot 25, tick 0.05, freeze 1800."""
     return OPTION
