@@ -23,6 +23,8 @@ from engine.rate_window import RateWindow
 _THROTTLE_TRIES: Final = 5
 """A throttled exit is explicitly refused, so the same request may go again; not for ever."""
 _THROTTLE_WAIT_S: Final = 1.0
+_THROTTLE_WAIT_MAX_S: Final = 5.0
+"""However long the broker asks us to be quiet: an exit is tried again this soon."""
 
 
 class Answered(Protocol):
@@ -150,11 +152,12 @@ class Gateway:
             for _ in range(_THROTTLE_TRIES - 1):
                 if not (isinstance(answer, Refused) and answer.code == refusals.THROTTLED):
                     break
-                until_ns = self._clock.now_ns() + ns_from_s(answer.retry_after_s or _THROTTLE_WAIT_S)
-                self.window.pause_entries(until_ns)
+                now_ns, wait_s = self._clock.now_ns(), answer.retry_after_s or _THROTTLE_WAIT_S
+                self.window.pause_entries(now_ns + ns_from_s(wait_s))
                 if order.role is Role.ENTRY and op == "place":
                     break
-                await self._clock.sleep_until(until_ns)
+                again_ns = now_ns + ns_from_s(min(wait_s, _THROTTLE_WAIT_MAX_S))
+                await self._clock.sleep_until(self.window.next_slot_ns(again_ns, is_exit=True))
                 answer = await self._call_paced(command, order)
         finally:
             self._in_flight = ""
