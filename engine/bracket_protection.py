@@ -327,7 +327,7 @@ class BracketProtection(BracketOrders):
     def covered_qty(self) -> int:
         """Units whose stop is working at the broker."""
         stop = self.working_stop()
-        return min(stop.remaining_qty, max(self.open_qty, 0)) if stop else 0
+        return min(stop.sure_qty, max(self.open_qty, 0)) if stop else 0
 
     def protection(self, now_ns: int) -> ProtectionWord:
         """Exactly one word, most severe that is true (style/tui.md §7.1)."""

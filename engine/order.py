@@ -179,6 +179,13 @@ class Order(msgspec.Struct, kw_only=True):
         return 0 if self.state in TERMINAL else max(0, max(self.qty, self.asked_qty_if_pending) - self.filled_qty)
 
     @property
+    def sure_qty(self) -> int:
+        """What is certain to be working, whatever becomes of an unanswered change; protection is judged by it (U1)."""
+        if self.state not in AT_BROKER:
+            return 0
+        return max(0, min(self.qty, self.asked_qty_if_pending or self.qty) - self.filled_qty)
+
+    @property
     def asked_qty_if_pending(self) -> int:
         return self.asked_qty if self.pending in (Pending.MODIFY, Pending.MODIFY_UNKNOWN) else 0
 

@@ -163,6 +163,24 @@ def test_an_unanswered_enlargement_counts_as_done_until_answered(pending: Pendin
     assert (growing.state, growing.remaining_qty) == (S.PART_FILLED, 75)
 
 
+@pytest.mark.parametrize(
+    ("state", "asked_qty", "sure"),
+    [
+        (S.WORKING, 0, 75),
+        (S.WORKING, 150, 75),
+        (S.WORKING, 25, 25),
+        (S.UNKNOWN, 0, 0),
+        (S.SENT, 0, 0),
+        (S.FILLED, 0, 0),
+    ],
+)
+def test_protection_counts_only_what_is_certain(state: OrderState, asked_qty: int, sure: int) -> None:
+    """U1: an enlargement nobody confirmed protects nothing yet; a reduction may have been done already."""
+    pending = Pending.MODIFY if asked_qty else Pending.NONE
+
+    assert order(state, pending=pending, asked_qty=asked_qty).sure_qty == sure
+
+
 @pytest.mark.parametrize("pending", [Pending.NONE, Pending.CANCEL])
 def test_an_old_figure_of_a_change_does_not_count(pending: Pending) -> None:
     assert order(pending=pending, asked_qty=150).remaining_qty == 75

@@ -1,0 +1,274 @@
+"""The pictures a screen shows: unchanged rows are the same objects, and each situation has its one word."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.bracket_state import BracketTerms
+from engine.desk_view import DeskConsole
+from engine.instant import NS_PER_S
+from engine.legs import Leg
+from engine.order import Order, OrderState, Role
+from engine.outbox import CancelOrder
+from engine.rate_window import RateWindow
+from engine.trailing import LockFraction
+from engine.view import AlarmView, DeskView, ExitStyle, LegView, ProtectionWord
+
+TERMS = BracketTerms(target_offset_paise=500, stop_offset_paise=500)
+
+
+class Shown:
+    """A bench's bracket as the only leg of a desk that is nothing but attributes."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        leg = Leg(world.price)
+        leg.bracket = world.bracket
+        bot = SimpleNamespace(
+            name="legs",
+            legs={leg.symbol: leg},
+            terms=SimpleNamespace(bracket=world.terms, limits=SimpleNamespace(day_loss_paise=0)),
+            body=SimpleNamespace(day_net_paise=0),
+            open_brackets=lambda: [] if world.is_flat else [world.bracket],
+        )
+        self.block = ""
+        self.desk: Any = SimpleNamespace(
+            version=0,
+            clock=SimpleNamespace(now_ns=lambda: world.now_ns),
+            bot=bot,
+            alarms={},
+            blotter=world.blotter,
+            prices={leg.symbol: world.price},
+            requests=SimpleNamespace(views=lambda now: ()),
+            log=SimpleNamespace(seq=3, lines_since=lambda seq: [seq]),
+            account="A",
+            parts=SimpleNamespace(
+                labels=SimpleNamespace(mode="PAPER", broker="paper", is_live=False, index_symbol=""),
+                limits=SimpleNamespace(orders_per_s=8),
+                writer=SimpleNamespace(stats=lambda: SimpleNamespace(last_ms=0.3)),
+            ),
+            gateway=SimpleNamespace(
+                answer_ms=0.0,
+                proven_ns=0,
+                path_error="",
+                window=RateWindow(per_s=8, per_min=180, exit_reserve_per_s=3),
+            ),
+            reader=SimpleNamespace(reconciled_ns=0, differences=0),
+            charges={},
+            engine_error="",
+            entry_block=lambda now: self.block,
+            session_reason=lambda now: "",
+            square_off_at_ns=lambda now: 0,
+        )
+        self.console = DeskConsole(self.desk)
+
+    def view(self) -> DeskView:
+        self.desk.version += 1
+        return self.console.view()
+
+    @property
+    def leg(self) -> LegView:
+        return self.view().legs[0]
+
+
+def resting(bench: Any, **changes: Any) -> Any:
+    return bench(msgspec.structs.replace(TERMS, **changes)).filled_entry()
+
+
+def test_rows_that_did_not_change_are_the_same_objects(bench: Any) -> None:
+    world = resting(bench)
+    shown = Shown(world)
+    first, second = shown.view(), shown.view()
+
+    assert first.legs[0] is second.legs[0]
+    assert first.brackets[0] is second.brackets[0]
+    assert all(one is other for one, other in zip(first.orders, second.orders, strict=True))
+
+
+def test_only_the_rows_that_changed_are_new_objects(bench: Any) -> None:
+    world = resting(bench)
+    shown = Shown(world)
+    first = shown.view()
+    world.fill(world.orders(Role.TARGET)[0], 25)
+    world.settle()
+    second = shown.view()
+    changed = {row.role for row, other in zip(first.orders, second.orders, strict=True) if row is not other}
+
+    assert changed == {Role.TARGET, Role.STOP}
+    assert first.legs[0] is not second.legs[0]
+
+
+def test_a_leg_shows_its_position_and_both_exits(bench: Any) -> None:
+    leg = Shown(resting(bench)).leg
+
+    assert (leg.name, leg.title) == ("24500PE", "PE NIFTY 01DEC 24500")
+    assert (leg.open_qty, leg.lots, leg.covered_qty, leg.entry_paise) == (75, 3, 75, 150_00)
+    assert leg.stop is not None
+    assert leg.target is not None
+    assert (leg.stop.price_paise, leg.stop.limit_paise, leg.stop.qty, leg.stop.resting) == (145_00, 142_10, 75, True)
+    assert (leg.target.price_paise, leg.target.qty, leg.target.resting) == (155_00, 75, True)
+    assert leg.unrealised_paise == -5 * 75  # marked at the bid
+    assert leg.next_step == "target and stop rest"
+
+
+@pytest.mark.row("I-4")
+@pytest.mark.parametrize(
+    ("style", "word", "step"),
+    [
+        (ExitStyle.RESTING, ProtectionWord.PROTECTED, "target and stop rest"),
+        (ExitStyle.HYBRID, ProtectionWord.PROTECTED, "stop rests, target watched here"),
+        (ExitStyle.MONITORED, ProtectionWord.LOCAL, "watched here"),
+    ],
+)
+def test_each_style_has_its_word_and_its_next_step(
+    bench: Any, style: ExitStyle, word: ProtectionWord, step: str
+) -> None:
+    leg = Shown(resting(bench, style=style)).leg
+
+    assert (leg.protection, leg.next_step) == (word, step)
+
+
+def test_the_words_of_a_position_from_entry_to_flat(bench: Any) -> None:
+    world = bench(TERMS)
+    shown = Shown(world)
+    entry: Order = world.enter()
+    assert (shown.leg.protection, shown.leg.next_step) == (ProtectionWord.FLAT, "waiting for the entry to fill")
+    world.settle()
+    world.fill(entry, price_paise=150_00)
+    world.deliver_news()
+    assert (shown.leg.protection, shown.leg.next_step) == (ProtectionWord.PLACING, "placing the stop")
+    world.send("swallowed")
+    world.deliver_answer()
+    assert shown.leg.protection is ProtectionWord.UNKNOWN
+    for _ in range(2):
+        world.read_books()
+        world.deliver_books()
+    assert shown.leg.protection is ProtectionWord.NAKED
+    world.advance(NS_PER_S)
+    world.settle()
+    assert shown.leg.protection is ProtectionWord.PROTECTED
+    world.exit("EOD Square-Off")
+    assert (shown.leg.protection, shown.leg.next_step) == (ProtectionWord.EXITING, "closing: EOD Square-Off")
+    for _ in range(3):
+        world.settle()
+        world.match_market()
+    world.settle()
+    assert (shown.leg.protection, shown.leg.open_qty, shown.view().brackets) == (ProtectionWord.FLAT, 0, ())
+
+
+def test_a_stop_smaller_than_the_position_is_called_partial(bench: Any) -> None:
+    world = bench(msgspec.structs.replace(TERMS), qty=150)
+    entry = world.enter()
+    world.settle()
+    world.fill(entry, 75, 150_00)
+    world.settle()
+    world.fill(entry, 75, 150_00)
+    while world.venue.news:
+        world.deliver_news()
+    leg = Shown(world).leg
+
+    assert (leg.protection, leg.covered_qty, leg.open_qty) == (ProtectionWord.PARTIAL, 75, 150)
+
+
+@pytest.mark.row("LEG-32")
+def test_the_trail_is_told_in_words(bench: Any) -> None:
+    world = bench(msgspec.structs.replace(TERMS, trail=LockFraction(), target_offset_paise=400), ltp_paise=100_00)
+    shown = Shown(world)
+    entry = world.enter()
+    assert shown.leg.trail == "on"
+    world.settle()
+    world.fill(entry, price_paise=100_00)
+    world.settle()
+    assert shown.leg.trail == "arms at 102.00"
+    world.tick(103_00)
+    assert shown.leg.trail == "active, stop 102.25, best 103.00"
+
+
+def test_what_rests_survives_us_and_what_is_watched_dies_with_us(bench: Any) -> None:
+    health = Shown(resting(bench, style=ExitStyle.HYBRID, trail=LockFraction())).view().health
+
+    assert health.survives_us == ("24500PE stop",)
+    assert health.dies_with_us == ("24500PE target", "24500PE trail")
+
+
+@pytest.mark.parametrize(
+    ("block", "word"), [("", "ON"), ("paused", "PAUSED"), ("journal: disk full", "BLOCKED: journal: disk full")]
+)
+def test_entries_have_one_of_three_words(bench: Any, block: str, word: str) -> None:
+    shown = Shown(bench(TERMS))
+    shown.block = block
+
+    assert shown.view().status.entries == word
+
+
+def test_an_unanswered_order_is_never_left_out_of_a_long_list(bench: Any) -> None:
+    world = resting(bench)
+    unknown = world.orders(Role.STOP)[0]
+    unknown.state = OrderState.UNKNOWN
+    for number in range(300):
+        world.blotter.add(msgspec.structs.replace(unknown, tag=f"OLD{number}", state=OrderState.FILLED, broker_id=""))
+    orders = Shown(world).view().orders
+
+    assert orders[0].tag == "OLD299"
+    assert unknown.tag in {row.tag for row in orders}
+    assert len(orders) < 300
+
+
+def test_alarms_are_newest_first_and_shown_on_their_bracket(bench: Any) -> None:
+    shown = Shown(resting(bench))
+    shown.desk.alarms = {
+        "mismatch": AlarmView(alarm_id="mismatch", since_ns=1, text="old"),
+        "naked:B1": AlarmView(alarm_id="naked:B1", since_ns=2, text="75 units open"),
+    }
+    view = shown.view()
+
+    assert [alarm.text for alarm in view.alarms] == ["75 units open", "old"]
+    assert view.brackets[0].alarm == "75 units open"
+
+
+def test_the_ladder_marks_prices_and_own_orders_and_keeps_the_far_ones_in_sight(bench: Any) -> None:
+    world = resting(bench)
+    rows = Shown(world).console.ladder(world.body.symbol, 11)
+    marks = {row.price_paise: row.marks for row in rows if row.marks}
+    mine = {row.price_paise: row.mine for row in rows if row.mine}
+
+    assert len(rows) == 11
+    assert [row.price_paise for row in rows] == sorted((row.price_paise for row in rows), reverse=True)
+    assert marks == {155_00: "TP", 150_00: "LTP ENTRY", 145_00: "SL"}
+    assert mine == {155_00: "S 75 target", 145_00: "S 75 stop"}
+    assert {row.price_paise: row.bid_qty for row in rows if row.bid_qty} == {149_95: 100}
+    assert {row.price_paise: row.ask_qty for row in rows if row.ask_qty} == {150_05: 100}
+
+
+def test_a_ladder_of_an_unknown_symbol_or_without_a_price_is_empty(bench: Any) -> None:
+    world = bench(TERMS)
+    shown = Shown(world)
+    assert shown.console.ladder("NOBODY", 11) == ()
+    world.set_price(0)
+    assert shown.console.ladder(world.body.symbol, 11) == ()
+
+
+@pytest.mark.row("I-1")
+def test_the_working_exits_shown_count_the_pair_once(bench: Any) -> None:
+    world = resting(bench)
+    bracket = Shown(world).view().brackets[0]
+    assert (bracket.open_qty, bracket.working_exit_qty) == (75, 75)
+
+    world.exit()
+    assert [type(command) for command in world.queue] == [CancelOrder, CancelOrder]
+    assert Shown(world).view().brackets[0].working_exit_qty == 75
+
+
+def test_a_price_shows_the_direction_of_its_last_change(bench: Any) -> None:
+    world = bench(TERMS)
+    shown = Shown(world)
+    moves: list[int] = []
+    for ltp in (150_00, 150_05, 150_05, 149_00, 149_00):
+        world.set_price(ltp)
+        moves.append(shown.leg.ltp_move)
+
+    assert moves == [0, 1, 1, -1, -1]
