@@ -119,7 +119,7 @@ class Desk:
         nothing is closed by surprise (PRC-02). Returns the exit code (OPS-22)."""
         if not self.stopping:
             self.stopping = reason
-            self.say(Msg.DESK, text=f"stopping: {reason}")
+            self.step(lambda _now: self.say(Msg.DESK, text=f"stopping: {reason}"))
         if flatten and self.bot.any_leg_active:
             self.step(lambda now: self.bot.square_off(REASON_STOP_DESK, now, self.out))
             await self._wait_flat()

@@ -312,10 +312,17 @@ class Station:
             journal = Journal.in_memory()
         else:
             path = self.plan.files.journal
-            _make_folder(path.parent)
+            self._make_own_folder(path.parent)
             journal = Journal.open(path, synchronous=self.config.desk.journal_synchronous, now_ns=now_ns)
         self.held.callback(journal.close)
         return journal
+
+    def _make_own_folder(self, folder: Path) -> None:
+        """The desk makes its own state folder; a folder that was typed must be there, or it is a slip."""
+        if folder.exists() or folder == self.plan.files.state_dir:
+            _make_folder(folder)
+        else:
+            raise StartFailed(f"{folder}: no such folder for the journal")
 
     def _make_writer(self) -> Writer:
         kind = InlineWriter if self.plan.is_virtual else JournalWriter

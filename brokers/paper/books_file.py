@@ -142,6 +142,7 @@ class BooksFile:
         try:
             if is_new:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)  # owner only, as every file of the desk (SEC-08)
             connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
         except (OSError, sqlite3.Error) as failure:
             raise BooksUnreadable(f"paper books {path}: cannot be opened ({failure})") from failure

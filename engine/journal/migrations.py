@@ -114,6 +114,9 @@ def _rupees(column: str) -> str:
     return f"{column} / 100.0"
 
 
+_NET: Final = "(gross_paise - brokerage_paise - charges_paise)"
+"""What a trade leaves after everything."""
+
 _V1_VIEWS = (
     f"""CREATE VIEW fills_view AS SELECT {_ist("at_ns")} AS at_ist, account, symbol, side, qty,
         {_rupees("price_paise")} AS price_rupees, {_rupees("qty * price_paise")} AS value_rupees,
@@ -127,13 +130,13 @@ _V1_VIEWS = (
     f"""CREATE VIEW trades_view AS SELECT trading_day, {_ist("opened_ns")} AS opened_ist,
         {_ist("closed_ns")} AS closed_ist, account, bot, symbol, side, qty, {_rupees("entry_paise")} AS entry_rupees,
         {_rupees("exit_paise")} AS exit_rupees, {_rupees("gross_paise")} AS gross_rupees,
-        {_rupees("(brokerage_paise + charges_paise)")} AS charges_rupees, {_rupees("net_paise")} AS net_rupees,
+        {_rupees("(brokerage_paise + charges_paise)")} AS charges_rupees, {_rupees(_NET)} AS net_rupees,
         reason, provisional, order_count, surplus_qty, {_rupees("surplus_paise")} AS surplus_rupees,
         trade_id, bracket_id FROM trades ORDER BY closed_ns, trade_id""",
     f"""CREATE VIEW days_view AS SELECT trading_day, account, bot, count(*) AS trades,
-        sum(net_paise > 0) AS winners, {_rupees("sum(gross_paise)")} AS gross_rupees,
+        sum({_NET} > 0) AS winners, {_rupees("sum(gross_paise)")} AS gross_rupees,
         {_rupees("sum(brokerage_paise + charges_paise)")} AS charges_rupees,
-        {_rupees("sum(net_paise)")} AS net_rupees, sum(provisional) AS provisional_trades
+        {_rupees(f"sum{_NET}")} AS net_rupees, sum(provisional) AS provisional_trades
         FROM trades GROUP BY trading_day, account, bot ORDER BY trading_day, account, bot""",
     f"""CREATE VIEW events_view AS SELECT {_ist("at_ns")} AS at_ist, level, event, source, symbol, tag, text
         FROM events ORDER BY seq""",

@@ -427,7 +427,7 @@ def test_a_trader_reads_rupees_and_indian_time_with_any_sqlite_tool(
         assert one("SELECT closed_ist, net_rupees, charges_rupees FROM trades_view").fetchone() == (
             "2026-11-23 09:16:00.000", 322.66, 52.34,
         )  # fmt: skip
-        assert one("SELECT trades, winners, net_rupees FROM days_view").fetchone() == (2, 1, -177.39)
+        assert one("SELECT trades, winners, net_rupees FROM days_view").fetchone() == (2, 1, -179.73)
         assert one("SELECT average_rupees, limit_rupees, intended_ist FROM orders_view").fetchone() == (
             100.05, 100.05, "2026-11-23 09:15:00.000",
         )  # fmt: skip

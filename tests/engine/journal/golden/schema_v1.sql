@@ -102,13 +102,13 @@ CREATE VIEW orders_view AS SELECT CASE intended_ns WHEN 0 THEN '' ELSE strftime(
 CREATE VIEW trades_view AS SELECT trading_day, CASE opened_ns WHEN 0 THEN '' ELSE strftime('%Y-%m-%d %H:%M:%S', opened_ns / 1000000000 + 19800, 'unixepoch') || printf('.%03d', opened_ns / 1000000 % 1000) END AS opened_ist,
         CASE closed_ns WHEN 0 THEN '' ELSE strftime('%Y-%m-%d %H:%M:%S', closed_ns / 1000000000 + 19800, 'unixepoch') || printf('.%03d', closed_ns / 1000000 % 1000) END AS closed_ist, account, bot, symbol, side, qty, entry_paise / 100.0 AS entry_rupees,
         exit_paise / 100.0 AS exit_rupees, gross_paise / 100.0 AS gross_rupees,
-        (brokerage_paise + charges_paise) / 100.0 AS charges_rupees, net_paise / 100.0 AS net_rupees,
+        (brokerage_paise + charges_paise) / 100.0 AS charges_rupees, (gross_paise - brokerage_paise - charges_paise) / 100.0 AS net_rupees,
         reason, provisional, order_count, surplus_qty, surplus_paise / 100.0 AS surplus_rupees,
         trade_id, bracket_id FROM trades ORDER BY closed_ns, trade_id;
 CREATE VIEW days_view AS SELECT trading_day, account, bot, count(*) AS trades,
-        sum(net_paise > 0) AS winners, sum(gross_paise) / 100.0 AS gross_rupees,
+        sum((gross_paise - brokerage_paise - charges_paise) > 0) AS winners, sum(gross_paise) / 100.0 AS gross_rupees,
         sum(brokerage_paise + charges_paise) / 100.0 AS charges_rupees,
-        sum(net_paise) / 100.0 AS net_rupees, sum(provisional) AS provisional_trades
+        sum(gross_paise - brokerage_paise - charges_paise) / 100.0 AS net_rupees, sum(provisional) AS provisional_trades
         FROM trades GROUP BY trading_day, account, bot ORDER BY trading_day, account, bot;
 CREATE VIEW events_view AS SELECT CASE at_ns WHEN 0 THEN '' ELSE strftime('%Y-%m-%d %H:%M:%S', at_ns / 1000000000 + 19800, 'unixepoch') || printf('.%03d', at_ns / 1000000 % 1000) END AS at_ist, level, event, source, symbol, tag, text
         FROM events ORDER BY seq;
