@@ -9,6 +9,7 @@ Every table is STRICT; money is `_paise`, instants are `_ns` since the epoch (UT
 from __future__ import annotations
 
 import sqlite3
+from typing import Final
 
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database
