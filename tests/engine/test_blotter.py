@@ -141,6 +141,14 @@ def test_a_modify_that_was_not_done_leaves_the_old_terms_and_says_why(answer: An
     )
 
 
+@pytest.mark.parametrize(("answer", "code"), [(Refused("other", "no"), "other"), (NotSent("no route"), NOT_SENT)])
+def test_a_cancel_that_was_not_done_leaves_the_order_working_and_says_why(answer: Answer, code: str) -> None:
+    blotter, order = blotter_with(state=S.WORKING, broker_id=ID, pending=Pending.CANCEL)
+    blotter.apply_cancel_answer(TAG, answer, AT)
+
+    assert (order.state, order.pending, order.reject_code) == (S.WORKING, Pending.NONE, code)
+
+
 def unknown_modify() -> tuple[Blotter, Order]:
     blotter, order = modified()
     blotter.apply_modify_answer(TAG, Unknown("timeout"), AT)

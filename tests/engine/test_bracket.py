@@ -515,6 +515,7 @@ def test_a_surplus_waits_for_the_exit_that_may_add_to_it(bench: Any) -> None:
 
 
 def test_a_late_entry_fill_takes_the_repair_back_and_opens_nothing(bench: Any) -> None:
+    """The trade is over when both exits have filled: what still comes in is closed, not protected anew."""
     world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=150)
     entry = world.enter()
     world.settle()
@@ -524,19 +525,34 @@ def test_a_late_entry_fill_takes_the_repair_back_and_opens_nothing(bench: Any) -
     world.fill(one(world, Role.STOP))
     while world.venue.news:
         world.deliver_news()
-    world.send()  # the cancel of the entry's rest crosses its fill
-    world.fill(entry, 75, 150_00) if world.venue.orders[entry.tag].is_live else None
+    while world.queue:  # the cancel of the entry's rest is accepted, and its fill is faster
+        answer(world, "slow_cancel")
+    world.fill(entry, 75, 150_00)
     world.settle()
-    repair = world.orders(Role.REPAIR)
 
-    assert world.body.surplus_told
-    assert all(order.remaining_qty <= max(0, -world.bracket.open_qty) for order in repair)
-    for _ in range(20):
-        world.match_market()
-        world.settle()
-        world.advance(NS_PER_S)
-    assert (world.is_flat, world.venue.position) == (True, 0)
+    assert (world.venue.position, one(world, Role.REPAIR).state) == (0, OrderState.CANCELLED)
+    assert world.is_flat
     assert len(world.orders(Role.STOP)) == 1
+    assert world.trips["trade"].gross_paise == world.venue.gross_paise
+
+
+def test_units_that_enter_after_a_surplus_are_sold_at_once(bench: Any) -> None:
+    world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=225)
+    entry = world.enter()
+    world.settle()
+    world.fill(entry, 75, 150_00)
+    world.settle()
+    world.fill(one(world, Role.TARGET))
+    world.fill(one(world, Role.STOP))
+    while world.venue.news:
+        world.deliver_news()
+    while world.queue:
+        answer(world, "slow_cancel")
+    world.fill(entry, 150, 150_00)
+    world.settle()
+
+    assert world.body.exit_reason == "Late Fill"
+    assert (len(world.orders(Role.STOP)), one(world, Role.EXIT).qty) == (1, 75)
 
 
 # --- leaving ---------------------------------------------------------------------------------------------------------
@@ -841,6 +857,50 @@ def test_trade_records_get_two_seconds_after_the_real_flat(bench: Any) -> None:
 
     world.merge([], records)
     assert not world.trips["trade"].is_provisional
+
+
+@pytest.mark.row("LEG-48")
+def test_records_of_a_second_end_are_waited_for_like_those_of_the_first(bench: Any) -> None:
+    """Flat for a moment, while the rest of the entry was still filling, is not the end."""
+    world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=150)
+    entry = world.enter()
+    world.settle()
+    world.fill(entry, 75, 150_00)
+    world.settle()
+    world.fill(one(world, Role.TARGET))
+    while world.venue.news:
+        world.deliver_news()
+    while world.queue:
+        answer(world, "lost_cancel" if world.next_command().tag == entry.tag else "ack")
+    world.fill(entry, 75, 150_00)
+    world.settle()
+    assert world.bracket.open_qty == 75
+    world.advance(60 * NS_PER_S)
+    world.settle()
+    world.fill(world.bracket.live(Role.TARGET)[0])
+    world.venue.news.pop()  # its trade record is late
+    world.settle()
+    world.advance(NS_PER_S)
+
+    assert not world.is_flat
+
+
+def test_a_ghost_without_a_fill_that_appears_after_the_end_is_cancelled(bench: Any) -> None:
+    """ORD-03: on sight, because it could still sell what is no longer held."""
+    world = resting(bench, style=ExitStyle.MONITORED)
+    world.exit()
+    answer(world, "late")
+    ghost, late = one(world, Role.EXIT), world.late.pop()
+    world.prove_absent(ghost)
+    world.advance(NS_PER_S)
+    world.settle()
+    world.fill(world.orders(Role.EXIT)[1], price_paise=149_00)
+    world.settle()
+    assert world.is_flat
+    world.execute(late)
+    world.settle()
+
+    assert (ghost.state, world.is_flat, world.venue.live()) == (OrderState.CANCELLED, True, [])
 
 
 @pytest.mark.row("I-5")
