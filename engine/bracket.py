@@ -117,8 +117,10 @@ class Bracket(BracketProtection):
 
     def watch_here(self, now_ns: int, out: Outbox) -> int:
         """Cancel the resting exits on the trader's word and watch both levels here from now on."""
-        self.body.style = ExitStyle.MONITORED
-        out.touched_brackets.add(self.body.bracket_id)
+        body = self.body
+        body.style = ExitStyle.MONITORED
+        out.touched_brackets.add(body.bracket_id)
+        out.raise_alarm(f"watched:{body.bracket_id}", f"{body.symbol}: no stop at the broker, watched here only")
         asked = 0
         for order in self.live(Role.TARGET, Role.STOP):
             asked += self.cancel(order, f"{self.body.symbol}_cancel_all", now_ns, out)
@@ -187,7 +189,9 @@ class Bracket(BracketProtection):
         working = self.live(Role.EXIT)
         if working:
             self._chase(working[-1], open_qty, now_ns, out)
-        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP, Role.REPAIR)):
+        elif self.live(Role.REPAIR):
+            return  # one closing order at a time, and an unanswered one is waited for: it can fill at once (E3)
+        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP)):
             return
         elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
             limit = self.marketable(body.side.opposite, now_ns)
@@ -232,7 +236,7 @@ class Bracket(BracketProtection):
         working = self.live(Role.REPAIR)
         if working:
             self._chase(working[-1], surplus_qty, now_ns, out)
-        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.EXIT)):
+        elif self.live(Role.EXIT):
             return  # one closing order at a time (E3)
         elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
             limit = self.marketable(body.side, now_ns)
@@ -300,7 +304,7 @@ class Bracket(BracketProtection):
         for order in repairs:
             price = rupees_text(order.average_paise)
             out.say(Msg.SURPLUS_CLOSED, source=body.bot, symbol=body.symbol, qty=order.filled_qty, price=price)
-        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost"):
+        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost", "watched"):
             out.end_alarm(f"{kind}:{body.bracket_id}")
         out.say(Msg.STATE_FLAT, source=body.bot, symbol=body.symbol)
 
