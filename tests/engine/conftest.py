@@ -398,6 +398,8 @@ class BracketBench:
 
     def read_books(self) -> None:
         """Take a picture of the venue's books; it is merged by `deliver_books`."""
+        for command in self.late:
+            self.unknown_step[command.tag] = self.step + 1  # the window is still open: this picture proves nothing
         reports = [self.venue.report(order) for order in self.venue.orders.values()]
         self.books.append((reports, list(self.venue.trades), self.step, self.now_ns))
 
@@ -408,9 +410,8 @@ class BracketBench:
 
     def _settle_absent(self, listed: set[str], began: int) -> None:
         """Two clean reads that began after the answer, with nothing on its way any more, prove absence (ORD-02)."""
-        on_its_way = {command.tag for command in self.late}
         for order in self.blotter.live_orders():
-            if order.state is not OrderState.UNKNOWN or order.tag in listed | on_its_way:
+            if order.state is not OrderState.UNKNOWN or order.tag in listed:
                 self.absent.pop(order.tag, None)
             elif began >= self.unknown_step.get(order.tag, 0):
                 self.absent[order.tag] = self.absent.get(order.tag, 0) + 1

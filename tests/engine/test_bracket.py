@@ -555,6 +555,34 @@ def test_units_that_enter_after_a_surplus_are_sold_at_once(bench: Any) -> None:
     assert (len(world.orders(Role.STOP)), one(world, Role.EXIT).qty) == (1, 75)
 
 
+def test_an_exit_waits_for_an_unanswered_repair_however_long(bench: Any) -> None:
+    """E3, O3: a repair that nobody answered for can fill at once; a second marketable order could double it."""
+    world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=225)
+    entry = world.enter()
+    world.settle()
+    world.fill(entry, 75, 150_00)
+    world.settle()
+    world.fill(one(world, Role.TARGET))
+    world.fill(one(world, Role.STOP))
+    while world.venue.news:
+        world.deliver_news()
+    while world.queue:
+        answer(world, "late" if world.next_command().tag == one(world, Role.REPAIR).tag else "slow_cancel")
+    world.fill(entry, 150, 150_00)
+    while world.venue.news:
+        world.deliver_news()
+    world.advance(60 * NS_PER_S)
+    assert (world.bracket.open_qty, one(world, Role.REPAIR).state) == (75, OrderState.UNKNOWN)
+    assert world.orders(Role.EXIT) == []
+
+    world.late.clear()
+    for _ in range(2):
+        world.read_books()
+        world.deliver_books()
+    world.advance(10 * NS_PER_S)
+    assert one(world, Role.EXIT).qty == 75
+
+
 # --- leaving ---------------------------------------------------------------------------------------------------------
 
 
