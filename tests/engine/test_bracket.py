@@ -62,7 +62,7 @@ def test_an_undisturbed_bracket_sends_three_orders_and_one_cancel(bench: Any) ->
     assert cancels == [f"{world.body.symbol}_tp_complete"]
 
 
-@pytest.mark.row("LEG-25")
+@pytest.mark.row("LEG-25", "LEG-30")
 def test_a_filled_stop_cancels_the_target(bench: Any) -> None:
     world = resting(bench)
     world.fill(one(world, Role.STOP), price_paise=144_90)
@@ -586,7 +586,7 @@ def test_an_exit_waits_for_an_unanswered_repair_however_long(bench: Any) -> None
 # --- leaving ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("I-2", "LEG-49")
+@pytest.mark.row("I-2", "LEG-30", "LEG-49")
 def test_an_exit_waits_for_both_confirmed_cancels_and_is_asked_once(bench: Any) -> None:
     world = resting(bench)
     world.fill(one(world, Role.TARGET), 50)
@@ -701,7 +701,6 @@ def test_an_exit_at_the_modify_cap_is_cancelled_and_replaced(bench: Any) -> None
     assert world.count(ModifyOrder) == 0
 
 
-@pytest.mark.row("LEG-30")
 @pytest.mark.parametrize("outcome", [refusals.OTHER, "not_sent", "lost_cancel", "swallowed"])
 def test_a_cancel_that_does_not_work_is_asked_again_slowly_and_inside_the_budget(bench: Any, outcome: str) -> None:
     """ORD-16, ORD-17, O4: never a storm, and never given up."""

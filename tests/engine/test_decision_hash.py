@@ -44,7 +44,6 @@ def test_the_same_decisions_give_the_same_hash() -> None:
     assert len(digest(*day)) == 64
 
 
-@pytest.mark.row("OPS-32")
 def test_another_run_of_the_same_day_gives_the_same_hash() -> None:
     """Tags, broker ids and bracket ids name a run, not a decision."""
     other = msgspec.structs.replace(ORDER, tag="SD000900001E", broker_id="77", bracket_id="B9")

@@ -79,7 +79,6 @@ def test_a_sentence_with_missing_fields_is_poor_but_never_an_error(msg: Msg) -> 
     assert msg.text() == msg.value.template
 
 
-@pytest.mark.row("I-9")
 @pytest.mark.parametrize("msg", [msg for msg in Msg if "[CRITICAL]" in msg.value.template])
 def test_what_is_called_critical_has_the_level_that_reaches_a_human(msg: Msg) -> None:
     assert msg.level == "CRITICAL"
