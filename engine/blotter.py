@@ -33,6 +33,10 @@ _RANK: Final = {
 }
 
 
+_EARLY_IDS: Final = 500
+"""Orders whose trade records may wait for their order at a time."""
+
+
 class Blotter:
     """Orders by tag and by broker id. One writer: the desk's step."""
 
@@ -152,6 +156,8 @@ class Blotter:
         order = self._find(account, trade.tag, trade.broker_id)
         if order is None:
             early = self._early_trades.setdefault((account, trade.broker_id), [])
+            while len(self._early_trades) > _EARLY_IDS:  # foreign records: the oldest go (X3)
+                del self._early_trades[next(iter(self._early_trades))]
             if all(known.trade_id != trade.trade_id for known in early) and len(early) < 100:
                 early.append(trade)
             return None, False
