@@ -73,6 +73,7 @@ class StrikedeskApp(App[ScreenOutcome]):
         mono_ns: Callable[[], int] = time.monotonic_ns,
         new_id: Callable[[], str] = new_request_id,
         driver_class: type[Driver] | None = FrameDroppingDriver,
+        on_painted: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         if self.no_color:
@@ -84,6 +85,7 @@ class StrikedeskApp(App[ScreenOutcome]):
         self._limits = limits or AgeLimits()
         self._is_ascii = is_ascii
         self._has_bell = has_bell
+        self._on_painted = on_painted
         self._mono_ns = mono_ns
         self.controls = Controls(console, ScreenState(theme), new_id)
         self.pump = FramePump(frame_hz, self._scene, mono_ns)
@@ -211,6 +213,9 @@ class StrikedeskApp(App[ScreenOutcome]):
             return
         self.pump.frame(self._main.grids, driver)
         self._ring_for_new_alarms()
+        if self._on_painted is not None:
+            self.call_after_refresh(self._on_painted)
+            self._on_painted = None
 
     def _ring_for_new_alarms(self) -> None:
         """The bell once per alarm."""

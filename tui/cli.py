@@ -86,6 +86,28 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_desk(arguments: argparse.Namespace) -> int:
+    """The commands that open a desk; what they load is imported when they are chosen, for a quick first paint."""
+    try:
+        if arguments.command == "replay":
+            from tui.replay_command import run_replay
+
+            return run_replay(arguments)
+        if arguments.no_ui:
+            from tui.desk_command import run_desk
+
+            return run_desk(arguments)
+        from tui.console_command import run_console
+
+        return run_console(arguments)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        return _fail(str(error), code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of a failure that is told in one line; None for one that is not (a bug, or the caller's)."""
     from brokers.paper.bar_file import BarFileError
     from brokers.paper.books_file import BooksError
     from engine.dated_rows import DataFileError
@@ -93,18 +115,13 @@ def _run_desk(arguments: argparse.Namespace) -> int:
     from engine.single_instance import AlreadyRunning, LockUnusable
     from tui.station import StartFailed
 
-    try:
-        if arguments.command == "replay":
-            from tui.replay_command import run_replay
-
-            return run_replay(arguments)
-        from tui.desk_command import run_desk
-
-        return run_desk(arguments)
-    except (AlreadyRunning, JournalLocked) as error:
-        return _fail(str(error), EXIT_SECOND_INSTANCE)
-    except (JournalError, LockUnusable, BooksError, BarFileError, DataFileError, StartFailed) as error:
-        return _fail(str(error), EXIT_FATAL)
+    match error:
+        case AlreadyRunning() | JournalLocked():
+            return EXIT_SECOND_INSTANCE
+        case JournalError() | LockUnusable() | BooksError() | BarFileError() | DataFileError() | StartFailed():
+            return EXIT_FATAL
+        case _:
+            return None
 
 
 def _fail(text: str, code: int) -> int:

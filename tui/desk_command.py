@@ -1,4 +1,4 @@
-"""`strikedesk`: the desk on the paper demo, with a screen or without, in real, scaled or virtual time."""
+"""`strikedesk --no-ui`: the desk on the paper demo without a screen, in real, scaled or virtual time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from engine.config.accounts import PaperAccount
 from engine.config.errors import ConfigError
 from engine.config.load import Loaded, load
 from engine.instant import NS_PER_S, ist_date
-from engine.messages import Msg
 from engine.paths import places
 from engine.virtual_time import run_virtual
-from tui.cli import EXIT_CLEAN
 from tui.files import DeskFiles
 from tui.station import Station, StationPlan
 from tui.summary import summary
@@ -31,21 +29,16 @@ _AFTER_CLOSE_NS: Final = NS_PER_S
 def run_desk(arguments: argparse.Namespace) -> int:
     """Start, run, stop; returns the exit code (OPS-22)."""
     loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
-    plan = _plan(arguments, loaded)
-    if plan.is_virtual and not arguments.no_ui:
-        raise ConfigError(["--speed max is virtual time and shows no screen: add --no-ui"])
-    if not arguments.no_ui and not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigError(["the console needs a terminal on stdin and stderr; without one start with --no-ui"])
+    plan = plan_of(arguments, loaded)
     for note in loaded.notes:
         print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
     if plan.is_virtual:
         return run_virtual(_headless(plan, arguments.duration))
-    if arguments.no_ui:
-        return asyncio.run(_headless(plan, arguments.duration))
-    return asyncio.run(_with_screen(plan, arguments.duration, arguments.theme))
+    return asyncio.run(_headless(plan, arguments.duration))
 
 
-def _plan(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
+def plan_of(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
+    """What the command line and the configuration say about the station. Raises ConfigError."""
     config = loaded.config
     account = config.trading_account
     # A real account is refused by the station, which first says which credential is missing (LEG-54).
@@ -67,7 +60,8 @@ def _plan(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
     )
 
 
-async def _open(plan: StationPlan) -> tuple[Station, DemoMarket]:
+async def open_demo(plan: StationPlan) -> tuple[Station, DemoMarket]:
+    """A desk on the demo market, opened and restored but not started; gives everything back when that fails."""
     station = Station(plan)
     try:
         start_ns = station.open_books(station.session_hours(DEMO_DAY)[0])
@@ -90,7 +84,7 @@ async def _open(plan: StationPlan) -> tuple[Station, DemoMarket]:
     return station, market
 
 
-async def _engine(station: Station, market: DemoMarket, duration_ns: int | None, stop: asyncio.Event) -> int:
+async def run_engine(station: Station, market: DemoMarket, duration_ns: int | None, stop: asyncio.Event) -> int:
     """The desk's own task: owned by main, watched by a screen when there is one."""
     desk, clock = station.desk, station.clock
     began_ns = clock.now_ns()
@@ -113,12 +107,12 @@ async def _engine(station: Station, market: DemoMarket, duration_ns: int | None,
 
 
 async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
-    station, market = await _open(plan)
+    station, market = await open_demo(plan)
     stop = asyncio.Event()
     _on_signals(stop)
     code = 1
     try:
-        code = await _engine(station, market, duration_ns, stop)
+        code = await run_engine(station, market, duration_ns, stop)
     finally:
         await station.close(code)
     decisions = station.desk.decisions
@@ -126,49 +120,6 @@ async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
         print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
         print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
     return code
-
-
-async def _with_screen(plan: StationPlan, duration_ns: int | None, theme: str | None) -> int:
-    from tui.outcome import ScreenOutcome
-    from tui.screen import run_screen
-
-    station, market = await _open(plan)
-    station.console.count_ticks()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    engine = loop.create_task(_engine(station, market, duration_ns, stop), name="engine")
-    code = 1
-    try:
-        crashes = 0
-        while True:
-            outcome = await run_screen(
-                station.console,
-                engine,
-                theme=theme or station.config.screen.theme or None,
-                frame_hz=station.config.screen.frame_hz,
-                is_ascii=station.config.screen.ascii,
-                on_crash=lambda text: station.desk.say(Msg.DESK_WARN, text=f"screen crashed: {text}"),
-            )
-            crashes += outcome is ScreenOutcome.CRASHED
-            if outcome is not ScreenOutcome.CRASHED or crashes >= _SCREENS_MAX:
-                break
-        if outcome is ScreenOutcome.QUIT_STOP_ENGINE:
-            stop.set()
-        elif outcome in (ScreenOutcome.DETACHED, ScreenOutcome.LOST_TERMINAL, ScreenOutcome.CRASHED):
-            station.desk.say(
-                Msg.DESK_WARN, text=f"screen left ({outcome.value}): the engine goes on, pid {os.getpid()}"
-            )
-            _on_signals(stop)
-        code = await engine
-    finally:
-        engine.cancel()
-        await asyncio.gather(engine, return_exceptions=True)
-        await station.close(code)
-    return code if code else EXIT_CLEAN
-
-
-_SCREENS_MAX: Final = 3
 
 
 def _on_signals(stop: asyncio.Event) -> None:

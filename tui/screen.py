@@ -32,11 +32,12 @@ async def run_screen(
     is_ascii: bool = False,
     has_bell: bool = True,
     on_crash: Callable[[str], None] = lambda text: None,
+    on_painted: Callable[[], None] = lambda: None,
 ) -> ScreenOutcome:
     """Show the console until the trader, the terminal or the engine ends it.
 
-    `on_crash` gets the traceback of a screen that broke (the caller may open another one). Never raises for a screen
-    error, never cancels `engine_task`.
+    `on_crash` gets the traceback of a screen that broke (the caller may open another one), `on_painted` is called when
+    the first frame is out. Never raises for a screen error, never cancels `engine_task`.
     """
     loop = asyncio.get_running_loop()
     no_color = os.environ.get("NO_COLOR")
@@ -49,6 +50,7 @@ async def run_screen(
         limits=limits,
         is_ascii=is_ascii,
         has_bell=has_bell,
+        on_painted=on_painted,
     )
     if no_color is not None:
         os.environ["NO_COLOR"] = no_color  # Textual takes it away; a second screen and child processes need it

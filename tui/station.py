@@ -210,6 +210,10 @@ class Station:
             self.console.lag_ms_worst = max(self.console.lag_ms_worst, lag_ms)
             self.console.lag_ms_p99 = sorted(ring)[(len(ring) - 1) * 99 // 100]
 
+    def tell(self, text: str) -> None:
+        """A remark of the program about itself, in the log and the journal."""
+        self.desk.step(lambda _now: self.desk.say(Msg.DESK_WARN, text=text))
+
     async def close(self, code: int) -> None:
         for task in self._tasks:
             task.cancel()
