@@ -103,6 +103,9 @@ class Bracket(BracketProtection):
         body = self.body
         if body.state is BracketState.FLAT or not self.leave(reason, context, now_ns):
             return False
+        if self.open_qty > 0:  # the fourth order of a round trip has a line that says why
+            ltp = rupees_text(self.tick.ltp_paise)
+            out.say(Msg.LEAVE, source=body.bot, symbol=body.symbol, reason=reason, qty=self.open_qty, ltp=ltp)
         out.touched_brackets.add(body.bracket_id)
         self.plan(now_ns, out)
         return True

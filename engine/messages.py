@@ -55,6 +55,7 @@ class Msg(Enum):
     HYBRID = Text("WARN", "[WARN] {symbol} second exit refused for margin: SL kept, TP watched here (hybrid)")
     MARKET_ON_TARGET = Text("INFO", "[TARGET] {symbol} LTP {ltp} >= TP {target}: converting to market")
     CANCEL = Text("INFO", "[CANCEL] {symbol} {role} {tag} ({context})")
+    LEAVE = Text("INFO", "[LEAVE] {symbol} {reason}: closing {qty} at market, LTP {ltp}")
     EXIT = Text("INFO", "{mark} [EXIT] {symbol} {reason} | Entry ₹{entry} → Exit ₹{exit} | Net ₹{net} | Day ₹{day}")
     EXIT_CORRECTED = Text("WARN", "[EXIT] {symbol} corrected by trade book: exit ₹{exit} net ₹{net} (was ₹{was})")
     PROVISIONAL = Text("WARN", "[WARN] {symbol} average price missing, booked provisionally at ₹{price}")
