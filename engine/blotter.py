@@ -12,7 +12,7 @@ import msgspec
 
 from engine import refusals
 from engine.order import TERMINAL, Order, OrderState, OrderType, Pending, Trade
-from engine.port import Acked, Answer, NotSent, OrderReport, Refused
+from engine.port import Acked, Answer, NotSent, OrderReport, Refused, Unknown
 
 NOT_SENT: Final = "not_sent"
 ABSENT: Final = "absent"
@@ -84,18 +84,10 @@ class Blotter:
         order = self.orders[tag]
         if order.pending is not Pending.MODIFY:
             return order
-        match answer:
-            case Acked():
-                _take_asked(order)
-            case Refused(code=code, text=text):
-                order.reject_code, order.reject_text = code, text
-                order.clear_pending()
-            case NotSent(reason=reason):
-                order.reject_code, order.reject_text = NOT_SENT, reason
-                order.clear_pending()
-            case _:
-                order.pending = Pending.MODIFY_UNKNOWN
-                order.pending_since_ns = at_ns
+        if isinstance(answer, Acked):
+            _take_asked(order)
+        else:
+            _note_unchanged(order, answer, Pending.MODIFY_UNKNOWN, at_ns)
         return order
 
     def apply_cancel_answer(self, tag: str, answer: Answer, at_ns: int) -> Order:
@@ -103,18 +95,8 @@ class Blotter:
         order = self.orders[tag]
         if order.is_terminal:
             return order
-        match answer:
-            case Acked():
-                pass
-            case Refused(code=code, text=text):
-                order.reject_code, order.reject_text = code, text
-                order.clear_pending()
-            case NotSent(reason=reason):
-                order.reject_code, order.reject_text = NOT_SENT, reason
-                order.clear_pending()
-            case _:
-                order.pending = Pending.CANCEL_UNKNOWN
-                order.pending_since_ns = at_ns
+        if not isinstance(answer, Acked):
+            _note_unchanged(order, answer, Pending.CANCEL_UNKNOWN, at_ns)
         return order
 
     def withdraw(self, tag: str, at_ns: int) -> Order:
@@ -259,3 +241,17 @@ def _take_asked(order: Order) -> None:
     order.modify_count += 1
     order.reject_code = ""
     order.clear_pending()
+
+
+def _note_unchanged(order: Order, answer: Refused | NotSent | Unknown, in_doubt: Pending, at_ns: int) -> None:
+    """A change that was refused or never left: the order stays as it is. One without an answer stays in doubt."""
+    match answer:
+        case Refused(code=code, text=text):
+            order.reject_code, order.reject_text = code, text
+            order.clear_pending()
+        case NotSent(reason=reason):
+            order.reject_code, order.reject_text = NOT_SENT, reason
+            order.clear_pending()
+        case Unknown():
+            order.pending = in_doubt
+            order.pending_since_ns = at_ns
