@@ -464,6 +464,11 @@ class Bracket(BracketProtection):
             high = min(high, body.high_paise + 1)
         return body.stop_paise, high
 
+    def is_touched(self) -> bool:
+        """The newest price lies outside this bracket's own band; another's may have been what let the tick in."""
+        low, high = self.band()
+        return not low < self.tick.ltp_paise < high
+
     def wake_ns(self, now_ns: int) -> int:
         """The next instant after `now_ns` at which `on_wake` must be called; 0 = none."""
         body = self.body

@@ -196,8 +196,8 @@ class Desk:
         self.step(lambda now: self._tick_brackets(tick.symbol, now))
 
     def _tick_brackets(self, symbol: str, now_ns: int) -> None:
-        for bracket in self.bot.open_brackets():
-            if bracket.body.symbol == symbol and self.bot.books_known:
+        for bracket in self.bot.open_brackets() if self.bot.books_known else ():
+            if bracket.body.symbol == symbol and bracket.is_touched():
                 bracket.on_tick(now_ns, self.out)
 
     # --- events: orders -----------------------------------------------------------------------------------------
