@@ -21,12 +21,13 @@ from engine.desk_parts import DeskParts
 from engine.desk_reads import BookReader
 from engine.desk_requests import TraderRequests
 from engine.desk_restore import restore_desk
+from engine.desk_stop import close_positions, final_code, leave_protected
 from engine.entry_schedule import EntrySchedule
 from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.journal.errors import JournalError
 from engine.journal.records import AlarmRow, AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
-from engine.legs import REASON_EOD, REASON_STOP_DESK, LegsBot
+from engine.legs import REASON_EOD, LegsBot
 from engine.messages import Msg
 from engine.operator import Request
 from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
@@ -41,9 +42,6 @@ from engine.tags import TagMaker
 from engine.tick import Tick
 from engine.venue_rules import RequestFacts, check_request, lpp_gap_paise
 from engine.view import AlarmView
-
-EXIT_CLEAN = 0
-EXIT_STILL_IN_POSITION = 5
 
 _NET_NS = NS_PER_S
 """With a position open every bracket is looked at once a second, ticks or not."""
@@ -109,7 +107,7 @@ class Desk:
         await self.parts.port.connect()
         await self.parts.market.connect()
         await self.parts.market.subscribe(list(self.prices))
-        self.spawn("gateway", self.gateway.run)
+        self.spawn("gateway", self.gateway.run, restarts=True)  # exits need it whatever broke
         await self.reader.recover()
         self.recovered = True
         self.step(lambda _now: None)
@@ -121,9 +119,10 @@ class Desk:
             self.stopping = reason
             self.step(lambda _now: self.say(Msg.DESK, text=f"stopping: {reason}"))
         if flatten and self.bot.any_leg_active:
-            self.step(lambda now: self.bot.square_off(REASON_STOP_DESK, now, self.out))
-            await self._wait_flat()
-        code = await self._final_code(flatten=flatten)
+            await close_positions(self)
+        elif not flatten:
+            await leave_protected(self)
+        code = await final_code(self, flatten=flatten)
         await self.parts.writer.drain()
         self._disarm()
         for task in list(self._tasks):
@@ -133,39 +132,22 @@ class Desk:
         await self.parts.port.close()
         return code
 
-    async def _wait_flat(self) -> None:
-        until_ns = self.clock.now_ns() + self.parts.times.stop_patience_ns
-        while self.bot.any_leg_active and self.clock.now_ns() < until_ns:
-            await self.clock.sleep_until(self.clock.now_ns() + NS_PER_S // 4)
-
-    async def _final_code(self, *, flatten: bool) -> int:
-        """0 only when the broker itself says flat (I-5, Q1)."""
-        held = await self.reader.held_by_broker()
-        if not self.bot.any_leg_active and held == "":
-            return EXIT_CLEAN
-        detail = held or "orders are still working"
-        if not flatten:
-            self.say(Msg.DESK_WARN, text=f"left open on purpose: {detail}; what rests at the broker protects it")
-            self._flush()
-            return EXIT_STILL_IN_POSITION
-        self.say(Msg.STILL_IN_POSITION, detail=detail)
-        self.say(Msg.MANUAL)
-        self._flush()
-        return EXIT_STILL_IN_POSITION
-
-    def spawn(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def spawn(self, name: str, job: Callable[[], Coroutine[Any, Any, None]], *, restarts: bool = False) -> None:
         """Run a task under the desk's eyes: it is named, kept, and its death is an alarm (PRC-07, PRC-08)."""
-        task = asyncio.get_running_loop().create_task(self._supervised(name, job), name=name)
+        task = asyncio.get_running_loop().create_task(self._supervised(name, job, restarts), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _supervised(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await job()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the one place where a task's death is decided on
-            self._note_failure(f"task {name}", error)
+    async def _supervised(self, name: str, job: Callable[[], Coroutine[Any, Any, None]], restarts: bool) -> None:
+        while True:
+            try:
+                await job()
+                return
+            except Exception as error:  # noqa: BLE001 - the one place where a task's death is decided on
+                self._note_failure(f"task {name}", error)
+            if not restarts:
+                return
+            await self.clock.sleep_until(self.clock.now_ns() + NS_PER_S // 10)
 
     # --- events: prices -----------------------------------------------------------------------------------------
 
@@ -459,7 +441,10 @@ class Desk:
             answers=self._answers,
             orders=list(self._dirty_orders.values()),
             fills=self._fills,
-            brackets=[desk_rows.bracket_row(self.bot.brackets[key]) for key in sorted(out.touched_brackets)],
+            brackets=[
+                desk_rows.bracket_row(self.bot.brackets[key])
+                for key in sorted(out.touched_brackets & self.bot.brackets.keys())
+            ],
             trades=list(self._trades.values()),
             positions=self._position_rows(now_ns),
             events=[event for event in events if event.level != "DEBUG"],

@@ -7,6 +7,7 @@ One read of the books at a time serves everybody; a request that comes while one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
@@ -93,6 +94,8 @@ class BookReader:
             positions = await self._port.read_positions() if want_positions else None
         except ReadFailed as error:
             self._note_failure(str(error))
+            if want_positions:  # still to be proven
+                self._clock.call_at(self._clock.now_ns() + _POSITION_RETRY_NS, self.verify_flat)
             return
         self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns))
         self._settle_absent(orders, began_ns)
@@ -225,7 +228,8 @@ class BookReader:
         self._compare_positions(positions)
         if self._position_misses:
             await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
-            self._compare_positions(await self._port.read_positions())
+            with suppress(ReadFailed):  # asked for again in a second by the comparison above
+                self._compare_positions(await self._port.read_positions())
         self._tell_recovered(orders)
 
     def _expire_unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> None:

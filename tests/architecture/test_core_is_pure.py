@@ -22,6 +22,7 @@ SHELL = {
     "engine/dated_rows.py": "reads packaged data",
     "engine/desk.py": "lives on the loop",
     "engine/desk_reads.py": "awaits the broker's books",
+    "engine/desk_stop.py": "awaits flat",
     "engine/gateway.py": "awaits brokers",
     "engine/journal/file.py": "opens the journal",
     "engine/journal/restore.py": "reads the journal",

@@ -31,7 +31,7 @@ def test_a_desk_told_to_stop_leaves_its_protection_and_says_that_it_is_still_in_
     (left,) = [line for line in ended.err.splitlines() if "left open on purpose" in line]
     assert f"{CE} +65" in left
     assert f"{PE} +65" in left
-    assert "rests at the broker" in left
+    assert "covered by resting stops: " in left
     account = home.folder / "live.account.db"
     assert query(account, RESTING) == BOTH_LEGS_REST
     book = query(account, BOOK)
