@@ -1,0 +1,1 @@
+"""Exit rules, one per module (design §5.6)."""
