@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from engine.order import Order
-from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, PlaceOrder
+from engine.outbox import CancelOrder, ModifyOrder, OrderCommand, PlaceOrder
 
 
 class DecisionHash:
@@ -19,9 +19,7 @@ class DecisionHash:
         self._digest = hashlib.sha256()
         self.count = 0
 
-    def add(self, command: Command, order: Order, at_ns: int) -> None:
-        if isinstance(command, LookUp):
-            return
+    def add(self, command: OrderCommand, order: Order, at_ns: int) -> None:
         self._digest.update(_line(command, order, at_ns).encode())
         self.count += 1
 
@@ -30,7 +28,7 @@ class DecisionHash:
         return self._digest.hexdigest()
 
 
-def _line(command: Command, order: Order, at_ns: int) -> str:
+def _line(command: OrderCommand, order: Order, at_ns: int) -> str:
     who = f"{at_ns} {order.bot} {order.symbol} {order.role.value} {order.side.value}"
     match command:
         case PlaceOrder():
@@ -41,5 +39,3 @@ def _line(command: Command, order: Order, at_ns: int) -> str:
             return f"modify {who} {terms} {command.context}\n"
         case CancelOrder():
             return f"cancel {who} {command.context}\n"
-        case LookUp():
-            return ""

@@ -31,7 +31,7 @@ from engine.legs import REASON_EOD, LegsBot
 from engine.messages import Msg
 from engine.operator import Request
 from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
-from engine.outbox import Command, LookUp, Op, Outbox, PlaceOrder, RoundTrip, Said
+from engine.outbox import Command, LookUp, Op, Outbox, PlaceOrder, ProveFlat, RoundTrip, Said
 from engine.port import Answer, OrderReport, Refused, TimerHandle
 from engine.positions import PositionBook
 from engine.price_book import NO_HIGH, NO_LOW, PriceBook
@@ -371,17 +371,17 @@ class Desk:
     def _check_locally(self, now_ns: int) -> None:
         """Hold new orders against the venue's rules before they are intended; a violation is an immediate refusal."""
         for _ in range(_LOCAL_ROUNDS):
-            refused = [command for command in self.out.commands if self._violates(command, now_ns)]
+            places = [command for command in self.out.commands if isinstance(command, PlaceOrder)]
+            refused = [command.tag for command in places if self._violates(command, now_ns)]
             if not refused:
                 return
-            self.out.commands = [command for command in self.out.commands if command not in refused]
-            self._changed([self.blotter.orders[command.tag] for command in refused], now_ns)
+            kept = [c for c in self.out.commands if not (isinstance(c, PlaceOrder) and c.tag in refused)]
+            self.out.commands = kept
+            self._changed([self.blotter.orders[tag] for tag in refused], now_ns)
         raise ValueError("locally refused orders are placed again and again")
 
-    def _violates(self, command: Command, now_ns: int) -> bool:
+    def _violates(self, command: PlaceOrder, now_ns: int) -> bool:
         self._register_new_orders()
-        if not isinstance(command, PlaceOrder):
-            return False
         order = self.blotter.orders[command.tag]
         facts = RequestFacts(
             tag=order.tag,
@@ -415,7 +415,7 @@ class Desk:
         self._book_round_trips(now_ns)
         commands = out.commands
         for command in commands:
-            if not isinstance(command, LookUp):
+            if not isinstance(command, LookUp | ProveFlat):
                 order = self.blotter.orders[command.tag]
                 self._dirty_orders[command.tag] = order
                 self.decisions.add(command, order, now_ns)
@@ -433,7 +433,7 @@ class Desk:
         intents = [
             desk_rows.intent_row(command, self.blotter.orders[command.tag], now_ns)
             for command in out.commands
-            if not isinstance(command, LookUp)
+            if not isinstance(command, LookUp | ProveFlat)
         ]
         events = [desk_rows.event_row(said, self._tell(said, now_ns), now_ns) for said in out.said]
         batch = Batch(
@@ -464,6 +464,8 @@ class Desk:
         for command in commands:
             if isinstance(command, LookUp):
                 self.reader.look_up(command.tag)
+            elif isinstance(command, ProveFlat):
+                self.reader.prove_flat(command.bracket_id)
             else:
                 self.gateway.submit(command)
 

@@ -62,6 +62,11 @@ class BookReader:
         self._want_positions = True
         self._ask()
 
+    def prove_flat(self, bracket_id: str) -> None:
+        """A bracket's fills say flat: its broker's position is read until it says so too."""
+        del bracket_id
+        self.verify_flat()
+
     def reconcile(self) -> None:
         """Everything, now."""
         self._want_status = self._want_positions = True

@@ -11,7 +11,7 @@ from engine.journal.records import AnswerRow, AnswerWord, BracketRow, EventRow, 
 from engine.legs import BotBody
 from engine.money import divide_half_up
 from engine.order import Order, Side
-from engine.outbox import CancelOrder, Command, ModifyOrder, Op, RoundTrip, Said, op_of
+from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, RoundTrip, Said, op_of
 from engine.port import Acked, Answer, NotSent, Refused
 from engine.positions import Position
 
@@ -21,7 +21,7 @@ def trading_day(at_ns: int) -> str:
     return ist_date(at_ns).isoformat()
 
 
-def intent_row(command: Command, order: Order, at_ns: int) -> IntentRow:
+def intent_row(command: OrderCommand, order: Order, at_ns: int) -> IntentRow:
     """What is about to be sent; a modify's row carries the terms it asks for."""
     is_modify = isinstance(command, ModifyOrder)
     return IntentRow(

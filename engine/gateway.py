@@ -16,7 +16,7 @@ import msgspec
 from engine import refusals
 from engine.instant import NS_PER_MS, ns_from_s
 from engine.order import Order, Role
-from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, Op, PlaceOrder, op_of
+from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, PlaceOrder, op_of
 from engine.port import Acked, Answer, BrokerPort, Clock, NotSent, OrderChange, OrderRequest, Refused, Unknown
 from engine.rate_window import RateWindow
 
@@ -61,7 +61,7 @@ class Gateway:
         self._orders = orders
         self._answered = answered
         self._withdrawn = withdrawn
-        self._heap: list[tuple[int, int, Command]] = []
+        self._heap: list[tuple[int, int, OrderCommand]] = []
         self._count = 0
         self._wake = asyncio.Event()
         self._in_flight = ""
@@ -86,10 +86,8 @@ class Gateway:
     def is_idle(self) -> bool:
         return not self._heap and not self._in_flight
 
-    def submit(self, command: Command) -> None:
+    def submit(self, command: OrderCommand) -> None:
         """Queue a committed command; returns at once."""
-        if isinstance(command, LookUp):
-            return
         if isinstance(command, CancelOrder) and self._take_back(command.tag):
             return
         self._count += 1
@@ -118,7 +116,7 @@ class Gateway:
                 return True
         return False
 
-    def _priority(self, command: Command) -> int:
+    def _priority(self, command: OrderCommand) -> int:
         order = self._orders.get(command.tag)
         if not isinstance(command, PlaceOrder) or order is None:
             return 0
@@ -140,7 +138,7 @@ class Gateway:
             timer.cancel()
         return True
 
-    async def _send(self, command: Command) -> None:
+    async def _send(self, command: OrderCommand) -> None:
         order = self._orders.get(command.tag)
         op = op_of(command)
         if order is None or (op != "place" and (order.is_terminal or not order.broker_id)):
@@ -163,7 +161,7 @@ class Gateway:
             self._in_flight = ""
         self._answered(command.tag, op, answer)
 
-    async def _call_paced(self, command: Command, order: Order) -> Answer:
+    async def _call_paced(self, command: OrderCommand, order: Order) -> Answer:
         started_ns = self._clock.now_ns()
         self.window.note_sent(started_ns)
         self.writes += 1
@@ -171,7 +169,7 @@ class Gateway:
         self._note_path(answer, started_ns)
         return answer
 
-    async def _call(self, command: Command, order: Order) -> Answer:
+    async def _call(self, command: OrderCommand, order: Order) -> Answer:
         """One call under one deadline. No answer in time is *unknown*, never *refused* (faults §3)."""
         is_exit = self._priority(command) < 2
         limit_s = self._limits.exit_timeout_s if is_exit else self._limits.api_timeout_s
@@ -189,7 +187,7 @@ class Gateway:
         finally:
             timer.cancel()
 
-    async def _ask(self, command: Command, order: Order) -> Answer:
+    async def _ask(self, command: OrderCommand, order: Order) -> Answer:
         match command:
             case PlaceOrder():
                 return await self._port.place(_request(order))

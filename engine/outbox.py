@@ -45,10 +45,19 @@ class LookUp(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
 
 
-Command = PlaceOrder | ModifyOrder | CancelOrder | LookUp
+class ProveFlat(msgspec.Struct, frozen=True, kw_only=True):
+    """Our fills say flat: read the broker's own positions until they say it too (I-5, RTP-30)."""
+
+    account: str
+    bracket_id: str
 
 
-def op_of(command: Command) -> Op:
+Command = PlaceOrder | ModifyOrder | CancelOrder | LookUp | ProveFlat
+OrderCommand = PlaceOrder | ModifyOrder | CancelOrder
+"""What becomes an intent and a request to the broker; the others are reads."""
+
+
+def op_of(command: OrderCommand) -> Op:
     """What a command asks of the broker, as the journal spells it."""
     match command:
         case PlaceOrder():
@@ -65,6 +74,30 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     tag: str
     fields: dict[str, object]
+
+
+class ExitSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """A position is to be left (RTP-16, RTP-17). Prices in paise; levels are 0 when the position has none."""
+
+    bracket_id: str
+    bot: str
+    symbol: str
+    exit_reason: str
+    trigger_paise: int
+    """The last price that decided it."""
+    stop_paise: int
+    target_paise: int
+    order_type: str = "MARKET"
+    priority: str = "MEDIUM"
+    """`HIGH` for a stop."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a human must hear of, by every channel there is (RTP-45, OPS-26)."""
+
+    kind: str
+    symbol: str
+    text: str
 
 
 class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +136,8 @@ class Outbox:
         self.alarms: dict[str, str] = {}
         """Alarm id -> text to raise; an empty text ends the alarm."""
         self.round_trips: list[RoundTrip] = []
+        self.signals: list[ExitSignal] = []
+        self.alerts: list[Alert] = []
         self.new_orders: list[Order] = []
         self.touched_brackets: set[str] = set()
 
@@ -119,14 +154,20 @@ class Outbox:
     def end_alarm(self, alarm_id: str) -> None:
         self.alarms[alarm_id] = ""
 
+    def alert(self, kind: str, symbol: str, text: str) -> None:
+        self.alerts.append(Alert(kind=kind, symbol=symbol, text=text))
+
     @property
     def is_empty(self) -> bool:
-        return not (self.commands or self.said or self.alarms or self.round_trips or self.touched_brackets)
+        events = self.commands or self.said or self.alarms or self.round_trips or self.signals or self.alerts
+        return not (events or self.touched_brackets)
 
     def clear(self) -> None:
         self.commands = []
         self.said = []
         self.alarms = {}
         self.round_trips = []
+        self.signals = []
+        self.alerts = []
         self.new_orders = []
         self.touched_brackets = set()

@@ -14,7 +14,7 @@ from engine.clock import LoopClock
 from engine.gateway import Gateway, GatewayLimits
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
 from engine.order import Order, OrderState, OrderType, Role, Side
-from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, PlaceOrder
+from engine.outbox import CancelOrder, ModifyOrder, OrderCommand, PlaceOrder
 from engine.port import Acked, Answer, NotSent, OrderChange, OrderRequest, Refused, Unknown
 from engine.virtual_time import run_virtual
 
@@ -104,7 +104,7 @@ class Bench:
     def place(self, tag: str, role: Role) -> None:
         self.gateway.submit(PlaceOrder(tag=self.order(tag, role)))
 
-    def change(self, command: Command) -> None:
+    def change(self, command: OrderCommand) -> None:
         self.gateway.submit(command)
 
     async def until_idle(self) -> None:
@@ -409,14 +409,6 @@ def test_a_modify_carries_its_terms_and_the_brokers_id() -> None:
         assert bench.port.changes == [
             OrderChange(tag="S", broker_id="9", type=OrderType.SL, qty=25, limit_paise=97_00, trigger_paise=99_00)
         ]
-
-    run(scenario)
-
-
-def test_a_look_up_is_no_write() -> None:
-    async def scenario(bench: Bench) -> None:
-        bench.change(LookUp(account="A", tag="x"))
-        assert bench.gateway.is_idle
 
     run(scenario)
 
