@@ -38,6 +38,7 @@ examples:
   strikedesk check --config my.toml       what a configuration means, in words
   strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
                                           the legs bot over a recorded day
+  strikedesk import-env old.env           a config.toml from the leg scalper's .env
   strikedesk where                        which files are used
 """
 
@@ -77,6 +78,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.check_command import run_where
 
                 return run_where(arguments)
+            case "import-env":
+                from tui.import_env_command import run_import_env
+
+                return run_import_env(arguments)
             case _:
                 return _run_desk(arguments)
     except SecretMissing as error:
@@ -154,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
         "--json-log", action="store_true", default=argparse.SUPPRESS, help="log lines on stderr as JSON"
     )
     _file_options(replay, suppress=True)
+    import_env = commands.add_parser("import-env", help="make a config.toml from the leg scalper's old .env")
+    import_env.add_argument("file", type=Path, metavar="FILE", help="the old .env")
+    import_env.add_argument(
+        "--out", type=_file, default=Path("config.toml"), metavar="FILE", help="where to (default: config.toml)"
+    )
+    import_env.add_argument("--force", action="store_true", help="replace an existing file")
     where = commands.add_parser("where", help="print which files this desk uses")
     _file_options(where, suppress=True)
     return parser

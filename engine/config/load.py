@@ -53,6 +53,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What the user should know, one line each."""
     env: dict[str, str]
     """The environment with the --env-file below it: where secrets are looked up first."""
+    origins: dict[tuple[str, ...], str] = {}
+    """Key -> the variable that set it and where it stands; keys of config.toml are not in it."""
 
 
 def load_config(path: Path | None, env: Mapping[str, str], *, env_file: Path | None = None) -> Config:
@@ -77,6 +79,18 @@ def load(path: Path | None, env: Mapping[str, str], *, env_file: Path | None = N
     return Loaded(config=config, path=found, notes=tuple(draft.notes), env={**draft.file_env, **env})
 
 
+def load_env_file(path: Path) -> Loaded:
+    """What an old `.env` says over the built-in defaults, and nothing else: no config.toml, no environment (HRD-37).
+
+    Raises ConfigError with one line for every fault found.
+    """
+    draft = _Draft()
+    draft.overlay_env_file(path)
+    draft.force_test_mode({})
+    config = draft.finish()
+    return Loaded(config=config, path=None, notes=tuple(draft.notes), env=draft.file_env, origins=dict(draft.origins))
+
+
 class _Draft:
     """The document while it is put together, with the origin of every value for the error messages."""
 
@@ -86,7 +100,7 @@ class _Draft:
         self.file_env: dict[str, str] = {}
         self._source = "built-in defaults"
         self._lines: dict[KeyPath, int] = {}
-        self._origins: dict[KeyPath, str] = {}
+        self.origins: dict[KeyPath, str] = {}
         self._faults: list[str] = []
         self._test_mode = ("", "")
         """Value and origin."""
@@ -190,7 +204,7 @@ class _Draft:
                 return  # the file has something else there, which is reported as it stands
             table = inner
         table[path[-1]] = EnvText(value)
-        self._origins[path] = origin
+        self.origins[path] = origin
 
     def _raw(self, path: KeyPath) -> object:
         value: object = self.document
@@ -208,7 +222,7 @@ class _Draft:
 
     def _placed(self, fault: Fault) -> str:
         """The fault with file and line, or with the variable that set the value."""
-        origin = self._origins.get(fault.path)
+        origin = self.origins.get(fault.path)
         if origin is not None:
             value = f" = {fault.value}" if fault.value else ""
             return f"{origin}{value}: {fault.reason} ({'.'.join(fault.path)})"
