@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from engine import desk_rows
+from engine.alarm_board import AlarmBoard
 from engine.blotter import Blotter
 from engine.decision_hash import DecisionHash
 from engine.desk_parts import DeskParts
@@ -26,7 +27,7 @@ from engine.entry_schedule import EntrySchedule
 from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.journal.errors import JournalError
-from engine.journal.records import AlarmRow, AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
+from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
 from engine.legs import REASON_EOD, LegsBot
 from engine.messages import Msg
 from engine.operator import Request
@@ -78,6 +79,7 @@ class Desk:
         self.charges: dict[str, int] = {}
         """Estimated charges per trade row of today."""
         self.alarms: dict[str, AlarmView] = {}
+        self.alarm_board = AlarmBoard(self)
         self.version = 0
         self.is_paused = False
         self.stopping = ""
@@ -430,6 +432,7 @@ class Desk:
 
     def _batch(self, now_ns: int) -> Batch:
         out = self.out
+        self.alarm_board.settle(now_ns)
         intents = [
             desk_rows.intent_row(command, self.blotter.orders[command.tag], now_ns)
             for command in out.commands
@@ -448,7 +451,7 @@ class Desk:
             trades=list(self._trades.values()),
             positions=self._position_rows(now_ns),
             events=[event for event in events if event.level != "DEBUG"],
-            alarms=self._alarm_rows(now_ns),
+            alarms=self.alarm_board.take_rows(),
             bots=self._bot_rows(),
         )
         self._answers, self._fills, self._trades = [], [], {}
@@ -492,20 +495,6 @@ class Desk:
 
     def _product_of(self, tag: str) -> str:
         return self.blotter.orders[tag].product
-
-    def _alarm_rows(self, now_ns: int) -> list[AlarmRow]:
-        rows: list[AlarmRow] = []
-        for alarm_id, text in self.out.alarms.items():
-            known = self.alarms.get(alarm_id)
-            if text and known is None:
-                self.alarms[alarm_id] = AlarmView(alarm_id=alarm_id, since_ns=now_ns, text=text)
-                rows.append(AlarmRow(alarm_id=alarm_id, since_ns=now_ns, text=text))
-                if self.parts.on_alarm is not None:
-                    self.parts.on_alarm(text)
-            elif not text and known is not None:
-                del self.alarms[alarm_id]
-                rows.append(AlarmRow(alarm_id=alarm_id, since_ns=known.since_ns, text=known.text, ended_ns=now_ns))
-        return rows
 
     def _bot_rows(self) -> list[BotRow]:
         image = desk_rows.encode_body(self.bot.body)

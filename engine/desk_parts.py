@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from engine.alerts import AlertBook
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S
@@ -84,4 +85,7 @@ class DeskParts:
     reload_terms: Callable[[], tuple[LegsTerms, str, str]] | None = None
     """Reads the config again: new terms, keys applied, keys that need a restart. Raises ConfigError."""
     on_alarm: Callable[[str], None] | None = None
+    """Hears the text of every standing alarm when it is raised."""
+    alerts: AlertBook = field(default_factory=AlertBook)
+    """What goes out to people; it hears the log."""
     legs: tuple[str, ...] = field(default=())

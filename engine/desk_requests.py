@@ -14,6 +14,7 @@ from engine.legs import REASON_MANUAL, REASON_ZERO
 from engine.messages import Msg
 from engine.money import rupees_text
 from engine.operator import (
+    Acknowledge,
     CancelAll,
     CancelOrder,
     CancelScope,
@@ -87,6 +88,8 @@ class TraderRequests:
                 return "" if order is not None and order.is_live else "this order is finished"
             case ReloadConfig():
                 return "" if desk.parts.reload_terms is not None else "started without a config file"
+            case Acknowledge():
+                return "" if desk.alarm_board.awaits_acknowledgement else "no alarm is waiting"
             case _:
                 return ""
 
@@ -118,6 +121,8 @@ class TraderRequests:
                 return "read orders, trades and positions now"
             case ReloadConfig():
                 return "read the config file again"
+            case Acknowledge():
+                return "acknowledge alarms"
             case Note(text=text):
                 return text
 
@@ -179,6 +184,8 @@ class TraderRequests:
                 desk.reader.reconcile()
             case ReloadConfig():
                 self._reload(action)
+            case Acknowledge():
+                desk.alarm_board.acknowledge(now_ns)
             case Note():
                 pass
 

@@ -32,7 +32,9 @@ def restore_desk(desk: Desk) -> None:
     for row in restored.trades_today:
         _restore_trade(desk, row)
     for row in restored.alarms:
-        desk.alarms[row.alarm_id] = AlarmView(alarm_id=row.alarm_id, since_ns=row.since_ns, text=row.text)
+        desk.alarms[row.alarm_id] = AlarmView(
+            alarm_id=row.alarm_id, since_ns=row.since_ns, text=row.text, acknowledged_ns=row.acknowledged_ns
+        )
     for text in restored.differences:
         desk.say(Msg.DESK_WARN, text=f"journal: {text}")
     if restored.brackets:

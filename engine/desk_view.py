@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from engine.alerts import AlertBook
 from engine.bracket import Bracket
 from engine.instant import NS_PER_S, ist_date
 from engine.legs import Leg
@@ -17,6 +18,7 @@ from engine.order import Order, Role
 from engine.price_book import PriceBook
 from engine.tick import Tick
 from engine.view import (
+    AlarmView,
     BracketState,
     BracketView,
     DeskView,
@@ -42,8 +44,9 @@ _Row = TypeVar("_Row", bound=msgspec.Struct)
 class DeskConsole:
     """Implements `engine.console.Console` over a desk in the same loop."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, alerts: AlertBook | None = None) -> None:
         self._desk = desk
+        self._alerts = alerts or AlertBook()
         self._ticks = 0
         self._rows: dict[tuple[str, str], msgspec.Struct] = {}
         self._orders_shown: tuple[OrderView, ...] = ()
@@ -64,7 +67,8 @@ class DeskConsole:
         now_ns = desk.clock.now_ns()
         legs = tuple(self._leg(leg, now_ns) for leg in desk.bot.legs.values())
         brackets = tuple(self._bracket(bracket) for bracket in desk.bot.open_brackets())
-        alarms = tuple(sorted(desk.alarms.values(), key=lambda alarm: -alarm.since_ns))
+        unread = [AlarmView(alarm_id=f"alert:{a.number}", since_ns=a.at_ns, text=a.text) for a in self._alerts.unread]
+        alarms = tuple(sorted([*desk.alarms.values(), *unread], key=lambda alarm: -alarm.since_ns))
         return DeskView(
             version=desk.version,
             status=self._status(now_ns, legs),

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TextIO
 
 import msgspec
 
+from engine.alerts import AlertBook
 from engine.config.errors import printable
 from engine.instant import NS_PER_MS, clock_text, iso_utc, ist_date
 from engine.messages import Msg
@@ -100,14 +101,14 @@ class LogBook:
         sinks: Sequence[Sink] = (),
         level: str = "INFO",
         clock: Clock | None = None,
-        on_alarm: Callable[[LogLine], None] | None = None,
+        alerts: AlertBook | None = None,
         ring_max: int = RING_MAX,
     ) -> None:
-        """Without a `clock` every line is written at once. `on_alarm` hears every CRITICAL (I-9)."""
+        """Without a `clock` every line is written at once. `alerts` hears every line: which one is an alert, it knows."""
         self._redactions = redactions
         self._sinks = list(sinks)
         self._clock = clock
-        self._on_alarm = on_alarm
+        self._alerts = alerts
         self._ring: deque[LogLine] = deque(maxlen=ring_max)
         self._unwritten: list[_Said] = []
         self._seq = 0
@@ -141,10 +142,9 @@ class LogBook:
         if is_written or LEVELS[level] >= LEVELS["INFO"]:
             self._seq += 1
         if LEVELS[level] >= LEVELS["INFO"]:
-            line = LogLine(seq=self._seq, at_ns=at_ns, level=level, source=source, text=text)
-            self._ring.append(line)
-            if level == "CRITICAL" and self._on_alarm is not None:
-                self._on_alarm(line)
+            self._ring.append(LogLine(seq=self._seq, at_ns=at_ns, level=level, source=source, text=text))
+            if self._alerts is not None:
+                self._alerts.hear(msg, fields, self._safe(symbol), text, at_ns)
         if is_written:
             self._unwritten.append(_Said(self._seq, at_ns, msg, source, symbol, tag, text, fields))
             self._write_soon(at_once=LEVELS[level] >= LEVELS["WARN"])

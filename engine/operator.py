@@ -70,6 +70,12 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
+    """The trader has seen every alarm and alert that there is now (faults §4.10)."""
+
+    request_id: str
+
+
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Something the trader did on screen that the journal keeps: armed, disarmed, expired, with the numbers shown."""
 
@@ -77,4 +83,15 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-Request = Enter | ExitLeg | CancelAll | CancelOrder | ZeroOut | PauseEntries | ReconcileNow | ReloadConfig | Note
+Request = (
+    Enter
+    | ExitLeg
+    | CancelAll
+    | CancelOrder
+    | ZeroOut
+    | PauseEntries
+    | ReconcileNow
+    | ReloadConfig
+    | Acknowledge
+    | Note
+)

@@ -161,6 +161,8 @@ class AlarmView(msgspec.Struct, frozen=True, kw_only=True):
     alarm_id: str
     since_ns: int
     text: str
+    acknowledged_ns: int = 0
+    """When somebody said they had seen it; it stands until its cause is over all the same."""
 
 
 class LadderRow(msgspec.Struct, frozen=True, kw_only=True):

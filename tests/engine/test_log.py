@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.log import FLUSH_NS, Entry, JsonStream, LogBook, RotatingFile, TextStream
+from engine.alerts import AlertBook
+from engine.log import FLUSH_NS, LEVELS, Entry, JsonStream, LogBook, RotatingFile, TextStream
 from engine.messages import Msg
 from engine.secrets import Redactions
 
@@ -257,15 +258,19 @@ def test_flush_writes_what_is_held_back_when_the_program_ends() -> None:
 
 
 @pytest.mark.row("I-9")
-def test_every_critical_line_calls_the_alarm_once_and_nothing_else_does() -> None:
+def test_every_critical_line_is_an_alert_and_no_line_of_the_days_story_is() -> None:
     heard: list[str] = []
-    book = LogBook(Redactions(), on_alarm=lambda line: heard.append(line.text))
+    alerts = AlertBook()
+    alerts.listen(lambda alert: heard.append(alert.text))
+    book = LogBook(Redactions(), alerts=alerts)
 
     for msg in Msg:
         book.say(msg, fields_of(msg), NOON_NS, "legs")
 
-    assert heard == [msg.text(**fields_of(msg)) for msg in Msg if msg.level == "CRITICAL"]
-    assert len(heard) > 5
+    by_level = {level: [msg.text(**fields_of(msg)) for msg in Msg if msg.level == level] for level in LEVELS}
+    assert len(by_level["CRITICAL"]) > 5
+    assert [text for text in by_level["CRITICAL"] if text not in heard] == []
+    assert [text for text in heard if text in by_level["INFO"] + by_level["DEBUG"] + by_level["WARN"]] == []
 
 
 def test_a_full_disk_is_told_once_on_the_screen_and_the_desk_goes_on() -> None:
