@@ -52,12 +52,22 @@ class BarBuilder:
         self._open_ns = 0
         self._close_ns = 0
         self._since_ns = 0
-        self._forming: Bar | None = None
+        self._start_ns = 0
+        self._end_ns = 0
+        self._over_ns = 0
+        """A price from before this instant comes too late."""
+        self._is_forming = False
+        self._open_paise = self._high_paise = self._low_paise = self._close_paise = 0
 
     @property
     def forming(self) -> Bar | None:
         """The unfinished bar; None before its first tick."""
-        return self._forming
+        return self._bar() if self._is_forming else None
+
+    @property
+    def forming_end_ns(self) -> int:
+        """The instant at which the unfinished bar ends; 0 without one."""
+        return self._end_ns if self._is_forming else 0
 
     def begin_day(self, open_ns: int, close_ns: int, since_ns: int = 0) -> Bar | None:
         """Bars of this day run from `open_ns` to `close_ns`; returns the last bar of the day before, if unfinished.
@@ -69,48 +79,61 @@ class BarBuilder:
         return finished
 
     def add(self, at_ns: int, price_paise: int) -> Bar | None:
-        """Take one price; returns the bar that it ended, if any. Prices outside the day or out of order are dropped."""
-        if not self._open_ns <= at_ns < self._close_ns:
+        """Take one price; returns the bar that it ended, if any.
+
+        Prices outside the day, out of order or of a bar that has already ended by the clock are dropped.
+        """
+        if self._is_forming and self._start_ns <= at_ns < self._end_ns:
+            if price_paise > self._high_paise:
+                self._high_paise = price_paise
+            elif price_paise < self._low_paise:
+                self._low_paise = price_paise
+            self._close_paise = price_paise
             return None
-        start_ns = self._bar_start(at_ns)
-        forming = self._forming
-        if forming is not None and start_ns < forming.start_ns:
-            return None
-        if forming is not None and start_ns == forming.start_ns:
-            self._forming = Bar(
-                start_ns=start_ns,
-                open_paise=forming.open_paise,
-                high_paise=max(forming.high_paise, price_paise),
-                low_paise=min(forming.low_paise, price_paise),
-                close_paise=price_paise,
-            )
+        if at_ns < self._over_ns or not self._open_ns <= at_ns < self._close_ns:
             return None
         finished = self._finish()
-        self._forming = Bar(
-            start_ns=start_ns,
-            open_paise=price_paise,
-            high_paise=price_paise,
-            low_paise=price_paise,
-            close_paise=price_paise,
-        )
+        self._start_ns = self._over_ns = self._bar_start(at_ns)
+        self._end_ns = self.end_of(self._start_ns)
+        self._open_paise = self._high_paise = self._low_paise = self._close_paise = price_paise
+        self._is_forming = True
         return finished
 
     def close_until(self, now_ns: int) -> Bar | None:
         """End the forming bar when its time is over, tick or no tick."""
-        if self._forming is None or now_ns < self._bar_end(self._forming.start_ns):
+        if self._is_forming and now_ns < self._end_ns:
             return None
-        return self._finish()
+        finished = self._finish()
+        if now_ns >= self._open_ns:
+            over_ns = self._bar_start(now_ns) if now_ns < self._close_ns else self._close_ns
+            self._over_ns = max(self._over_ns, over_ns)
+        return finished
+
+    def end_of(self, start_ns: int) -> int:
+        """The instant at which a bar that starts here is over; the close cuts the day's last one."""
+        if self._interval_ns == DAILY:
+            return self._close_ns
+        if start_ns < self._open_ns:
+            return start_ns + self._interval_ns
+        return min(start_ns + self._interval_ns, self._close_ns)
 
     def _finish(self) -> Bar | None:
-        finished, self._forming = self._forming, None
-        return finished if finished is not None and finished.start_ns >= self._since_ns else None
+        """The forming bar, unless it was not seen whole; there is none afterwards."""
+        if not self._is_forming:
+            return None
+        self._is_forming, self._over_ns = False, self._end_ns
+        return self._bar() if self._start_ns >= self._since_ns else None
+
+    def _bar(self) -> Bar:
+        return Bar(
+            start_ns=self._start_ns,
+            open_paise=self._open_paise,
+            high_paise=self._high_paise,
+            low_paise=self._low_paise,
+            close_paise=self._close_paise,
+        )
 
     def _bar_start(self, at_ns: int) -> int:
         if self._interval_ns == DAILY:
             return self._open_ns
         return at_ns - (at_ns - self._open_ns) % self._interval_ns
-
-    def _bar_end(self, start_ns: int) -> int:
-        if self._interval_ns == DAILY:
-            return self._close_ns
-        return min(start_ns + self._interval_ns, self._close_ns)

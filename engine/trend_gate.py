@@ -12,7 +12,8 @@ from datetime import date
 import msgspec
 
 from engine.bars import Bar
-from engine.indicators import Atr, Ema
+from engine.indicators.atr import Atr
+from engine.indicators.ema import Ema
 from engine.instant import ist_date
 
 ATR_LENGTH = 14

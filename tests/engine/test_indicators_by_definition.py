@@ -1,4 +1,4 @@
-"""EMA and ATR against a plain slow reference of TA-Lib's definitions."""
+"""EMA, ATR and SMA against plain slow references of their definitions; first values, gaps, peeking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bars import Bar
-from engine.indicators import Atr, Ema
+from engine.indicators.adx import Adx
+from engine.indicators.atr import Atr
+from engine.indicators.ema import Ema
+from engine.indicators.sma import Sma
+from engine.indicators.supertrend import SuperTrend
 
 
 def slow_ema(values: list[int], length: int) -> float | None:
@@ -86,7 +90,43 @@ def test_a_gap_belongs_to_the_true_range() -> None:
     assert atr.update(bar_of(2, (90, 95, 85, 90))) == pytest.approx(65.0)
 
 
-@pytest.mark.parametrize("kind", [Ema, Atr])
-def test_a_length_below_one_is_refused(kind: type[Ema] | type[Atr]) -> None:
+@given(st.lists(prices, max_size=60), lengths)
+def test_sma_is_the_exact_mean_of_the_last_values(values: list[int], length: int) -> None:
+    sma = Sma(length)
+    for count, value in enumerate(values, start=1):
+        assert sma.update(value) == (sum(values[count - length : count]) / length if count >= length else None)
+
+
+def test_a_flat_market_has_no_range_and_no_trend() -> None:
+    atr, adx = Atr(3), Adx(3)
+    flat = [bar_of(n, (100, 100, 100, 100)) for n in range(40)]
+
+    assert [atr.update(bar) for bar in flat][3:] == [0.0] * 37
+    assert [adx.update(bar) for bar in flat][5:] == [0.0] * 35
+
+
+def test_a_market_that_only_rises_is_all_trend() -> None:
+    adx = Adx(3)
+    rising = [bar_of(n, (100 + 10 * n, 112 + 10 * n, 99 + 10 * n, 110 + 10 * n)) for n in range(20)]
+
+    values = [adx.update(bar) for bar in rising]
+
+    assert values[:5] == [None] * 5
+    assert values[5:] == pytest.approx([100.0] * 15)
+
+
+@pytest.mark.parametrize("kind", [Ema, Sma, Atr, SuperTrend])
+def test_a_length_below_one_is_refused(kind: type[Ema] | type[Sma] | type[Atr] | type[SuperTrend]) -> None:
     with pytest.raises(ValueError, match="length 0: at least 1"):
         kind(0)
+
+
+def test_an_adx_of_one_bar_is_refused_as_ta_lib_refuses_it() -> None:
+    with pytest.raises(ValueError, match="length 1: at least 2"):
+        Adx(1)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_supertrend_without_a_usable_factor_is_refused(factor: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        SuperTrend(10, factor)
