@@ -10,12 +10,14 @@ from typing import ClassVar
 
 import msgspec
 
-from engine.money import round_to_tick
+from engine.exit_rules.parameter import ParamValue, Unit, params_of
+from engine.money import ceil_to_tick, divide_half_up, floor_to_tick, round_to_tick
 from engine.order import Side
 from engine.reading import IndicatorSpec, Readings
 
 NO_LOW = 0
 NO_HIGH = 1 << 60
+FULL_BPS = 10_000
 
 
 class RuleFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +61,34 @@ class RuleFacts(msgspec.Struct, frozen=True, kw_only=True):
         """The stop that locks this gain per unit (negative: risks it), on the tick, never under one tick."""
         return max(round_to_tick(self.entry_paise + self.sign * gain_paise, self.tick_paise), self.tick_paise)
 
+    def stop_at_least_gain(self, gain_paise: int) -> int:
+        """As `stop_at_gain`, rounded so that it never locks less than this gain."""
+        to_tick = ceil_to_tick if self.side is Side.BUY else floor_to_tick
+        return max(to_tick(self.price_at_gain(gain_paise), self.tick_paise), self.tick_paise)
+
+    def stop_behind_best(self, bps: int) -> int:
+        """The stop that lies this share of the best price behind it, on the tick, never under one tick."""
+        behind = self.best_paise * (FULL_BPS - self.sign * bps)
+        return max(divide_half_up(behind, FULL_BPS * self.tick_paise), 1) * self.tick_paise
+
     def price_at_gain(self, gain_paise: int) -> int:
         """The last price at which the position is this much in front."""
         return self.entry_paise + self.sign * gain_paise
 
     def is_better_stop(self, paise: int, than_paise: int) -> bool:
-        """Tighter for this side."""
-        return self.sign * (paise - than_paise) > 0
+        """Tighter for this side; any stop is better than none (0)."""
+        return not than_paise or self.sign * (paise - than_paise) > 0
+
+    def gain_of_share(self, bps: int) -> int:
+        """The least gain per unit that is at least this share of the entry: `entry x (1 + share)` or better."""
+        return -(-self.entry_paise * bps // FULL_BPS)
+
+    def band_of_gains(self, worse_paise: int | None, better_paise: int | None) -> tuple[int, int]:
+        """The band of last prices strictly between two gains per unit; None = open on that side."""
+        worse = None if worse_paise is None else self.price_at_gain(worse_paise)
+        better = None if better_paise is None else self.price_at_gain(better_paise)
+        low, high = (worse, better) if self.side is Side.BUY else (better, worse)
+        return NO_LOW if low is None else low, NO_HIGH if high is None else high
 
 
 class RuleMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -108,13 +131,64 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Proposal()
 
 
-class ExitRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all rules: parameters are fields, memory is passed in. Subclasses override what they need."""
+def arm(facts: RuleFacts, memory: RuleMemory) -> None:
+    """The rule begins to propose."""
+    memory.active = True
+    memory.since_ns = facts.now_ns
+
+
+def hold_best(facts: RuleFacts, memory: RuleMemory, stop_paise: int) -> Proposal:
+    """Propose the best stop of this rule so far, this one included: its level never loosens (I-4)."""
+    if facts.is_better_stop(stop_paise, memory.level_paise):
+        memory.level_paise = stop_paise
+    return Proposal(stop_paise=memory.level_paise)
+
+
+class ExitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all rules: parameters are fields, memory is passed in. Subclasses override what they need.
+
+    A parameter is a field `Annotated[type, percent(...)]` (`engine.exit_rules.parameter`) with a docstring below it.
+    Making a rule with a value out of bounds raises ValueError. Asked once when the position opens, then as said below.
+    """
 
     name: ClassVar[str] = ""
     """The word in the configuration; equals the module's name."""
     is_stop: ClassVar[bool] = False
     """True for a rule that may be a position's only stop: it is then refused when it cannot arm."""
+    either: ClassVar[tuple[str, ...]] = ()
+    """Fields of which a configuration gives at most one; giving one sets the others to 0."""
+
+    def __post_init__(self) -> None:
+        for field, param in params_of(type(self)).items():
+            value: ParamValue = getattr(self, field)
+            if not param.holds(value) and not (field in self.either and value == 0):
+                raise ValueError(f"{self.name}: {param.key} must be {param.allowed}")
+        conflict = self.conflict()
+        if conflict:
+            raise ValueError(f"{self.name}: {conflict}")
+
+    @property
+    def label(self) -> str:
+        """The rule as configured, for the screen and the log: `supertrend(10, 2.0)`; unused parameters left out."""
+        return f"{self.name}({', '.join(self._shown())})"
+
+    def words(self) -> str:
+        """What it does, in a trader's words with its figures (`strikedesk check`)."""
+        return self.label
+
+    def conflict(self) -> str:
+        """What is wrong between its own parameters, each in bounds; empty when nothing."""
+        return ""
+
+    def _shown(self) -> list[str]:
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        texts: list[str] = []
+        for field, param in params_of(type(self)).items():
+            value: ParamValue = getattr(self, field)
+            is_quiet = param.unit in (Unit.WORD, Unit.WORDS) and value == defaults[field]
+            if not is_quiet and value != 0:
+                texts.append(param.text(value))
+        return texts
 
     def needs(self) -> tuple[IndicatorSpec, ...]:
         """Indicators whose candles must be kept for it."""
@@ -140,5 +214,21 @@ class ExitRule(msgspec.Struct, frozen=True, kw_only=True):
         """The instant at which it must be asked whatever the price does; 0 = none."""
         return 0
 
+    def arms_at(self, facts: RuleFacts) -> int:
+        """The last price at which it would arm or leave; 0 = it does not wait for a price."""
+        return 0
+
+    def inputs(self, facts: RuleFacts, memory: RuleMemory, readings: Readings) -> str:
+        """What it looks at, in a few words with figures."""
+        return ""
+
     def story(self, facts: RuleFacts, memory: RuleMemory, readings: Readings) -> Story:
-        return Story(rule=self.name, is_active=memory.active, level_paise=memory.level_paise)
+        """For the screen and the log; the age is that of the oldest of the indicators it needs."""
+        found = [reading for spec in self.needs() if (reading := readings.reading(spec)) is not None]
+        return Story(
+            rule=self.label,
+            is_active=memory.active,
+            level_paise=memory.level_paise or self.arms_at(facts),
+            inputs=self.inputs(facts, memory, readings),
+            age_ns=max((facts.now_ns - reading.bar_end_ns for reading in found), default=0),
+        )
