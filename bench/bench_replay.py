@@ -31,7 +31,8 @@ from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter
 from engine.tick import Tick
 from engine.tick_feed import feed_ticks
-from engine.trailing import LockFraction
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.virtual_time import VirtualLoop, run_virtual
 
 TICKS_PER_S = 250
@@ -65,7 +66,7 @@ async def replay(ticks: list[Tick], legs: list[Instrument], start_ns: int) -> tu
     port = PaperAccount(ACCOUNT, exchange, clock, random.Random(1))
     journal = Journal.in_memory()
     writer = InlineWriter(journal, loop, lambda error: None)
-    terms = BracketTerms(trail=LockFraction())
+    terms = BracketTerms(rules=encode_rules([LockFraction()]))
     trigger = TriggerSettings(interval_ns=300 * NS_PER_S)
     desk = make_desk(legs, clock, port, journal, writer, bracket=terms, trigger=trigger)
     await desk.start()

@@ -14,22 +14,23 @@ from typing import Final
 from engine import refusals
 from engine.blotter import WITHDRAWN
 from engine.bracket_close import round_trips
-from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL
-from engine.bracket_protection import REASON_STOP, BracketProtection
+from engine.bracket_exit import REASON_AWAY, BracketExit
+from engine.bracket_protection import REASON_UNPROTECTED
+from engine.bracket_rules import REASON_STOP
 from engine.bracket_state import BracketBody
 from engine.instant import NS_PER_S
 from engine.messages import Msg
-from engine.money import rupees_text
+from engine.money import divide_half_up, rupees_text
 from engine.order import Order, OrderState, OrderType, Pending, Role
-from engine.outbox import Outbox
-from engine.price_book import PriceBook
+from engine.outbox import Outbox, RoundTrip
+from engine.price_book import NO_HIGH, NO_LOW, PriceBook
+from engine.reading import Readings
 from engine.tags import TagMaker
 from engine.venue_rules import VenueRules
 from engine.view import BracketState, ExitStyle
 
 REASON_TARGET: Final = "Target Hit"
 REASON_GHOST: Final = "Late Fill"
-REASON_UNPROTECTED: Final = "Unprotected"
 
 _POLL_AFTER_NS: Final = tuple(ns * NS_PER_S // 10 for ns in (3, 9, 18, 30, 45))
 """Entry status reads 0.3, 0.6, 0.9, 1.2, 1.5 s apart, 4.5 s in all; a push makes them needless (LEG-13, F-21)."""
@@ -38,20 +39,21 @@ _JUMP_GRACE_NS: Final = 3 * NS_PER_S // 10
 _RECORDS_NS: Final = 2 * NS_PER_S
 _CANCEL_AGAIN_NS: Final = {Pending.CANCEL_UNKNOWN: 3 * NS_PER_S, Pending.CANCEL: 10 * NS_PER_S}
 """Age of an unanswered cancel, and of an accepted one that has shown no end, before it is asked again (T_CR)."""
-_PROOF_NS: Final = 2 * NS_PER_S
-"""How long an order without proof holds back the exit."""
-_EXIT_RETRY_NS: Final = NS_PER_S // 2
-_EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
-_EXIT_FAST_TRIES: Final = 3
 
 
-class Bracket(BracketProtection):
+class Bracket(BracketExit):
     """Drives one `BracketBody`. Every public method is one event; commands and sentences go to the outbox."""
 
     def __init__(
-        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
+        self,
+        body: BracketBody,
+        price: PriceBook,
+        rules: VenueRules,
+        tags: TagMaker,
+        orders: Mapping[str, Order],
+        readings: Readings | None = None,
     ) -> None:
-        super().__init__(body, price, rules, tags, orders)
+        super().__init__(body, price, rules, tags, orders, readings)
         self._closed_signature = self._signature()
 
     # --- events -------------------------------------------------------------------------------------------------
@@ -62,8 +64,20 @@ class Bracket(BracketProtection):
         body.state = BracketState.ENTERING
         body.opened_ns = now_ns
         limit = self.marketable(body.side, now_ns)
-        self.place(Role.ENTRY, OrderType.MARKET, body.qty, limit, 0, "entry", now_ns, out)
+        self.place_sliced(Role.ENTRY, OrderType.MARKET, body.qty, limit, "entry", now_ns, out)
         out.touched_brackets.add(body.bracket_id)
+
+    def adopt(self, price_paise: int, now_ns: int, out: Outbox) -> None:
+        """Take over `body.qty` units found at the broker without an entry order of ours, and protect them (LEG-39)."""
+        body = self.body
+        body.state = BracketState.PROTECTING
+        body.opened_ns = body.first_fill_ns = body.naked_since_ns = now_ns
+        body.adopted_qty, body.adopted_value_paise = body.qty, body.qty * price_paise
+        body.entry_paise = price_paise
+        self.derive_levels(now_ns, out)
+        self.say_state(out)
+        out.touched_brackets.add(body.bracket_id)
+        self.plan(now_ns, out)
 
     def on_tick(self, now_ns: int, out: Outbox) -> None:
         """A price outside the armed band: stop first, then target, then the trail (design §5.7)."""
@@ -73,14 +87,32 @@ class Bracket(BracketProtection):
         ltp = self.tick.ltp_paise
         if ltp <= 0:
             return
-        if ltp <= body.stop_paise:
+        if self.is_through(ltp, body.stop_paise):
             self._stop_touched(now_ns, out)
-        elif body.target_paise and ltp >= body.target_paise:
+        elif body.target_paise and self.sign * (ltp - body.target_paise) >= 0:
             self._target_touched(now_ns, out)
-        if ltp > body.high_paise:
-            body.high_paise = ltp
-            out.touched_brackets.add(body.bracket_id)
-            self._follow_trail(ltp, out)
+        self.note_best(ltp, out)
+        self._ask_rules(now_ns, out)
+        self.plan(now_ns, out)
+
+    def on_candle(self, now_ns: int, out: Outbox) -> None:
+        """A candle of this instrument has closed and its indicators are up to date (RTP-18)."""
+        body = self.body
+        if self.exit_rules and self.open_qty > 0 and not body.exit_reason and body.entry_paise:
+            self._ask_rules(now_ns, out, candle=True)
+            self.plan(now_ns, out)
+
+    def _ask_rules(self, now_ns: int, out: Outbox, *, candle: bool = False) -> None:
+        """A rule may put the stop where the price already is: then it is hit."""
+        body = self.body
+        before = body.stop_paise
+        self.ask_rules(now_ns, out, candle=candle)
+        if body.stop_paise != before and not body.exit_reason and self.is_through(self.tick.ltp_paise, body.stop_paise):
+            self._stop_touched(now_ns, out)
+
+    def on_position(self, held_qty: int, read_began_ns: int, now_ns: int, out: Outbox) -> None:
+        """A read of the broker's positions: units of this position it still shows, in the position's direction."""
+        self.note_position(held_qty, read_began_ns, now_ns, out)
         self.plan(now_ns, out)
 
     def on_order(self, order: Order, now_ns: int, out: Outbox, *, recovered: bool = False) -> None:
@@ -93,15 +125,25 @@ class Bracket(BracketProtection):
         out.touched_brackets.add(self.body.bracket_id)
         self._book_fills(order, now_ns, out)
         self._note_refusal(order, now_ns, out)
+        self.tell_exit_placed(order, out)
 
     def on_wake(self, now_ns: int, out: Outbox) -> None:
-        """A deadline asked for through `wake_ns` has come, or the one-second net looks."""
+        """A deadline asked for through `wake_ns` has come, or the one-second net looks (RTP-11)."""
+        body = self.body
+        if self.exit_rules and self.open_qty > 0 and body.entry_paise and not body.exit_reason:
+            self._ask_rules(now_ns, out)
         self.plan(now_ns, out)
 
-    def exit(self, reason: str, now_ns: int, out: Outbox, *, context: str = "square_off") -> bool:
-        """Leave the position, whatever it holds. False when it is already leaving or over (I-2)."""
+    def exit(self, reason: str, now_ns: int, out: Outbox, *, context: str = "square_off", level_paise: int = 0) -> bool:
+        """Leave the position, whatever it holds. False when it is already leaving or over (I-2, RTP-24).
+
+        `level_paise` is the stop or target that was touched, for the slippage; 0 = none.
+        """
         body = self.body
-        if body.state is BracketState.FLAT or not self.leave(reason, context, now_ns):
+        if body.state is BracketState.FLAT:
+            return False
+        if not self.leave(reason, context, now_ns, out, level_paise=level_paise):
+            out.say(Msg.EXIT_DUPLICATE, source=body.bot, symbol=body.symbol)
             return False
         if self.open_qty > 0:  # the fourth order of a round trip has a line that says why
             ltp = rupees_text(self.tick.ltp_paise)
@@ -147,25 +189,29 @@ class Bracket(BracketProtection):
             self._plan_after_close(open_qty, now_ns, out)
             return
         self._look_up_silent(now_ns, out)
-        body.ended_away = body.ended_away or (recovered and open_qty <= 0 < self.filled(Role.ENTRY))
+        body.ended_away = body.ended_away or (recovered and open_qty <= 0 < self.entered_qty)
         self._plan_entry(open_qty, now_ns, out)
         if open_qty:
             body.flat_ns = 0
+        if open_qty or any(order.is_live for order in self.mine):
+            self.reset_proof()
         if open_qty >= 0:
-            self._cancel_all(Role.REPAIR, "ensure_exits", now_ns, out)
+            self.cancel_all(Role.REPAIR, "ensure_exits", now_ns, out)
         if open_qty < 0:
-            self._plan_surplus(-open_qty, now_ns, out)
+            self.plan_surplus(-open_qty, now_ns, out)
         elif open_qty == 0:
             self._plan_flat(now_ns, out)
         else:
             if body.surplus_told:
-                self.leave(REASON_GHOST, "square_off", now_ns)  # the trade is over: a late fill opens nothing again
+                self.leave(
+                    REASON_GHOST, "square_off", now_ns, out
+                )  # the trade is over: a late fill opens nothing again
             if not body.exit_reason:
                 self.plan_protection(open_qty, now_ns, out)
             if not body.exit_reason and self.exhausted:
-                self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns)
+                self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)
             if body.exit_reason:
-                self._plan_exit(open_qty, now_ns, out)
+                self.plan_exit(open_qty, now_ns, out)
         self.update_state(now_ns, out)
 
     def _plan_entry(self, open_qty: int, now_ns: int, out: Outbox) -> None:
@@ -183,83 +229,22 @@ class Bracket(BracketProtection):
     def _poll_ns(self) -> int:
         return self.body.opened_ns + _POLL_AFTER_NS[self.body.polls_done]
 
-    def _plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
-        """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
-        body = self.body
-        for order in self.live(Role.TARGET, Role.STOP):
-            part = "tp" if order.role is Role.TARGET else "sl"
-            self.cancel(order, f"{body.symbol}_{body.exit_context}_{part}", now_ns, out)
-        working = self.live(Role.EXIT)
-        if working:
-            self._chase(working[-1], open_qty, now_ns, out)
-        elif self.live(Role.REPAIR):
-            return  # one closing order at a time, and an unanswered one is waited for: it can fill at once (E3)
-        elif any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP)):
-            return
-        elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
-            limit = self.marketable(body.side.opposite, now_ns)
-            if limit > 0:
-                self.place(Role.EXIT, OrderType.MARKET, open_qty, limit, 0, body.exit_reason, now_ns, out)
-                body.repriced_ns = now_ns
-
-    def _blocks_exit(self, order: Order, now_ns: int) -> bool:
-        """An unproven order holds the exit back for 2 s only: a naked loss is unbounded, a surplus is not (§5.10)."""
-        unproven = order.state is OrderState.UNKNOWN or order.pending is Pending.CANCEL_UNKNOWN
-        return not (unproven and now_ns >= self._patience_ends_ns(order))
-
-    def _patience_ends_ns(self, order: Order) -> int:
-        return max(self.body.exit_asked_ns, order.state_ns, order.pending_since_ns) + _PROOF_NS
-
-    def _chase(self, order: Order, qty: int, now_ns: int, out: Outbox) -> None:
-        """Re-price a working marketable order to the touch until it fills (CON-05)."""
-        body = self.body
-        if not order.is_at_broker or order.pending or self.change_waits(order, now_ns):
-            return
-        resized = order.remaining_qty != qty  # never waits: it would close too much, or too little
-        if not resized and now_ns < body.repriced_ns + body.terms.chase_ns:
-            return
-        limit = self.marketable(order.side, now_ns)
-        if limit <= 0 or (order.limit_paise == limit and not resized):
-            body.repriced_ns = now_ns
-        elif not self.is_modifiable(order):
-            self.cancel(order, f"{body.symbol}_chase", now_ns, out)
-        elif self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
-            body.repriced_ns = now_ns
-            self.modify(order, OrderType.LIMIT, order.filled_qty + qty, limit, 0, "chase", now_ns, out)
-
-    def _plan_surplus(self, surplus_qty: int, now_ns: int, out: Outbox) -> None:
-        """Both exits filled: buy back exactly what was sold too much, once, at once (design §5.5, CON-04)."""
-        body = self.body
-        if not body.surplus_told:
-            body.surplus_told = True
-            out.say(Msg.OCO_FAILURE, source=body.bot, symbol=body.symbol)
-            out.raise_alarm(f"surplus:{body.bracket_id}", f"{body.symbol}: sold {surplus_qty} too many, buying back")
-        self._cancel_exits("ensure_exits", now_ns, out)
-        self._cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
-        working = self.live(Role.REPAIR)
-        if working:
-            self._chase(working[-1], surplus_qty, now_ns, out)
-        elif self.live(Role.EXIT):
-            return  # one closing order at a time (E3)
-        elif now_ns >= body.retry_at_ns and self.may_write(now_ns, out, limit=WRITES_PER_MIN):
-            limit = self.marketable(body.side, now_ns)
-            if limit > 0:
-                self.place(Role.REPAIR, OrderType.MARKET, surplus_qty, limit, 0, "OCO surplus", now_ns, out)
-                body.repriced_ns = now_ns
-
     def _plan_flat(self, now_ns: int, out: Outbox) -> None:
         """Nothing is open by fills: cancel what is left, and close once every order is proven finished (I-5)."""
         target_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.TARGET))
         stop_done = any(order.state is OrderState.FILLED for order in self.orders_of(Role.STOP))
         context = "tp_complete" if target_done else "sl_complete" if stop_done else ""
-        self._cancel_exits(context, now_ns, out)
-        entered = self.filled(Role.ENTRY)
+        self.cancel_exits(context, now_ns, out)
+        entered = self.entered_qty
         if entered:
-            self._cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
+            self.cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
             self.body.flat_ns = self.body.flat_ns or now_ns
+            self.body.state = BracketState.EXITING  # until the broker says flat as well (I-5)
         if any(order.is_live for order in self.mine):
             return
-        if self._awaits_records(now_ns, out):
+        records_come = self._awaits_records(now_ns, out)
+        proof_comes = bool(entered) and self.awaits_proof(now_ns, out)  # asked for at once, beside the records
+        if records_come or proof_comes:
             return
         if entered:
             self._close(now_ns, out)
@@ -277,17 +262,6 @@ class Bracket(BracketProtection):
                     self.look_up(order, now_ns, out)
         return True
 
-    def _cancel_all(self, role: Role, context: str, now_ns: int, out: Outbox) -> None:
-        for order in self.live(role):
-            self.cancel(order, f"{self.body.symbol}_{context}", now_ns, out)
-
-    def _cancel_exits(self, context: str, now_ns: int, out: Outbox) -> None:
-        for order in self.live(Role.TARGET, Role.STOP, Role.EXIT):
-            cleanup = "tp_cleanup" if order.role is Role.TARGET else "sl_cleanup"
-            asked = self.cancel(order, f"{self.body.symbol}_{context or cleanup}", now_ns, out)
-            if asked and not context:
-                out.say(Msg.CLEANUP, source=self.body.bot, symbol=self.body.symbol, tag=order.tag)
-
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _close(self, now_ns: int, out: Outbox) -> None:
@@ -299,6 +273,7 @@ class Bracket(BracketProtection):
         self._closed_signature = self._signature()
         trips = round_trips(body, self.mine, body.closed_reason)
         out.round_trips.extend(trips)
+        self._tell_executed(trips[0], out)
         for trip in trips:
             if trip.is_provisional:
                 exit_price = rupees_text(trip.exit_value_paise // trip.qty)
@@ -307,13 +282,28 @@ class Bracket(BracketProtection):
         for order in repairs:
             price = rupees_text(order.average_paise)
             out.say(Msg.SURPLUS_CLOSED, source=body.bot, symbol=body.symbol, qty=order.filled_qty, price=price)
-        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost", "watched"):
+        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost", "watched", "proof"):
             out.end_alarm(f"{kind}:{body.bracket_id}")
         out.say(Msg.STATE_FLAT, source=body.bot, symbol=body.symbol)
+
+    def _tell_executed(self, trade: RoundTrip, out: Outbox) -> None:
+        """The real average against the level it was for; too far past it is an alert (RTP-33, RTP-34, RTP-45)."""
+        body = self.body
+        fields = {"source": body.bot, "symbol": body.symbol, "reason": trade.reason}
+        price = rupees_text(divide_half_up(trade.exit_value_paise, trade.qty))
+        out.say(Msg.EXIT_EXECUTED, **fields, price=price)
+        limit_bps = body.terms.slippage_alert_bps
+        if limit_bps and trade.slippage_paise * 10_000 >= trade.level_paise * limit_bps > 0:
+            level, trigger = rupees_text(trade.level_paise), rupees_text(trade.trigger_paise)
+            slip = rupees_text(trade.slippage_paise)
+            out.say(Msg.SLIPPAGE, **fields, level=level, trigger=trigger, price=price, slip=slip)
+            out.alert("slippage", body.symbol, f"{body.symbol} {trade.reason}: filled {price}, {slip} past {level}")
 
     def _closing_reason(self) -> str:
         target = self.filled(Role.TARGET)
         stop = self.filled(Role.STOP)
+        if self.body.away_qty > 0 and not (target or stop or self.filled(Role.EXIT)):
+            return REASON_AWAY
         if self.filled(Role.REPAIR) and target:
             return "Target Hit (recovered - OCO race)" if self.body.ended_away else "Target Hit (OCO Race)"
         if self.body.exit_reason and self.filled(Role.EXIT):
@@ -340,7 +330,8 @@ class Bracket(BracketProtection):
 
     def _signature(self) -> int:
         """Changes whenever a fill or a trade record is added; tells late news from old."""
-        return sum(order.filled_qty + order.traded_qty + order.traded_value_paise for order in self.mine)
+        orders = sum(order.filled_qty + order.traded_qty + order.traded_value_paise for order in self.mine)
+        return orders + self.body.away_qty + self.body.away_value_paise
 
     def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
@@ -367,19 +358,9 @@ class Bracket(BracketProtection):
             if order.role in (Role.TARGET, Role.STOP):
                 self.note_exit_refusal(order, now_ns, out)
             elif order.role in (Role.EXIT, Role.REPAIR):
-                self._note_close_refusal(order, now_ns, out)
+                self.note_close_refusal(order, now_ns, out)
         elif order.reject_code and order.is_live and order.pending is Pending.NONE:
             self._note_change_refusal(order, now_ns, out)
-
-    def _note_close_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
-        body = self.body
-        body.exit_rejects += 1
-        text = order.reject_text or order.reject_code
-        out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=order.tag, reason=text)
-        fast = body.exit_rejects < _EXIT_FAST_TRIES
-        body.retry_at_ns = now_ns + (_EXIT_RETRY_NS if fast else _EXIT_SLOW_RETRY_NS)
-        if not fast:
-            out.raise_alarm(f"exit:{body.bracket_id}", f"{body.symbol}: exit refused {body.exit_rejects} times: {text}")
 
     def _note_change_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
         """A refused modify or cancel: the old order stays the truth until a look-up says more (ORD-17, ORD-19)."""
@@ -388,7 +369,8 @@ class Bracket(BracketProtection):
         if code == refusals.TOO_MANY_CHANGES:
             self.unmodifiable.add(order.tag)
         if order.role is Role.STOP and (self.body.stop_escalated or code == refusals.TRIGGER_CROSSED):
-            self.leave(self.stop_reason, "square_off", now_ns)  # it cannot become what it must be: close without it
+            level = self.body.stop_paise  # it cannot become what it must be: close without it
+            self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=level)
         self.look_up(order, now_ns, out)
 
     def _book_fills(self, order: Order, now_ns: int, out: Outbox) -> None:
@@ -415,40 +397,26 @@ class Bracket(BracketProtection):
     # --- prices -------------------------------------------------------------------------------------------------
 
     def _stop_touched(self, now_ns: int, out: Outbox) -> None:
-        body = self.body
-        resting = self.working_stop()
-        acts = resting is not None and (body.stop_escalated or resting.trigger_paise >= self.tick.ltp_paise)
-        if resting is not None and acts and resting.pending in (Pending.NONE, Pending.MODIFY):
+        body, ltp = self.body, self.tick.ltp_paise
+        resting = self.working_stops()
+        acts = bool(resting) and all(
+            body.stop_escalated or self.is_through(ltp, stop.trigger_paise) for stop in resting
+        )
+        changeable = all(stop.pending in (Pending.NONE, Pending.MODIFY) for stop in resting)
+        if acts and changeable and self.covered_qty >= self.open_qty:
             body.stop_touched_ns = body.stop_touched_ns or now_ns
             return  # the broker's own trigger acts; the plan watches that it does
-        self.exit(self.stop_reason, now_ns, out)
+        self.exit(self.stop_reason, now_ns, out, level_paise=body.stop_paise)
 
     def _target_touched(self, now_ns: int, out: Outbox) -> None:
         body = self.body
         resting = self.live(Role.TARGET)
         if not resting:
-            self.exit(REASON_TARGET, now_ns, out)
+            self.exit(REASON_TARGET, now_ns, out, level_paise=body.target_paise)
         elif body.terms.market_on_target and resting[-1].is_at_broker:
             ltp, target = rupees_text(self.tick.ltp_paise), rupees_text(body.target_paise)
             out.say(Msg.MARKET_ON_TARGET, source=body.bot, symbol=body.symbol, ltp=ltp, target=target)
-            self.exit(REASON_TARGET, now_ns, out)
-
-    def _follow_trail(self, ltp: int, out: Outbox) -> None:
-        body, trail = self.body, self.body.terms.trail
-        if trail is None or body.exit_reason:
-            return
-        fields = {"source": body.bot, "symbol": body.symbol}
-        if not body.trail_active and ltp >= trail.activates_at(body.entry_paise, body.terms.target_offset_paise):
-            body.trail_active = True
-            out.say(Msg.TRAIL_ACTIVE, **fields, profit=rupees_text(ltp - body.entry_paise))
-        if not body.trail_active:
-            return
-        stop = trail.stop_at(body.entry_paise, body.high_paise, self.instrument.tick_paise)
-        if stop > body.stop_paise:
-            out.say(Msg.TRAIL_MOVE, **fields, old=rupees_text(body.stop_paise), new=rupees_text(stop))
-            body.stop_paise = stop
-            body.stop_touched_ns = 0
-            self.say_state(out)
+            self.exit(REASON_TARGET, now_ns, out, level_paise=body.target_paise)
 
     # --- what the desk asks back --------------------------------------------------------------------------------
 
@@ -456,13 +424,13 @@ class Bracket(BracketProtection):
         """(low, high): a last price strictly between them changes nothing here."""
         body = self.body
         if self.open_qty <= 0 or body.exit_reason or not body.entry_paise:
-            return 0, 1 << 60
-        high = body.target_paise or 1 << 60
+            return NO_LOW, NO_HIGH
         if body.stop_touched_ns:
-            return 1 << 60, 1 << 60  # every tick counts while a touched stop is not filled
-        if body.terms.trail is not None:
-            high = min(high, body.high_paise + 1)
-        return body.stop_paise, high
+            return NO_HIGH, NO_HIGH  # every tick counts while a touched stop is not filled
+        low, high = self.rules_band(self.price.at_ns)
+        if self.sign > 0:
+            return max(low, body.stop_paise), min(high, body.target_paise or NO_HIGH)
+        return max(low, body.target_paise), min(high, body.stop_paise or NO_HIGH)
 
     def is_touched(self) -> bool:
         """The newest price lies outside this bracket's own band; another's may have been what let the tick in."""
@@ -487,8 +455,9 @@ class Bracket(BracketProtection):
         if self.live(Role.EXIT, Role.REPAIR):
             wakes.append(body.repriced_ns + body.terms.chase_ns)
         if body.exit_reason:
-            wakes += [self._patience_ends_ns(order) for order in self.live(Role.TARGET, Role.STOP)]
+            wakes += [self.patience_ends_ns(order) for order in self.live(Role.TARGET, Role.STOP)]
         wakes.extend(self.protection_wakes(_JUMP_GRACE_NS))
+        wakes.extend(self.rules_wakes(now_ns))
         if self.write_waits:
             wakes.append(self.budget_wake_ns)
         return min((wake for wake in wakes if wake > now_ns), default=0)

@@ -5,7 +5,7 @@ Counts every write against the position's order budget (faults §2, O4) so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.bracket_state import BracketBody
@@ -15,6 +15,8 @@ from engine.order import EXIT_ROLES, Order, OrderState, OrderType, Pending, Role
 from engine.order_pricing import marketable_limit
 from engine.outbox import CancelOrder, LookUp, ModifyOrder, Outbox
 from engine.price_book import PriceBook
+from engine.reading import NoReadings, Readings
+from engine.slices import slices
 from engine.tags import TagMaker
 from engine.tick import Tick
 from engine.venue_rules import VenueRules
@@ -27,6 +29,8 @@ WRITES_PER_MIN_ROUTINE: Final = 8
 """Protection placed, resized or re-priced; what is left takes it away and closes."""
 WRITES_PER_MIN_OPTIONAL: Final = 6
 """Trailing may use half the minute's budget."""
+WRITES_PER_DAY: Final = 40
+"""Of one position (O4), shared out as the minute is. Beyond it only what closes the position, once a minute."""
 _LOOK_UP_NS: Final = 3 * NS_PER_S
 """T_BOOK while something is unresolved (faults §2)."""
 _CONFIRM_NS: Final = NS_PER_S // 5
@@ -39,10 +43,19 @@ class BracketOrders:
     """Holds the bracket's own orders, oldest first."""
 
     def __init__(
-        self, body: BracketBody, price: PriceBook, rules: VenueRules, tags: TagMaker, orders: Mapping[str, Order]
+        self,
+        body: BracketBody,
+        price: PriceBook,
+        rules: VenueRules,
+        tags: TagMaker,
+        orders: Mapping[str, Order],
+        readings: Readings | None = None,
     ) -> None:
         self.body = body
         self.price = price
+        self.readings: Readings = readings or NoReadings()
+        self.sign = body.side.sign
+        """+1 for a long position: `sign * (price - level)` is how far a price is in front of a level."""
         self.instrument = price.instrument
         self.rules = rules
         self.mine: list[Order] = [orders[tag] for tag in body.tags if tag in orders]
@@ -54,6 +67,11 @@ class BracketOrders:
         """A write of the newest plan waits for the minute's window."""
         self.budget_told = False
         self.refusals_seen: set[str] = {order.tag for order in self.mine if order.state is OrderState.REJECTED}
+        self.told_placed: set[str] = {order.tag for order in self.mine if order.broker_id}
+        """Exit orders whose broker id was told."""
+        self.proof_since_ns = 0
+        """When the broker's positions were asked for after every order had ended; 0 = not asked."""
+        self.proven_flat = False
         self._tags = tags
         self._looked_up: dict[str, tuple[int, int]] = {}
 
@@ -82,18 +100,53 @@ class BracketOrders:
 
     @property
     def open_qty(self) -> int:
-        """Units held by fills alone (I-6); below zero when exits sold more than was bought."""
-        total = 0
+        """Units held in the position's own direction, by fills alone (I-6); below zero when exits closed too much."""
+        total = self.body.adopted_qty - self.body.away_qty
         for order in self.mine:
             if order.filled_qty:
                 total += -order.filled_qty if order.role in EXIT_ROLES else order.filled_qty
         return total
 
     @property
+    def net_qty(self) -> int:
+        """Signed as the broker signs it: a short position is negative."""
+        return self.sign * self.open_qty
+
+    @property
+    def entered_qty(self) -> int:
+        """Units that ever came into the position."""
+        return self.filled(Role.ENTRY) + self.body.adopted_qty
+
+    @property
     def working_exit_qty(self) -> int:
-        """What working exits could still sell; the target/stop pair counts once, by its larger part (E1)."""
-        pair = max((order.remaining_qty for order in self.live(Role.TARGET, Role.STOP)), default=0)
-        return pair + sum(order.remaining_qty for order in self.live(Role.EXIT))
+        """What working exits could still close; the target/stop pair counts once, by its larger part (E1)."""
+        pair = max(self._remaining(Role.TARGET), self._remaining(Role.STOP))
+        return pair + self._remaining(Role.EXIT)
+
+    def _remaining(self, role: Role) -> int:
+        return sum(order.remaining_qty for order in self.live(role))
+
+    def is_through(self, price_paise: int, level_paise: int) -> bool:
+        """The price stands at the level or on its losing side."""
+        return self.sign * (price_paise - level_paise) <= 0
+
+    def is_tighter(self, paise: int, than_paise: int) -> bool:
+        """As a stop: nearer to the market."""
+        return self.sign * (paise - than_paise) > 0
+
+    def allot(self, orders: Sequence[Order], qty: int) -> tuple[list[tuple[Order, int]], int]:
+        """What each working order of a role should still hold so that together they hold `qty`, and what is left over
+        for new ones. An order keeps within the freeze quantity; a newer one is kept before an older (HRD-10, ORD-03).
+        """
+        shares: list[tuple[Order, int]] = []
+        left, most = qty, self.instrument.max_order_qty
+        newest_first = list(reversed(orders))
+        newest_first.sort(key=lambda order: -order.remaining_qty)
+        for order in newest_first:
+            share = min(left, most - order.filled_qty) if most > 0 else left
+            shares.append((order, max(share, 0)))
+            left -= shares[-1][1]
+        return shares, left
 
     # --- asking for writes --------------------------------------------------------------------------------------
 
@@ -107,7 +160,10 @@ class BracketOrders:
         reason: str,
         now_ns: int,
         out: Outbox,
+        *,
+        counts: bool = True,
     ) -> Order:
+        """Ask for one order; a further slice of a logical order does not count against its budget (O4)."""
         body = self.body
         order = Order(
             tag=self._tags.next_tag(role),
@@ -129,10 +185,18 @@ class BracketOrders:
         )
         self.mine.append(order)
         body.tags.append(order.tag)
-        self._count_write(now_ns)
+        if counts:
+            self._count_write(now_ns)
         out.place(order)
         out.touched_brackets.add(body.bracket_id)
         return order
+
+    def place_sliced(
+        self, role: Role, order_type: OrderType, qty: int, limit_paise: int, reason: str, now_ns: int, out: Outbox
+    ) -> None:
+        """A marketable order of any size: one logical order, cut at the freeze quantity (HRD-10)."""
+        for index, part in enumerate(slices(qty, self.instrument)):
+            self.place(role, order_type, part, limit_paise, 0, reason, now_ns, out, counts=index == 0)
 
     def modify(
         self,
@@ -208,18 +272,20 @@ class BracketOrders:
     # --- the order budget ---------------------------------------------------------------------------------------
 
     def may_write(self, now_ns: int, out: Outbox, *, limit: int = WRITES_PER_MIN_ROUTINE) -> bool:
-        """False when the minute's budget for this kind is used up; the caller waits until `budget_wake_ns`."""
+        """False when the minute's or the day's budget for this kind is used up; the caller waits for the next plan."""
         used = self._recent_writes(now_ns)
-        if used < limit:
+        day_limit = WRITES_PER_DAY * limit // WRITES_PER_MIN
+        if used < limit and self.body.writes_today < day_limit:
             self.budget_told = self.budget_told and used >= WRITES_PER_MIN_OPTIONAL
             return True
+        if limit >= WRITES_PER_MIN_CANCEL and not used:
+            return True  # the day's budget is spent and the position still open: once a minute, for ever
         self.write_waits = True
         if limit > WRITES_PER_MIN_OPTIONAL and not self.budget_told:
             self.budget_told = True
-            out.raise_alarm(f"budget:{self.body.bracket_id}", f"{self.body.symbol}: order budget used up")
-            out.say(
-                Msg.BUDGET, source=self.body.bot, symbol=self.body.symbol, detail=f"{WRITES_PER_MIN} writes a minute"
-            )
+            span = f"{WRITES_PER_MIN} writes a minute" if used >= limit else f"{WRITES_PER_DAY} writes a day"
+            out.raise_alarm(f"budget:{self.body.bracket_id}", f"{self.body.symbol}: order budget used up, {span}")
+            out.say(Msg.BUDGET, source=self.body.bot, symbol=self.body.symbol, detail=span)
         return False
 
     @property
@@ -236,3 +302,4 @@ class BracketOrders:
     def _count_write(self, now_ns: int) -> None:
         self._recent_writes(now_ns)
         self.body.writes.append(now_ns)
+        self.body.writes_today += 1

@@ -15,8 +15,8 @@ from engine.bracket_orders import (
     WRITES_PER_MIN_CANCEL,
     WRITES_PER_MIN_OPTIONAL,
     WRITES_PER_MIN_ROUTINE,
-    BracketOrders,
 )
+from engine.bracket_rules import BracketRules
 from engine.bracket_state import BreachedStop, Exhausted, StopType
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
@@ -24,18 +24,18 @@ from engine.money import divide_half_up, round_to_tick, rupees_text
 from engine.order import Order, OrderState, OrderType, Pending, Role
 from engine.order_pricing import stop_limit
 from engine.outbox import Outbox
+from engine.slices import slices
 from engine.venue_rules import takes_sl_m
 from engine.view import BracketState, ExitStyle, ProtectionWord
 
-REASON_STOP: Final = "Stoploss Hit"
-REASON_TRAIL: Final = "Trailing Stop"
+REASON_UNPROTECTED: Final = "Unprotected"
 PROTECT_NS: Final = 2 * NS_PER_S
 """T_PROTECT, clean case: longer without a working stop is an alarm (P1)."""
 _RETRY_NS: Final = 300 * NS_PER_MS
 """First wait after a refused exit; the n-th is n times as long (HRD-04)."""
 
 
-class BracketProtection(BracketOrders):
+class BracketProtection(BracketRules):
     """Adds levels and protection to the bracket's orders."""
 
     # --- entry fills ---------------------------------------------------------------------------------------------
@@ -46,9 +46,9 @@ class BracketProtection(BracketOrders):
         filled = self.filled(Role.ENTRY)
         if not filled:
             return
-        value = sum(entry.value_paise for entry in self.orders_of(Role.ENTRY))
-        body.entry_paise = divide_half_up(value, filled)
-        self._derive_levels()
+        value = sum(entry.value_paise for entry in self.orders_of(Role.ENTRY)) + body.adopted_value_paise
+        body.entry_paise = divide_half_up(value, self.entered_qty)
+        self.derive_levels(now_ns, out)
         if not body.first_fill_ns:
             body.first_fill_ns = body.naked_since_ns = now_ns
             body.state = BracketState.PROTECTING if body.state is BracketState.ENTERING else body.state
@@ -61,44 +61,44 @@ class BracketProtection(BracketOrders):
         if filled < body.qty:
             out.say(Msg.PARTIAL_FILL, **fields, filled=filled, qty=body.qty, price=price)
         else:
-            out.say(Msg.ORDER_BUY, **fields, qty=filled, price=price)
+            out.say(Msg.ORDER_FILLED, **fields, side=body.side.value, qty=filled, price=price)
         self.say_state(out)
 
-    def _derive_levels(self) -> None:
-        body, terms, tick = self.body, self.body.terms, self.instrument.tick_paise
-        target = round_to_tick(body.entry_paise + terms.target_offset_paise, tick)
-        stop = max(round_to_tick(body.entry_paise - terms.stop_offset_paise, tick), tick)
-        body.target_paise = target if terms.target_offset_paise else 0
-        if not body.trail_active:
-            body.original_stop_paise = max(body.original_stop_paise, stop)
-        body.stop_paise = max(body.stop_paise, stop)  # only ever tighter (I-4)
-        body.high_paise = max(body.high_paise, body.entry_paise)
-
-    # --- leaving -----------------------------------------------------------------------------------------------------
+    def derive_levels(self, now_ns: int, out: Outbox) -> None:
+        """Target and fixed stop from the entry average, on the tick; then the rules' own stops (LEG-14, RTP-23)."""
+        body, tick = self.body, self.instrument.tick_paise
+        target_offset, stop_offset = self.target_offset_paise, self._stop_offset_paise
+        if target_offset and not body.target_dropped:
+            body.target_paise = max(round_to_tick(body.entry_paise + self.sign * target_offset, tick), tick)
+        if stop_offset:
+            stop = max(round_to_tick(body.entry_paise - self.sign * stop_offset, tick), tick)
+            first = body.original_stop_paise
+            if not body.trail_active and (not first or self.is_tighter(stop, first)):
+                body.original_stop_paise = stop
+            if not body.stop_paise or self.is_tighter(stop, body.stop_paise):
+                body.stop_paise = stop  # only ever tighter (I-4)
+        self.note_best(body.entry_paise, out)
+        self.ask_rules(now_ns, out)
 
     @property
-    def stop_reason(self) -> str:
-        return REASON_TRAIL if self.body.stop_paise > self.body.original_stop_paise else REASON_STOP
-
-    def leave(self, reason: str, context: str, now_ns: int) -> bool:
-        """Decide to close the position; the plan does the rest. False when that was decided before (I-2)."""
-        body = self.body
-        if body.exit_reason:
-            return False
-        body.exit_reason, body.exit_context, body.exit_asked_ns = reason, context, now_ns
-        return True
+    def _stop_offset_paise(self) -> int:
+        terms = self.body.terms
+        return self.body.entry_paise * terms.stop_bps // 10_000 if terms.stop_bps else terms.stop_offset_paise
 
     # --- the plan for both exits -----------------------------------------------------------------------------------
 
     def plan_protection(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Stop first, then target; each sized to what is open now. What this style watches here must not rest."""
         style = self.body.style
+        if not self.body.stop_paise:
+            self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)  # no rule gave it a stop (RTP-03)
+            return
         if style is ExitStyle.MONITORED:
             self._unrest(self.live(Role.STOP, Role.TARGET), now_ns, out)
             return
-        self._plan_stop(open_qty, now_ns, out)
+        self._plan_stops(open_qty, now_ns, out)
         if style is ExitStyle.RESTING and not self.body.exit_reason:
-            self._plan_target(open_qty, now_ns, out)
+            self._plan_targets(open_qty, now_ns, out)
         elif style is ExitStyle.HYBRID:
             self._unrest(self.live(Role.TARGET), now_ns, out)
         self._tell_exits(out)
@@ -121,47 +121,53 @@ class BracketProtection(BracketOrders):
         gone = (OrderState.CANCELLED, OrderState.EXPIRED)
         return sum(order.state in gone and order.tag not in self.cancelled_by_us for order in self.orders_of(role))
 
-    def _plan_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+    def _plan_stops(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """One stop, or one per slice of a position above the freeze quantity (HRD-10)."""
+        shares, rest = self.allot(self.live(Role.STOP), open_qty)
+        for stop, share in shares:
+            if share <= 0:
+                self._unrest([stop], now_ns, out)  # a ghost, or a slice no longer needed (ORD-03)
+            elif not self.body.exit_reason:
+                self._tend_stop(stop, share, now_ns, out)
+        if rest > 0 and not self.body.exit_reason:
+            self._place_stop(rest, now_ns, out)
+
+    def _tend_stop(self, stop: Order, share: int, now_ns: int, out: Outbox) -> None:
         body = self.body
-        stops = self.live(Role.STOP)
-        if not stops:
-            self._place_stop(open_qty, now_ns, out)
-            return
-        stop = stops[-1]
-        self._unrest(stops[:-1], now_ns, out)  # a ghost: one stop is enough (ORD-03)
         if not stop.is_at_broker or stop.pending is not Pending.NONE or self.change_waits(stop, now_ns):
             return
         if body.stop_escalated or self._is_jumped(stop, now_ns):
-            self._escalate_stop(stop, open_qty, now_ns, out)
+            self._escalate_stop(stop, share, now_ns, out)
             return
         trigger = body.adjusted_stop_paise or body.stop_paise
-        resized = stop.remaining_qty != open_qty
-        moved = stop.trigger_paise < trigger
+        resized = stop.remaining_qty != share
+        moved = self.is_tighter(trigger, stop.trigger_paise)
         if resized or moved:
-            self._change_stop(stop, open_qty, max(trigger, stop.trigger_paise), now_ns, out, optional=not resized)
+            self._change_stop(stop, share, trigger if moved else stop.trigger_paise, now_ns, out, optional=not resized)
 
-    def _place_stop(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+    def _place_stop(self, qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
         if self._stop_tries_used or now_ns < body.retry_at_ns:
             return
         trigger, ltp, tick = body.stop_paise, self.tick.ltp_paise, self.instrument.tick_paise
         body.adjusted_stop_paise = 0
-        if 0 < ltp <= trigger:
+        if ltp > 0 and self.is_through(ltp, trigger):
             fields = {"source": body.bot, "symbol": body.symbol}
             if body.terms.breached_stop is BreachedStop.EXIT_NOW:
                 out.say(Msg.SL_BREACHED_EXIT, **fields, trigger=rupees_text(trigger), ltp=rupees_text(ltp))
-                self.leave(self.stop_reason, "square_off", now_ns)
+                self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=trigger)
                 return
             out.say(Msg.SL_BREACHED, **fields, trigger=rupees_text(trigger), ltp=rupees_text(ltp))
-            trigger = body.adjusted_stop_paise = max(ltp - tick, tick)
+            trigger = body.adjusted_stop_paise = max(ltp - self.sign * tick, tick)
         if not self.may_write(now_ns, out):
             return
         if self.orders_of(Role.STOP) and self._lost_stop():
             out.say(Msg.REARM, source=body.bot, symbol=body.symbol)
             out.say(Msg.ENSURE_EXITS, source=body.bot, symbol=body.symbol)
         order_type, limit = self.stop_shape(trigger)
-        order = self.place(Role.STOP, order_type, open_qty, limit, trigger, "stop", now_ns, out)
-        self._tell_stop(order, "placed", out)
+        for index, part in enumerate(slices(qty, self.instrument)):
+            order = self.place(Role.STOP, order_type, part, limit, trigger, "stop", now_ns, out, counts=index == 0)
+            self._tell_stop(order, "placed", out)
 
     def _lost_stop(self) -> bool:
         """The last stop ended without filling and without us asking: cancelled by hand, or refused after acceptance."""
@@ -206,7 +212,7 @@ class BracketProtection(BracketOrders):
         if not body.stop_touched_ns or stop.type is OrderType.SL_M:
             return False
         waited = now_ns - body.stop_touched_ns
-        out_of_market = 0 < ltp < stop.limit_paise
+        out_of_market = ltp > 0 and self.sign * (ltp - stop.limit_paise) < 0
         return waited >= (300 * NS_PER_MS if out_of_market else body.terms.stop_fill_timeout_ns)
 
     def _escalate_stop(self, stop: Order, open_qty: int, now_ns: int, out: Outbox) -> None:
@@ -219,7 +225,7 @@ class BracketProtection(BracketOrders):
         if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
             return
         if not self.is_modifiable(stop):
-            self.leave(self.stop_reason, "square_off", now_ns)
+            self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=body.stop_paise)
             return
         if not body.stop_escalated:
             trigger, ltp = rupees_text(stop.trigger_paise), rupees_text(self.tick.ltp_paise)
@@ -238,27 +244,41 @@ class BracketProtection(BracketOrders):
 
     # --- target ----------------------------------------------------------------------------------------------------
 
-    def _plan_target(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+    def _plan_targets(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
         if not body.target_paise or body.target_given_up:
+            self._unrest(self.live(Role.TARGET), now_ns, out)
             return
         targets = self.live(Role.TARGET)
-        if not targets:
-            if self._lost(Role.TARGET) >= body.terms.exit_retries:
-                self._give_up_target(f"ended {body.terms.exit_retries} times without a fill", out)
-            elif now_ns >= body.retry_at_ns and self.live(Role.STOP) and self.may_write(now_ns, out):
-                self.place(Role.TARGET, OrderType.LIMIT, open_qty, body.target_paise, 0, "target", now_ns, out)
+        shares, rest = self.allot(targets, open_qty)
+        for target, share in shares:
+            if share <= 0:
+                self._unrest([target], now_ns, out)
+            else:
+                self._tend_target(target, share, now_ns, out)
+        if rest <= 0:
             return
-        target = targets[-1]
-        self._unrest(targets[:-1], now_ns, out)
+        if not targets and self._lost(Role.TARGET) >= body.terms.exit_retries:
+            self._give_up_target(f"ended {body.terms.exit_retries} times without a fill", out)
+        elif now_ns >= body.retry_at_ns and self.live(Role.STOP) and self.may_write(now_ns, out):
+            self._place_targets(rest, now_ns, out)
+
+    def _place_targets(self, qty: int, now_ns: int, out: Outbox) -> None:
+        limit = self.body.target_paise
+        for index, part in enumerate(slices(qty, self.instrument)):
+            first = index == 0
+            self.place(Role.TARGET, OrderType.LIMIT, part, limit, 0, "target", now_ns, out, counts=first)
+
+    def _tend_target(self, target: Order, share: int, now_ns: int, out: Outbox) -> None:
+        body = self.body
         if not target.is_at_broker or target.pending is not Pending.NONE or self.change_waits(target, now_ns):
             return
-        wrong = target.remaining_qty != open_qty or target.limit_paise != body.target_paise
+        wrong = target.remaining_qty != share or target.limit_paise != body.target_paise
         if wrong and self.may_write(now_ns, out):
             if not self.is_modifiable(target):
                 self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
                 return
-            qty = target.filled_qty + open_qty
+            qty = target.filled_qty + share
             context = f"{body.symbol}_resize"
             self.modify(target, OrderType.LIMIT, qty, body.target_paise, 0, context, now_ns, out)
 
@@ -285,7 +305,7 @@ class BracketProtection(BracketOrders):
                 trigger=rupees_text(order.trigger_paise),
                 ltp=rupees_text(self.tick.ltp_paise),
             )
-            self.leave(self.stop_reason, "square_off", now_ns)
+            self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=order.trigger_paise)
             return
         out.say(Msg.SL_REJECTED if order.role is Role.STOP else Msg.TP_REJECTED, **fields)
         self._count_refusal(order, now_ns, out)
@@ -318,16 +338,14 @@ class BracketProtection(BracketOrders):
 
     # --- words -------------------------------------------------------------------------------------------------------
 
-    def working_stop(self) -> Order | None:
-        """The stop that the broker has acknowledged, if any."""
-        stops = [order for order in self.live(Role.STOP) if order.is_at_broker]
-        return stops[-1] if stops else None
+    def working_stops(self) -> list[Order]:
+        """The stops that the broker has acknowledged."""
+        return [order for order in self.live(Role.STOP) if order.is_at_broker]
 
     @property
     def covered_qty(self) -> int:
         """Units whose stop is working at the broker."""
-        stop = self.working_stop()
-        return min(stop.sure_qty, max(self.open_qty, 0)) if stop else 0
+        return min(sum(stop.sure_qty for stop in self.working_stops()), max(self.open_qty, 0))
 
     def protection(self, now_ns: int) -> ProtectionWord:
         """Exactly one word, most severe that is true (style/tui.md §7.1)."""
@@ -370,16 +388,28 @@ class BracketProtection(BracketOrders):
             body.naked_since_ns = now_ns
         elif now_ns >= body.naked_since_ns + PROTECT_NS:
             out.raise_alarm(f"naked:{body.bracket_id}", f"{body.symbol}: {open_qty} units open without a working stop")
+        if self._is_naked_too_long(now_ns):
+            text = f"{body.symbol}: {open_qty} units too long without a stop, leaving"
+            out.alert("naked_exposure", body.symbol, text)
+            self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)
+            state = BracketState.EXITING
         if state is not body.state:
             body.state = state
             out.touched_brackets.add(body.bracket_id)
+
+    def _is_naked_too_long(self, now_ns: int) -> bool:
+        """The naked clock's limit: an alarm came at once, now the position goes (I-4)."""
+        body, limit_ns = self.body, self.body.terms.naked_limit_ns
+        if self._stop_tries_used and body.terms.on_exhausted is Exhausted.ALERT:
+            return False  # the trader chose an alarm instead
+        return bool(limit_ns and body.naked_since_ns) and now_ns >= body.naked_since_ns + limit_ns
 
     def protection_wakes(self, jump_grace_ns: int) -> list[int]:
         """Deadlines of the protecting half."""
         body = self.body
         wakes: list[int] = []
         if body.naked_since_ns and self.open_qty > 0:
-            wakes.append(body.naked_since_ns + PROTECT_NS)
+            wakes += [body.naked_since_ns + PROTECT_NS, body.naked_since_ns + body.terms.naked_limit_ns]
         if body.stop_touched_ns and not body.exit_reason:
             wakes.append(body.stop_touched_ns + jump_grace_ns)
             wakes.append(body.stop_touched_ns + body.terms.stop_fill_timeout_ns)
@@ -391,20 +421,6 @@ class BracketProtection(BracketOrders):
             if order.is_live and since:
                 wakes.append(self.look_up_due_ns(order, since))
         return wakes
-
-    def say_state(self, out: Outbox) -> None:
-        """One parsable line after every key event (HRD-24)."""
-        body = self.body
-        out.say(
-            Msg.STATE,
-            source=body.bot,
-            symbol=body.symbol,
-            state="LONG",
-            qty=self.open_qty,
-            entry=rupees_text(body.entry_paise),
-            target=rupees_text(body.target_paise) if body.target_paise else "-",
-            stop=rupees_text(body.stop_paise),
-        )
 
     def _tell_exits(self, out: Outbox) -> None:
         """The operators' [EXITS] line, once both exits carry a broker id (LEG-20)."""

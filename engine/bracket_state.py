@@ -10,10 +10,10 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.exit_rules.rule import RuleMemory
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.order import Side
 from engine.order_pricing import AUTO_GAP_BPS
-from engine.trailing import LockFraction
 from engine.view import BracketState, ExitStyle
 
 
@@ -52,7 +52,6 @@ class BracketTerms(msgspec.Struct, frozen=True, kw_only=True):
     target_offset_paise: int = 200
     """Distance of the target from the entry average; 0 = no target."""
     stop_offset_paise: int = 100
-    trail: LockFraction | None = None
     market_on_target: bool = False
     stop_type: StopType = StopType.AUTO
     stop_gap_bps: int = AUTO_GAP_BPS
@@ -69,6 +68,22 @@ class BracketTerms(msgspec.Struct, frozen=True, kw_only=True):
     brokerage_paise: int = 0
     """Per trade side, as the legs' own P&L formula takes it (LEG-46)."""
     slippage_paise: int = 0
+    rules: tuple[dict[str, object], ...] = ()
+    """Exit rules as plain values, in the order they are asked (`engine.exit_rules`)."""
+    trade_type: str = "Manual"
+    """`Entry2`, `Entry3` or `Manual` (RTP-01)."""
+    target_bps: int = 0
+    """Target and stop as shares of the entry; 0 = by the offsets above (RTP-23)."""
+    stop_bps: int = 0
+    exit_tries: int = 3
+    """Refused exits before the alarm; slower tries go on for ever (RTP-28)."""
+    exit_retry_ns: int = 500 * NS_PER_MS
+    proof_tries: int = 5
+    """Looks at the broker's position before "not closed" is an alert; slower looks go on (RTP-30)."""
+    slippage_alert_bps: int = 200
+    """Exit fill this far past the level it was for: an alert (RTP-45); 0 = never."""
+    naked_limit_ns: int = 60 * NS_PER_S
+    """Open without working protection for this long: leave the position; 0 = never."""
 
 
 class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -101,13 +116,30 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     original_stop_paise: int = 0
     stop_paise: int = 0
     """The effective stop: it only tightens (I-4)."""
-    high_paise: int = 0
-    """Highest price seen since entry."""
+    best_paise: int = msgspec.field(default=0, name="high_paise")
+    """Highest price seen since entry; for a short position the lowest. Stored under its first name."""
     trail_active: bool = False
+    """Some exit rule has begun to move the stop."""
+    memories: list[RuleMemory] = []
+    """Of the exit rules, in their order."""
+    target_dropped: bool = False
+    """A rule said that the fixed target no longer counts (RTP-19)."""
+
+    adopted_qty: int = 0
+    """Units found at the broker without an entry order of ours (LEG-39)."""
+    adopted_value_paise: int = 0
+    away_qty: int = 0
+    """Units that left without an order of ours: closed by hand, or by the broker's risk desk (LEG-40, HUM-08)."""
+    away_value_paise: int = 0
+    away_unpriced_qty: int = 0
+    """Part of them whose trade has not been found yet."""
 
     exit_reason: str = ""
     """Set once when the desk decides to leave; the position is then closed whatever comes."""
     exit_context: str = ""
+    exit_trigger_paise: int = 0
+    """The last price that decided to leave, and the level it was held against (RTP-33, RTP-34)."""
+    exit_level_paise: int = 0
     stop_escalated: bool = False
     """The resting stop was triggered and jumped; it is being turned into a marketable limit."""
     adjusted_stop_paise: int = 0
@@ -142,6 +174,9 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     flat_ns: int = 0
     """When fills first said that nothing is open."""
     closed_ns: int = 0
+    proof_looks: int = 0
+    """Times the broker's own position was seen open after our fills said flat."""
     writes: list[int] = []
     """Instants of the last minute's writes, for the order budget (O4)."""
+    writes_today: int = 0
     tags: list[str] = []

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from engine.messages import Msg
+from engine.money import divide_half_up
 from engine.order import Order, OrderType
 
 Op = Literal["place", "modify", "cancel"]
@@ -121,6 +122,18 @@ class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
     is_provisional: bool
     opened_ns: int
     closed_ns: int
+    level_paise: int = 0
+    """The stop, target or price the exit was for; 0 for a surplus."""
+    trigger_paise: int = 0
+    """The last price that decided it (RTP-33)."""
+
+    @property
+    def slippage_paise(self) -> int:
+        """Per unit, the real average against the level; positive = worse for us."""
+        if not self.level_paise or not self.qty:
+            return 0
+        behind = self.level_paise * self.qty - self.exit_value_paise
+        return divide_half_up(behind if self.side == "LONG" else -behind, self.qty)
 
     @property
     def net_paise(self) -> int:

@@ -44,7 +44,7 @@ def test_every_routine_of_the_map_exists() -> None:
     from engine.bracket_protection import BracketProtection
     from engine.desk_reads import BookReader
     from engine.legs import LegsBot
-    from engine.trailing import LockFraction
+    from engine.exit_rules.lock_fraction import LockFraction
 
     owners = {
         "Bracket": Bracket,

@@ -21,7 +21,7 @@ from engine.instant import NS_PER_S
 from engine.instrument import Instrument, OptionType, Segment
 from engine.messages import Msg
 from engine.order import Order, OrderState, OrderType, Role, Side, Trade
-from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, Outbox, PlaceOrder, RoundTrip, Said
+from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, Outbox, PlaceOrder, ProveFlat, RoundTrip, Said
 from engine.port import Acked, Answer, NotSent, OrderReport, Refused, Unknown
 from engine.price_book import PriceBook
 from engine.tags import TagMaker
@@ -209,6 +209,8 @@ class BracketBench:
         self.unknown_step: dict[str, int] = {}
         self.absent: dict[str, int] = {}
         self.look_ups = 0
+        self.proofs: list[int] = []
+        """When the broker's positions were asked for and not yet read."""
         self.wrote: list[tuple[int, Command]] = []
         self.said: list[Said] = []
         self.alarms: dict[str, str] = {}
@@ -252,6 +254,9 @@ class BracketBench:
         for command in self.out.commands:
             if isinstance(command, LookUp):
                 self.look_ups += 1
+                continue
+            if isinstance(command, ProveFlat):
+                self.proofs.append(self.now_ns)
                 continue
             self.wrote.append((self.now_ns, command))
             self.judge(command, self.blotter.orders[command.tag])
@@ -423,6 +428,15 @@ class BracketBench:
         self.bracket.on_order(order, self.now_ns, self.out)
         self.collect()
 
+    def read_position(self, held_qty: int | None = None) -> None:
+        """A read of the broker's positions, begun and answered now; `held_qty` is another answer than the truth."""
+        self.proofs.clear()
+        held = self.bracket.sign * self.venue.position if held_qty is None else held_qty
+        self.bracket.on_position(held, self.now_ns, self.now_ns, self.out)
+        if held:
+            self.proofs.append(self.now_ns)
+        self.collect()
+
     def deliver_news(self, index: int = 0, *, keep: bool = False) -> None:
         """One push reaches the desk; with `keep` it will come again."""
         news = self.venue.news[index] if keep else self.venue.news.pop(index)
@@ -442,6 +456,8 @@ class BracketBench:
                 self.send()
             elif self.venue.news:
                 self.deliver_news()
+            elif self.proofs:
+                self.read_position()
             else:
                 return
         raise AssertionError("the bench does not come to rest")

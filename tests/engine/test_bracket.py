@@ -16,7 +16,8 @@ from engine.instrument import Instrument, Segment
 from engine.messages import Msg
 from engine.order import Order, OrderState, OrderType, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
-from engine.trailing import LockFraction
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.venue_rules import VenueRules
 from engine.view import BracketState, ExitStyle, ProtectionWord
 
@@ -113,7 +114,7 @@ def test_the_lines_operators_grep(bench: Any) -> None:
     world = resting(bench)
     stop, target = one(world, Role.STOP), one(world, Role.TARGET)
 
-    assert world.phrases(Msg.ORDER_BUY) == [f"[ORDER] BUY {world.body.symbol} qty=75 @₹150.00"]
+    assert world.phrases(Msg.ORDER_FILLED) == [f"[ORDER] BUY {world.body.symbol} qty=75 @₹150.00"]
     assert world.phrases(Msg.EXITS) == [
         f"[EXITS] TP oid={target.broker_id} @₹155.00 | SL oid={stop.broker_id} @₹145.00"
     ]
@@ -761,7 +762,7 @@ def test_a_jumped_stop_that_may_not_be_changed_is_cancelled_for_an_exit(bench: A
 
 # --- the trail -------------------------------------------------------------------------------------------------------
 
-TRAIL = {"trail": LockFraction(), "target_offset_paise": 400, "stop_offset_paise": 100}
+TRAIL = {"rules": encode_rules([LockFraction()]), "target_offset_paise": 400, "stop_offset_paise": 100}
 
 
 @pytest.mark.row("LEG-31", "LEG-32", "LEG-33", "LEG-34")
@@ -778,7 +779,7 @@ def test_the_trail_activates_raises_and_never_lowers(bench: Any) -> None:
         levels.append(one(world, Role.STOP).trigger_paise)
 
     assert levels == [99_00, 101_50, 101_50, 102_25, 102_25]
-    assert world.body.high_paise == 103_00
+    assert world.body.best_paise == 103_00
     symbol = world.body.symbol
     assert world.phrases(Msg.TRAIL_ACTIVE) == [f"[TRAIL] {symbol} ✅ ACTIVATED! Profit ₹2.00"]
     assert world.phrases(Msg.TRAIL_MOVE) == [
@@ -828,7 +829,7 @@ def test_a_moved_stop_is_for_what_is_left(bench: Any) -> None:
 
 def test_trailing_uses_half_the_budget_and_leaves_the_rest_for_exits(bench: Any) -> None:
     """O4."""
-    world = bench(msgspec.structs.replace(TERMS, trail=LockFraction(), target_offset_paise=20000), ltp_paise=100_00)
+    world = bench(msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=20000), ltp_paise=100_00)
     entry = world.enter()
     world.settle()
     world.fill(entry, price_paise=100_00)

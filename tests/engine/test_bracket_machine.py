@@ -23,7 +23,8 @@ from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhauste
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.order import Order, OrderState, Pending, Role
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
-from engine.trailing import LockFraction
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.view import ExitStyle
 
 WRITES_PER_MIN = 12
@@ -54,7 +55,7 @@ class World:
         self.bench = make(
             BracketTerms(
                 style=pick(list(ExitStyle)),
-                trail=pick([None, LockFraction()]),
+                rules=pick([(), encode_rules([LockFraction()])]),
                 entry_rest=pick(list(EntryRest)),
                 breached_stop=pick(list(BreachedStop)),
                 on_exhausted=pick(list(Exhausted)),

@@ -15,7 +15,8 @@ from engine.legs import Leg
 from engine.order import Order, OrderState, Role
 from engine.outbox import CancelOrder
 from engine.rate_window import RateWindow
-from engine.trailing import LockFraction
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.view import AlarmView, DeskView, ExitStyle, LegView, ProtectionWord
 
 TERMS = BracketTerms(target_offset_paise=500, stop_offset_paise=500)
@@ -176,7 +177,7 @@ def test_a_stop_smaller_than_the_position_is_called_partial(bench: Any) -> None:
 
 @pytest.mark.row("LEG-32")
 def test_the_trail_is_told_in_words(bench: Any) -> None:
-    world = bench(msgspec.structs.replace(TERMS, trail=LockFraction(), target_offset_paise=400), ltp_paise=100_00)
+    world = bench(msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=400), ltp_paise=100_00)
     shown = Shown(world)
     entry = world.enter()
     assert shown.leg.trail == "on"
@@ -189,7 +190,7 @@ def test_the_trail_is_told_in_words(bench: Any) -> None:
 
 
 def test_what_rests_survives_us_and_what_is_watched_dies_with_us(bench: Any) -> None:
-    health = Shown(resting(bench, style=ExitStyle.HYBRID, trail=LockFraction())).view().health
+    health = Shown(resting(bench, style=ExitStyle.HYBRID, rules=encode_rules([LockFraction()]))).view().health
 
     assert health.survives_us == ("24500PE stop",)
     assert health.dies_with_us == ("24500PE target", "24500PE trail")

@@ -14,7 +14,7 @@ PHRASES = [
     (Msg.SKIP_ACTIVE, {}, "[SKIP] Position already active"),
     (Msg.ENTRY_BATCH, {"count": 2, "qty": 75}, "[ENTRY] BUY 2 symbols x 75"),
     (Msg.ENTRY, {"symbol": "S", "qty": 75}, "[ENTRY] BUY S x 75"),
-    (Msg.ORDER_BUY, {"symbol": "S", "qty": 25, "price": "150.00"}, "[ORDER] BUY S qty=25 @₹150.00"),
+    (Msg.ORDER_FILLED, {"side": "BUY", "symbol": "S", "qty": 25, "price": "150.00"}, "[ORDER] BUY S qty=25 @₹150.00"),
     (
         Msg.EXITS,
         {"target_id": 12345, "target": "155.00", "stop_id": 12346, "stop": "145.00"},

@@ -26,6 +26,8 @@ from engine.clock import LoopClock
 from engine.desk import Desk
 from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
 from engine.desk_view import DeskConsole
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S, at_ist, ist_date, ns_from_s
@@ -420,6 +422,8 @@ def seed_setup():
         fields = {name: changes.pop(name) for name in list(changes) if name in Setup.__dataclass_fields__}
         setup = Setup(**fields)
         terms = {"target_offset_paise": round(target * 100), "stop_offset_paise": round(stop * 100), **changes}
+        if "trail" in terms:
+            terms["rules"] = encode_rules([LockFraction(**terms.pop("trail"))])
         setup.bracket = msgspec.convert({**msgspec.to_builtins(setup.bracket), **terms}, BracketTerms)
         setup.lot_of = dict.fromkeys(setup.symbols, lot) | setup.lot_of
         return setup
