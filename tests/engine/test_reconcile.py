@@ -1,0 +1,311 @@
+"""Who holds what of an account, and what differs from the broker's book, by numbers and properties."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.port import PositionReport
+from engine.reconcile import (
+    SIGHTINGS_EXPLAINED,
+    SIGHTINGS_UNEXPLAINED,
+    Difference,
+    Event,
+    EventKind,
+    OwnRow,
+    Sightings,
+    Tape,
+    Verdict,
+    converted,
+    judge,
+    key_of,
+    replay,
+    rows_by_key,
+)
+
+PE = "NIFTY28OCT2525300PE"
+
+
+def own(at: int, qty: int) -> Event:
+    return Event(at_ns=at, kind=EventKind.OWN, qty=qty)
+
+
+def hand(at: int, qty: int, price: int = 100_00) -> Event:
+    return Event(at_ns=at, kind=EventKind.FOREIGN, qty=qty, price_paise=price)
+
+
+def row(net: int = 0, *, average: int = 0, closed: int = 0, lost: int = 0, proven: bool = False) -> OwnRow:
+    return OwnRow(
+        symbol=PE, product="MIS", net_qty=net, average_paise=average, is_price_proven=proven, closed_qty=closed,
+        lost_qty=lost,
+    )  # fmt: skip
+
+
+def held(symbol: str, product: str, net: int, average: int = 0) -> PositionReport:
+    return PositionReport(symbol=symbol, product=product, net_qty=net, average_paise=average)
+
+
+# --- whose units ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("BUG-12", "LEG-39", "I-8")
+def test_what_the_trader_buys_by_hand_stays_his() -> None:
+    tape = replay(0, 0, [own(1, 75), hand(2, 150)])
+
+    assert (tape.own_qty, tape.foreign_qty, tape.taken_qty) == (75, 150, 0)
+
+
+@pytest.mark.row("BUG-12", "I-8")
+def test_a_sale_by_hand_takes_his_own_units_first_and_ours_only_below_them() -> None:
+    assert replay(0, 150, [own(1, 75), hand(2, -150)]) == Tape(own_qty=75, foreign_qty=0)
+    assert replay(0, 150, [own(1, 75), hand(2, -200, 90_00)]) == Tape(
+        own_qty=25, foreign_qty=0, taken_qty=50, taken_value_paise=50 * 90_00
+    )
+
+
+@pytest.mark.row("LEG-40")
+def test_a_sale_by_hand_without_units_of_his_own_closes_ours() -> None:
+    tape = replay(0, 0, [own(1, 75), hand(2, -75, 101_50)])
+
+    assert (tape.own_qty, tape.foreign_qty, tape.taken_qty, tape.taken_value_paise) == (0, 0, 75, 75 * 101_50)
+
+
+@pytest.mark.row("I-8")
+def test_a_short_of_the_traders_that_was_there_before_is_not_a_close_of_ours() -> None:
+    tape = replay(0, -150, [own(1, 75)])
+
+    assert (tape.own_qty, tape.foreign_qty, tape.taken_qty) == (75, -150, 0)
+    assert judge(row(75), -75, 0, tape, 0).difference is Difference.EQUAL
+
+
+@pytest.mark.row("LEG-39", "BUG-03")
+def test_a_short_of_ours_is_closed_by_a_purchase_by_hand() -> None:
+    tape = replay(0, 0, [own(1, -75), hand(2, 75, 99_00)])
+
+    assert (tape.own_qty, tape.taken_qty, tape.taken_value_paise) == (0, -75, 75 * 99_00)
+
+
+@pytest.mark.row("BUG-07")
+def test_an_exit_of_ours_that_fills_after_the_hands_sale_has_oversold() -> None:
+    """Hand first, target second: 75 too many are sold, and they are ours to buy back."""
+    after = replay(0, 0, [own(1, 75), hand(2, -75), own(3, -75)])
+    before = replay(0, 0, [own(1, 75), own(2, -75), hand(3, -75)])
+
+    assert (after.own_qty, after.foreign_qty, after.taken_qty) == (-75, 0, 75)
+    assert (before.own_qty, before.foreign_qty, before.taken_qty) == (0, -75, 0), "the trader opened a short of his own"
+
+
+def test_records_are_walked_in_time_order_however_they_arrive() -> None:
+    events = [own(3, -75), hand(2, -75), own(1, 75)]
+
+    assert replay(0, 0, events) == replay(0, 0, sorted(events, key=lambda event: event.at_ns))
+
+
+_events = st.lists(
+    st.builds(
+        Event,
+        at_ns=st.integers(0, 50),
+        kind=st.sampled_from(EventKind),
+        qty=st.integers(-300, 300),
+        price_paise=st.integers(5, 50_000),
+    ),
+    max_size=20,
+)
+
+
+@pytest.mark.row("A3", "R3")
+@given(own_qty=st.integers(-300, 300), foreign_qty=st.integers(-300, 300), events=_events)
+def test_every_unit_belongs_to_somebody(own_qty: int, foreign_qty: int, events: list[Event]) -> None:
+    tape = replay(own_qty, foreign_qty, events)
+
+    assert tape.own_qty + tape.foreign_qty == own_qty + foreign_qty + sum(event.qty for event in events)
+    ours = own_qty + sum(event.qty for event in events if event.kind is EventKind.OWN)
+    assert tape.own_qty + tape.taken_qty == ours
+
+
+@pytest.mark.row("I-8")
+@given(extra=st.integers(0, 500), sales=st.lists(st.integers(1, 200), max_size=6))
+def test_ours_is_untouched_while_the_hand_sells_no_more_than_it_holds(extra: int, sales: list[int]) -> None:
+    events = [own(1, 75), *(hand(2 + i, -qty) for i, qty in enumerate(sales))]
+
+    tape = replay(0, sum(sales) + extra, events)
+
+    assert (tape.own_qty, tape.taken_qty) == (75, 0)
+
+
+# --- what differs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("LEG-37")
+def test_a_broker_row_is_matched_whatever_case_its_symbol_has() -> None:
+    rows = rows_by_key([held("nifty28oct2525300pe", "mis", 75)])
+
+    assert rows[key_of(PE, "MIS")].net_qty == 75
+
+
+def test_two_rows_of_one_symbol_and_product_count_together() -> None:
+    rows = rows_by_key([held(PE, "NRML", 75, 100_00), held(PE, "NRML", -25, 0)])
+
+    assert rows[key_of(PE, "NRML")].net_qty == 50
+
+
+@pytest.mark.row("LEG-38", "LEG-40", "LEG-41", "HRD-16")
+@pytest.mark.parametrize(
+    ("ours", "broker", "difference", "qty"),
+    [
+        (75, 75, Difference.EQUAL, 0),
+        (-75, -75, Difference.EQUAL, 0),
+        (75, 0, Difference.CLOSED, 75),
+        (-75, 0, Difference.CLOSED, -75),
+        (150, 75, Difference.REDUCED, 75),
+        (-150, -75, Difference.REDUCED, -75),
+        (75, 225, Difference.GROWN, 150),
+        (-75, -225, Difference.GROWN, -150),
+        (75, -75, Difference.REVERSED, 75),
+        (-75, 75, Difference.REVERSED, -75),
+        (0, 75, Difference.UNEXPECTED, 75),
+        (0, -75, Difference.UNEXPECTED, -75),
+    ],
+)
+def test_direction_and_quantity_are_compared_both_ways(
+    ours: int, broker: int, difference: Difference, qty: int
+) -> None:
+    verdict = judge(row(ours), broker, 0, Tape(own_qty=ours), 0)
+
+    assert (verdict.difference, verdict.qty) == (difference, qty)
+    assert (verdict.expected_qty, verdict.actual_qty) == (ours, broker)
+
+
+@pytest.mark.row("HRD-16")
+@pytest.mark.parametrize(
+    ("ours", "broker", "difference"),
+    [
+        (100_50, 100_62, Difference.PRICE),
+        (100_50, 100_51, Difference.EQUAL),
+        (100_50, 100_49, Difference.EQUAL),
+        (100_50, 100_48, Difference.PRICE),
+        (0, 100_62, Difference.PRICE),
+        (100_50, 0, Difference.EQUAL),
+    ],
+)
+def test_average_prices_are_compared_to_the_paisa(ours: int, broker: int, difference: Difference) -> None:
+    verdict = judge(row(75, average=ours), 75, broker, Tape(own_qty=75), 0)
+
+    assert (verdict.difference, verdict.average_paise) == (difference, broker)
+
+
+def test_an_average_over_the_traders_units_too_says_nothing_about_ours() -> None:
+    verdict = judge(row(75, average=100_50), 225, 120_00, Tape(own_qty=75, foreign_qty=150), 0)
+
+    assert verdict.difference is Difference.EQUAL
+
+
+@pytest.mark.row("RTP-51", "CON-08")
+def test_found_units_are_ours_only_by_tag_or_by_a_position_that_was_closed_here() -> None:
+    def found(gap: int, **facts: int) -> Difference:
+        return judge(row(0, **facts), gap, 0, Tape(), 0).difference
+
+    assert found(75, closed=75) is Difference.STILL_OPEN
+    assert found(50, closed=75) is Difference.STILL_OPEN
+    assert found(150, closed=75) is Difference.UNEXPECTED, "more than was ever closed here is not ours"
+    assert found(-75, closed=75) is Difference.UNEXPECTED, "the other direction is not ours"
+    assert found(75, lost=75) is Difference.OURS_UNKNOWN
+    assert found(150, lost=75) is Difference.UNEXPECTED
+
+
+@pytest.mark.row("LEG-40")
+def test_what_the_trade_book_explains_carries_its_value_and_is_told_once() -> None:
+    tape = replay(0, 0, [own(1, 75), hand(2, -75, 101_50)])
+
+    verdict = judge(row(75), 0, 0, tape, 0)
+
+    assert (verdict.difference, verdict.qty, verdict.explained) == (Difference.CLOSED, 75, True)
+    assert verdict.value_paise == 75 * 101_50
+    assert judge(row(0), 0, 0, tape, 75).difference is Difference.EQUAL
+
+
+@pytest.mark.row("BUG-07")
+def test_both_a_hand_and_our_target_sold_the_same_units() -> None:
+    tape = replay(0, 0, [own(1, 75), hand(2, -75), own(3, -75)])
+
+    verdict = judge(row(0), -75, 0, tape, 0)
+
+    assert (verdict.difference, verdict.qty, verdict.explained) == (Difference.OVERSOLD, 75, True)
+
+
+@pytest.mark.row("I-8")
+def test_units_that_vanish_without_a_trade_are_the_traders_first() -> None:
+    tape = Tape(own_qty=75, foreign_qty=150)
+
+    assert judge(row(75), 75, 0, tape, 0).difference is Difference.FOREIGN_GONE
+    reduced = judge(row(75), 50, 0, tape, 0)
+    assert (reduced.difference, reduced.qty) == (Difference.REDUCED, 25)
+
+
+@given(ours=st.integers(-300, 300), foreign=st.integers(-300, 300), broker=st.integers(-600, 600))
+def test_no_verdict_takes_more_than_we_hold(ours: int, foreign: int, broker: int) -> None:
+    verdict = judge(row(ours), broker, 0, Tape(own_qty=ours, foreign_qty=foreign), 0)
+
+    if verdict.difference in (Difference.CLOSED, Difference.REDUCED, Difference.REVERSED):
+        assert 0 < abs(verdict.qty) <= abs(ours) and verdict.qty * ours > 0
+    if verdict.difference is Difference.EQUAL:
+        assert broker == ours + foreign
+
+
+# --- a product that was converted -------------------------------------------------------------------------------
+
+
+def test_units_that_left_one_product_for_another_are_converted_not_closed() -> None:
+    closed = judge(row(75), 0, 0, Tape(own_qty=75), 0)
+    now = rows_by_key([held(PE, "MIS", 0), held(PE, "NRML", 75)])
+
+    (verdict,) = converted([closed], {}, now)
+
+    assert (verdict.difference, verdict.product_to, verdict.qty) == (Difference.CONVERTED, "NRML", 75)
+    (same,) = converted([closed], {key_of(PE, "NRML"): 75}, now)
+    assert same.difference is Difference.CLOSED, "it stood there before"
+
+
+def test_a_close_that_trades_explain_is_no_conversion() -> None:
+    tape = replay(0, 0, [own(1, 75), hand(2, -75)])
+    now = rows_by_key([held(PE, "NRML", 75)])
+
+    (verdict,) = converted([judge(row(75), 0, 0, tape, 0)], {}, now)
+
+    assert verdict.difference is Difference.CLOSED
+
+
+# --- seen often enough ------------------------------------------------------------------------------------------
+
+
+def seen(explained: bool, actual: int = 0) -> Verdict:
+    return Verdict(
+        difference=Difference.CLOSED, symbol=PE, product="MIS", expected_qty=75, actual_qty=actual, qty=75,
+        explained=explained,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("explained", "needed"), [(True, SIGHTINGS_EXPLAINED), (False, SIGHTINGS_UNEXPLAINED)])
+def test_a_difference_is_proven_by_reads_that_begin_after_each_other(explained: bool, needed: int) -> None:
+    sightings = Sightings()
+
+    proofs = [sightings.is_proven(seen(explained), 10 * n, 10 * n + 5) for n in range(needed)]
+
+    assert proofs == [False] * (needed - 1) + [True]
+
+
+def test_two_reads_that_overlap_count_once() -> None:
+    sightings = Sightings()
+
+    assert not sightings.is_proven(seen(explained=True), 0, 10)
+    assert not sightings.is_proven(seen(explained=True), 5, 12)
+    assert sightings.is_proven(seen(explained=True), 11, 20)
+
+
+def test_a_difference_that_changes_starts_anew() -> None:
+    sightings = Sightings()
+
+    assert not sightings.is_proven(seen(explained=True, actual=25), 0, 1)
+    assert not sightings.is_proven(seen(explained=True, actual=0), 2, 3)
+    assert sightings.is_proven(seen(explained=True, actual=0), 4, 5)
