@@ -40,6 +40,7 @@ def faults_of(config: Config) -> Iterator[Fault]:
     yield from _accounts(config)
     yield from _limits(config)
     yield from _gateway(config)
+    yield from _alerts(config)
     for name, account in config.accounts.items():
         yield from _addresses(("accounts", name), account)
 
@@ -163,6 +164,14 @@ def _gateway(config: Config) -> Iterator[Fault]:
         yield Fault(
             ("gateway", "exit_timeout_seconds"), f"at most api_timeout_seconds {limit}", f"{gate.exit_timeout_seconds}"
         )
+
+
+def _alerts(config: Config) -> Iterator[Fault]:
+    alerts = config.alerts
+    if alerts.webhook_token_name and not alerts.webhook_url_name:
+        yield Fault(("alerts", "webhook_token_name"), "is for a webhook, and webhook_url_name is empty")
+    if alerts.command and not alerts.command[0].strip():
+        yield Fault(("alerts", "command"), "begins with the name of a program", '""')
 
 
 def _addresses(path: tuple[str, ...], account: AnyAccount | object) -> Iterator[Fault]:

@@ -10,7 +10,9 @@ import msgspec
 _TEXT_MAX: Final = 60
 """Longest part of an offending value that is shown."""
 _HUGE: Final = 10**_TEXT_MAX
-_SECRET_WORDS: Final = frozenset({"key", "secret", "token", "password", "passwd", "pin", "totp", "apikey", "appkey"})
+_SECRET_WORDS: Final = frozenset(
+    {"key", "secret", "token", "password", "passwd", "pin", "totp", "apikey", "appkey", "webhook", "apprise"}
+)
 
 
 class ConfigError(Exception):

@@ -38,6 +38,7 @@ def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
         *_leg_lines(config, lot_sizes or {}),
         *_exit_lines(config.legs, is_live=config.is_live),
         *_limit_lines(config),
+        *_alert_lines(config),
     )
     return "\n".join(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in lines)
 
@@ -142,6 +143,14 @@ def _limit_lines(config: Config) -> Iterator[tuple[str, str]]:
     yield "Limits", "; ".join(caps) or "none set"
     gap = f", at least {gate.order_gap_seconds} s apart" if gate.order_gap_seconds else ""
     yield "Orders", f"at most {gate.orders_per_s} a second{gap}, {gate.exit_reserve} of them kept for exits"
+
+
+def _alert_lines(config: Config) -> Iterator[tuple[str, str]]:
+    alerts = config.alerts
+    if not alerts.channel_words:
+        yield "Alerts", "on the screen and in the log only: nobody is called when you look away"
+        return
+    yield "Alerts", f"{', '.join(alerts.channel_words)}; the same alert once a minute, a try at most {alerts.timeout} s"
 
 
 def _rupees(paise: int) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, StopType
 from engine.config.accounts import Account, PaperAccount
+from engine.config.alerts import Alerts
 from engine.config.key import Key
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.legs import LegsTerms, PairPolicy
@@ -356,6 +357,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     risk: Risk = Risk()
     gateway: Gateway = Gateway()
     charges: Charges = Charges()
+    alerts: Alerts = Alerts()
     screen: Screen = Screen()
 
     @property
