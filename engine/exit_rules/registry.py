@@ -195,7 +195,7 @@ def _made(
 
     for key, raw in given.items():
         if key not in fields:
-            misfit(key[:40], f"{rule.name} has no such key; one of {', '.join(fields) or 'none'}")
+            misfit(_printable(key), f"{rule.name} has no such key; one of {', '.join(fields) or 'none'}")
             continue
         try:
             values[fields[key]] = params[fields[key]].read(raw)
@@ -233,7 +233,7 @@ def _decoded(table: Mapping[str, object]) -> ExitRule:
     try:
         return msgspec.convert({key: value for key, value in table.items() if key != _KEY}, rule_named(name))
     except (NoSuchRule, msgspec.ValidationError) as error:
-        return LostRule(rule=name or "(nameless)", problem=_first_line(error))
+        return LostRule(rule=_printable(name) or "(nameless)", problem=_first_line(error))
 
 
 def _nearest(name: str) -> str:
@@ -243,7 +243,12 @@ def _nearest(name: str) -> str:
 
 def _first_line(error: Exception) -> str:
     own = "" if isinstance(error, NoSuchRule | msgspec.ValidationError) else f"{type(error).__name__}: "
-    return f"{own}{error}".split("\n", maxsplit=1)[0][:200]
+    return _printable(f"{own}{error}".split("\n", maxsplit=1)[0], most=200)
+
+
+def _printable(text: str, most: int = _SHOWN_MAX) -> str:
+    """Words of a file may hold anything: on one line, controls escaped, cut (SEC-02)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:most])
 
 
 def _line(fault: RuleFault) -> str:

@@ -51,11 +51,13 @@ class RuleFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gain_paise(self) -> int:
-        return self.sign * (self.ltp_paise - self.entry_paise)
+        """Per unit, at the last price; 0 before there is one."""
+        return self.sign * (self.ltp_paise - self.entry_paise) if self.ltp_paise > 0 else 0
 
     @property
     def best_gain_paise(self) -> int:
-        return self.sign * (self.best_paise - self.entry_paise)
+        """Per unit, at the best price; 0 before there is one."""
+        return self.sign * (self.best_paise - self.entry_paise) if self.best_paise > 0 else 0
 
     def stop_at_gain(self, gain_paise: int) -> int:
         """The stop that locks this gain per unit (negative: risks it), on the tick, never under one tick."""
@@ -68,7 +70,7 @@ class RuleFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     def stop_behind_best(self, bps: int) -> int:
         """The stop that lies this share of the best price behind it, on the tick, never under one tick."""
-        behind = self.best_paise * (FULL_BPS - self.sign * bps)
+        behind = (self.best_paise or self.entry_paise) * (FULL_BPS - self.sign * bps)
         return max(divide_half_up(behind, FULL_BPS * self.tick_paise), 1) * self.tick_paise
 
     def price_at_gain(self, gain_paise: int) -> int:
