@@ -228,8 +228,8 @@ class _Chart:
         """Ticks from here on are seen, or were."""
         self._tick_ns = 0
         """Of the newest tick."""
-        self._now_ns = 0
-        """The newest instant the board knows of: what ended before it is over."""
+        self._clock_ns = 0
+        """The newest instant given to `close_until`."""
 
     def want(self, spec: IndicatorSpec, fresh: Indicator) -> None:
         gauge = self.gauges.get(spec)
@@ -271,30 +271,28 @@ class _Chart:
             if bar is not None:
                 closed.append(self._closed(series, bar, end_ns))
         self._open_ns, self._close_ns = open_ns, close_ns
-        self._since_ns, self._now_ns = since_ns, max(self._now_ns, since_ns)
+        self._since_ns = since_ns
         return tuple(sorted(closed, key=_by_end))
 
     def on_tick(self, at_ns: int, ltp_paise: int) -> tuple[Candle, ...]:
         if ltp_paise <= 0 or at_ns < self._tick_ns or not self._open_ns <= at_ns < self._close_ns:
             return NO_CANDLES
         self._tick_ns = at_ns
-        self._now_ns = max(self._now_ns, at_ns)
-        closed: list[Candle] = []
+        closed: list[Candle] | None = None
         for series in self.series.values():
-            end_ns = series.builder.forming_end_ns
             bar = series.builder.add(at_ns, ltp_paise)
             if bar is not None:
-                closed.append(self._closed(series, bar, end_ns))
-        return tuple(sorted(closed, key=_by_end)) if closed else NO_CANDLES
+                closed = closed or []
+                closed.append(self._closed(series, bar, series.builder.end_of(bar.start_ns)))
+        return NO_CANDLES if closed is None else tuple(sorted(closed, key=_by_end))
 
     def close_until(self, now_ns: int) -> list[Candle]:
-        self._now_ns = max(self._now_ns, now_ns)
+        self._clock_ns = max(self._clock_ns, now_ns)
         closed: list[Candle] = []
         for series in self.series.values():
-            end_ns = series.builder.forming_end_ns
             bar = series.builder.close_until(now_ns)
             if bar is not None:
-                closed.append(self._closed(series, bar, end_ns))
+                closed.append(self._closed(series, bar, series.builder.end_of(bar.start_ns)))
         return closed
 
     def seed(self, interval_ns: int, bars: Iterable[Bar]) -> tuple[Bar, ...]:
@@ -315,8 +313,8 @@ class _Chart:
         """A bar before today is; one of today when it lies on the grid and has ended."""
         if bar.start_ns < self._open_ns:
             return True
-        is_on_grid = (bar.start_ns - self._open_ns) % series.interval_ns == 0
-        return is_on_grid and bar.start_ns < self._close_ns and series.builder.end_of(bar.start_ns) <= self._now_ns
+        is_on_grid = (bar.start_ns - self._open_ns) % series.interval_ns == 0 and bar.start_ns < self._close_ns
+        return is_on_grid and series.builder.end_of(bar.start_ns) <= max(self._since_ns, self._tick_ns, self._clock_ns)
 
     def _closed(self, series: _Series, bar: Bar, end_ns: int) -> Candle:
         series.take(bar, end_ns)

@@ -27,24 +27,25 @@ class Atr:
     def peek(self, bar: Bar) -> float | None:
         """What `update` would answer; changes nothing."""
         before_paise = self._close_before_paise
+        return None if before_paise is None else self._next(true_range(bar, before_paise))
+
+    def update(self, bar: Bar) -> float | None:
+        before_paise, self._close_before_paise = self._close_before_paise, bar.close_paise
         if before_paise is None:
             return None
         range_paise = true_range(bar, before_paise)
+        self._value = self._next(range_paise)
+        if self._value is None:
+            self._count += 1
+            self._sum += range_paise
+        return self._value
+
+    def _next(self, range_paise: int) -> float | None:
         if self._value is not None:
             return (self._value * (self._length - 1) + range_paise) / self._length
         if self._count + 1 == self._length:
             return (self._sum + range_paise) / self._length
         return None
-
-    def update(self, bar: Bar) -> float | None:
-        before_paise = self._close_before_paise
-        if before_paise is not None:
-            self._value = self.peek(bar)
-            if self._value is None:
-                self._count += 1
-                self._sum += true_range(bar, before_paise)
-        self._close_before_paise = bar.close_paise
-        return self._value
 
 
 def true_range(bar: Bar, close_before_paise: int) -> int:

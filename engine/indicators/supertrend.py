@@ -14,9 +14,10 @@ class SuperTrend:
 
     Bands lie `factor` average true ranges around the bar's middle. A band is carried over while it would move away
     from the price, unless the close before had already passed it. The direction turns when a close lies beyond the
-    band of its side. The first bar with a value counts as bearish, as in TradingView's `ta.supertrend`: a long
-    position is given no stop by a trend that has not been seen yet. How long that start can be felt is said in
-    `engine.indicators.kinds`.
+    band of its side; a wild bar can close past both bands, and the new line then lies on the wrong side of the price.
+
+    The first bar with a value counts as bearish, as in TradingView's `ta.supertrend`: a long position is given no stop
+    by a trend that has not been seen yet. How long that start can be felt is said in `engine.indicators.kinds`.
     """
 
     def __init__(self, period: int = 10, factor: float = 3.0) -> None:

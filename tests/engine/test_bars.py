@@ -76,6 +76,37 @@ def test_late_ticks_and_ticks_outside_the_day_are_dropped() -> None:
     assert bars.forming == bar(OPEN + 5 * MINUTE, 100, 100, 100, 100)
 
 
+def test_a_price_of_a_bar_that_the_clock_has_ended_comes_too_late() -> None:
+    bars = builder()
+    bars.add(OPEN + MINUTE, 100)
+    bars.close_until(OPEN + 5 * MINUTE)
+
+    assert bars.add(OPEN + 2 * MINUTE, 50) is None
+    assert bars.forming is None
+    assert bars.add(OPEN + 5 * MINUTE, 110) is None
+    assert bars.close_until(OPEN + 10 * MINUTE) == bar(OPEN + 5 * MINUTE, 110, 110, 110, 110)
+
+
+def test_a_bar_that_passed_without_a_price_is_over_too() -> None:
+    bars = builder()
+    bars.close_until(OPEN + 7 * MINUTE)
+
+    bars.add(OPEN + 4 * MINUTE, 50)
+    assert bars.forming is None
+    bars.add(OPEN + 6 * MINUTE, 100)
+    assert bars.forming == bar(OPEN + 5 * MINUTE, 100, 100, 100, 100)
+
+
+def test_the_forming_bar_says_when_it_ends() -> None:
+    bars = builder(3600 * NS_PER_S)
+    assert bars.forming_end_ns == 0
+    bars.add(OPEN, 100)
+    assert bars.forming_end_ns == OPEN + 60 * MINUTE
+    bars.add(CLOSE - 1, 100)
+    assert bars.forming_end_ns == CLOSE
+    assert bars.end_of(OPEN - 60 * MINUTE) == OPEN
+
+
 def test_the_days_last_bar_is_given_out_when_the_next_day_begins() -> None:
     bars = builder()
     bars.add(CLOSE - 1, 100)

@@ -240,10 +240,26 @@ def test_supertrend_begins_bearish_with_bar_period_plus_one_and_turns_with_a_clo
 
 
 @given(bars=bar_lists, period=st.integers(1, 15), factor=st.floats(0.1, 5.0))
-def test_the_line_gives_way_only_when_the_trend_turns(bars: list[Bar], period: int, factor: float) -> None:
-    lines = [line for line in own_supertrend(bars, period, factor) if line is not None]
-    for (value, direction), (next_value, next_direction) in pairwise(lines):
-        if direction == next_direction == 1:
-            assert next_value >= value
-        if direction == next_direction == -1:
-            assert next_value <= value
+def test_the_line_gives_way_only_when_the_trend_turns_or_the_close_was_past_it(
+    bars: list[Bar], period: int, factor: float
+) -> None:
+    lines = [*zip(bars, own_supertrend(bars, period, factor), strict=True)]
+    for (bar, line), (_, next_line) in pairwise(lines):
+        if line is None or next_line is None or line[1] != next_line[1]:
+            continue
+        value, direction = line
+        if direction * (bar.close_paise - value) >= 0:
+            assert direction * (next_line[0] - value) >= 0
+
+
+def test_a_wild_bar_can_close_past_both_bands_and_leave_a_bearish_line_under_the_price() -> None:
+    """TradingView and the reference do the same; a rule that follows the line has to look at the price as well."""
+    trend = SuperTrend(10, 2.0)
+    for number in range(40):
+        trend.update(bar_of(number, 100_00 + 50 * number, 101_00 + 50 * number, 99_00 + 50 * number))
+    assert trend.direction == 1
+
+    value = trend.update(bar_of(40, 119_00, 50_00, 112_00))
+
+    assert trend.direction == -1
+    assert value is not None and value < 112_00
