@@ -36,6 +36,7 @@ SHELL = {
     "engine/session.py": "reads its dated rows from packaged data",
     "engine/session_table.py": "reads its dated rows from packaged data",
     "engine/single_instance.py": "holds lock files",
+    "engine/stall_guard.py": "is a thread that watches the loop",
     "engine/tick_feed.py": "plays ticks between the loop's timers",
     "engine/virtual_time.py": "is an event loop",
 }
