@@ -165,7 +165,7 @@ async def child(report: Path, seconds: float, ticks_per_s: int, *, has_screen: b
             lag_ms=lags,
             submitted_ns=submitted,
             ticks=market.count - ticks,
-            open_legs=sum(bracket.open_qty > 0 for bracket in desk.bot.open_brackets()),
+            open_legs=sum(bracket.open_qty > 0 for bracket in desk.open_brackets()),
         )
         report.write_bytes(msgspec.json.encode(facts))  # noqa: ASYNC240 - the measurement is over
 

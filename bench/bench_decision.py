@@ -212,7 +212,7 @@ class Floor:
             tags=[tag],
         )
         self.desk.blotter.add(order)
-        self.desk.bot.restore([body])
+        self.desk.bots[body.bot].restore([body])
         self.desk.on_trade(self.venue.trade(tag, order.broker_id, symbol, Side.BUY, PRICE))
 
     async def settle(self) -> None:
@@ -254,7 +254,7 @@ async def exits(brackets: int, instruments: int, count: int, journal: Journal) -
             figures.handed_over.append((floor.writer.submit_ns - began_ns) / 1_000)
             figures.returned.append((ended_ns - began_ns) / 1_000)
         await floor.settle()
-    open_now = len(desk.bot.open_brackets())
+    open_now = len(desk.open_brackets())
     if open_now != brackets - 1:
         raise SystemExit(f"{open_now} brackets are open, {brackets - 1} expected")
     return figures

@@ -9,7 +9,7 @@ from brokers.paper.demo_market import demo_symbol
 from engine.bracket_state import BracketTerms
 from engine.clock import LoopClock
 from engine.desk import Desk
-from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.desk_parts import DeskLabels, DeskParts, GroupParts
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instrument import Instrument, OptionType, Segment
@@ -89,22 +89,29 @@ def make_desk(
             writer=writer,
             log=LogBook(Redactions()),
             run_no=run_no,
-            terms=LegsTerms(
-                bot="bench",
-                account=ACCOUNT,
-                exchange="NFO",
-                product="MIS",
-                lots=1,
-                pair_policy=PairPolicy.INDEPENDENT,
-                bracket=bracket,
-                limits=RiskLimits(),
+            groups=(
+                GroupParts(
+                    terms=_terms(bracket),
+                    legs=tuple(leg.symbol for leg in legs),
+                    trigger=trigger,
+                ),
             ),
-            trigger=trigger,
-            times=DeskTimes(),
             labels=DeskLabels(mode="BENCH", broker="paper", is_live=False),
             limits=limits or GatewayLimits(),
             restored=journal.load(ACCOUNT, trading_day=DAY.isoformat()),
             charges_of=lambda orders, now: 0,
-            legs=tuple(leg.symbol for leg in legs),
         )
+    )
+
+
+def _terms(bracket: BracketTerms) -> LegsTerms:
+    return LegsTerms(
+        bot="bench",
+        account=ACCOUNT,
+        exchange="NFO",
+        product="MIS",
+        lots=1,
+        pair_policy=PairPolicy.INDEPENDENT,
+        bracket=bracket,
+        limits=RiskLimits(),
     )

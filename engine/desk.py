@@ -12,43 +12,49 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from engine import desk_rows
 from engine.alarm_board import AlarmBoard
 from engine.blotter import Blotter
+from engine.bot import REASON_EOD, Bot
+from engine.bracket import Bracket
 from engine.decision_hash import DecisionHash
-from engine.desk_parts import DeskParts
+from engine.desk_commit import DeskCommit
+from engine.desk_events import HubVoice
+from engine.desk_parts import DeskParts, GroupParts
 from engine.desk_reads import BookReader
 from engine.desk_requests import TraderRequests
 from engine.desk_restore import restore_desk
-from engine.desk_stop import close_positions, final_code, leave_protected
+from engine.desk_stop import DeskStop
+from engine.desk_timer import DeskTimer
 from engine.entry_schedule import EntrySchedule
+from engine.event_hub import EventHub
 from engine.gateway import Gateway
-from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
+from engine.instant import NS_PER_S, ist_date
+from engine.instrument import Instrument
 from engine.journal.errors import JournalError
-from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
-from engine.legs import REASON_EOD, LegsBot
+from engine.legs import LegsBot
 from engine.messages import Msg
 from engine.operator import Request
 from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
-from engine.outbox import Command, LookUp, Op, Outbox, PlaceOrder, ProveFlat, RoundTrip, Said
-from engine.port import Answer, OrderReport, Refused, TimerHandle
+from engine.outbox import Op, Outbox, PlaceOrder, RoundTrip
+from engine.port import Answer, OrderReport, Refused
 from engine.positions import PositionBook
-from engine.price_book import NO_HIGH, NO_LOW, PriceBook
+from engine.price_book import PriceBook
 from engine.price_watch import PriceWatch
-from engine.risk import DeskFacts, desk_block
+from engine.protect_only import ProtectOnly
+from engine.risk import DeskFacts, RiskLimits, desk_block
+from engine.seat import Seat
 from engine.session import session_class
 from engine.tags import TagMaker
 from engine.tick import Tick
 from engine.venue_rules import RequestFacts, check_request, lpp_gap_paise
 from engine.view import AlarmView
 
-_NET_NS = NS_PER_S
-"""With a position open every bracket is looked at once a second, ticks or not."""
-_FINISHED_KEPT = 2_000
 _LOCAL_ROUNDS = 8
 """Times a step may answer its own locally refused orders before it is our bug."""
+_T = TypeVar("_T")
 
 
 class Desk:
@@ -62,24 +68,35 @@ class Desk:
         self.positions = PositionBook()
         self.decisions = DecisionHash()
         self.prices = {symbol: PriceBook(instrument) for symbol, instrument in parts.instruments.items()}
-        legs = [self.prices[symbol] for symbol in parts.legs]
-        self.bot = LegsBot(
-            parts.terms, legs, parts.port.rules, TagMaker(parts.run_no), self.blotter.orders, parts.run_no
-        )
+        self.risk: RiskLimits = parts.risk
+        """Caps over all bots together; each has its own besides."""
+        self.bots: dict[str, Bot] = {}
+        """By name, in the order of the configuration; one whose code failed stands here as `ProtectOnly`."""
+        self.seats: dict[str, Seat] = {}
+        self.deciding = ""
+        """Whose code is running at this moment; empty between decisions (PRC-10)."""
+        self.decisions_begun = 0
+        """Tells two short decisions from a long one (`engine.stall_guard`)."""
+        tags = TagMaker(parts.run_no)
+        for group in parts.groups:
+            self._seat(group, tags)
         self.account = parts.port.account_id
         self.gateway = Gateway(
             parts.port, parts.clock, parts.limits, self.blotter.orders, self.on_answer, self.on_withdrawn
         )
         self.reader = BookReader(self)
         self.requests = TraderRequests(self)
-        self.schedule = EntrySchedule(parts.trigger, parts.calendar, legs[0].instrument, parts.terms.bot)
+        self.ending = DeskStop(self)
         self.out = Outbox()
+        self.commit = DeskCommit(self)
+        self.timer = DeskTimer(self)
         self.price_watch = PriceWatch(self)
         self.trips: dict[str, RoundTrip] = {}
-        self.charges: dict[str, int] = {}
-        """Estimated charges per trade row of today."""
+        """Round trips of today by trade row."""
         self.alarms: dict[str, AlarmView] = {}
         self.alarm_board = AlarmBoard(self)
+        self.hub = EventHub(_after_the_step, HubVoice(self))
+        """Whoever wants to hear what the desk does subscribes here; nothing in the desk waits for them."""
         self.version = 0
         self.is_paused = False
         self.stopping = ""
@@ -87,17 +104,15 @@ class Desk:
         self.journal_error = ""
         self.mismatch = ""
         self.engine_error = ""
-        self._dirty_orders: dict[str, Order] = {}
-        self._fills: list[FillRow] = []
-        self._answers: list[AnswerRow] = []
-        self._trades: dict[str, TradeRow] = {}
-        self._bot_image = b""
-        self._timer: TimerHandle | None = None
-        self._timer_ns = 0
-        self._net_ns = 0
-        self._status_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.failures: deque[str] = deque(maxlen=20)
+
+    def _seat(self, group: GroupParts, tags: TagMaker) -> None:
+        prices = [self.prices[symbol] for symbol in group.legs]
+        bot = LegsBot(group.terms, prices, self.parts.port.rules, tags, self.blotter.orders)
+        schedule = EntrySchedule(group.trigger, self.parts.calendar, prices[0].instrument, bot.name)
+        self.bots[bot.name] = bot
+        self.seats[bot.name] = Seat(bot, schedule, group.trend)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -114,19 +129,12 @@ class Desk:
         self.recovered = True
         self.step(lambda _now: None)
 
-    async def stop(self, reason: str, *, flatten: bool = True) -> int:
-        """Entries stop; with `flatten` every leg is closed first, else resting protection is left at the broker and
-        nothing is closed by surprise (PRC-02). Returns the exit code (OPS-22)."""
-        if not self.stopping:
-            self.stopping = reason
-            self.step(lambda _now: self.say(Msg.DESK, text=f"stopping: {reason}"))
-        if flatten and self.bot.any_leg_active:
-            await close_positions(self)
-        elif not flatten:
-            await leave_protected(self)
-        code = await final_code(self, flatten=flatten)
+    async def stop(self, reason: str, *, flatten: bool | None = None) -> int:
+        """End by each bot's own policy, or by `flatten` for all (OPS-21). Returns the exit code (OPS-22)."""
+        code = await self.ending.run(reason, flatten=flatten)
         await self.parts.writer.drain()
-        self._disarm()
+        self.timer.disarm()
+        self.reader.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -161,6 +169,8 @@ class Desk:
         if book.low < tick.ltp_paise < book.high:
             book.tick = tick
             book.at_ns = tick.at_ns
+            if self.hub.wants_ticks:
+                self.hub.tick(tick)
             return
         self._price_touched(book, tick)
 
@@ -177,18 +187,20 @@ class Desk:
             return
         book.tick = tick
         book.at_ns = tick.at_ns
-        self.step(lambda now: self._tick_brackets(tick.symbol, now))
+        if self.hub.wants_ticks:
+            self.hub.tick(tick)
+        self.step(lambda now: self._tick_bots(tick.symbol, now))
 
-    def _tick_brackets(self, symbol: str, now_ns: int) -> None:
-        for bracket in self.bot.open_brackets() if self.bot.books_known else ():
-            if bracket.body.symbol == symbol and bracket.is_touched():
-                bracket.on_tick(now_ns, self.out)
+    def _tick_bots(self, symbol: str, now_ns: int) -> None:
+        for name in self.bots:
+            self.decide(name, lambda bot: bot.on_tick(symbol, now_ns, self.out))
 
     # --- events: orders -----------------------------------------------------------------------------------------
 
     def on_report(self, report: OrderReport) -> None:
         """A pushed order update."""
         self.step(lambda now: self.merge([report], [], now))
+        self.reader.note_update(report)
 
     def on_trade(self, trade: Trade) -> None:
         """A pushed trade record."""
@@ -208,8 +220,7 @@ class Desk:
 
     def note_changed(self, orders: Sequence[Order]) -> None:
         """Orders that were settled outside a merge belong in the next commit."""
-        for order in orders:
-            self._dirty_orders[order.tag] = order
+        self.commit.note_orders(orders)
 
     def _take_absence(self, tag: str, now_ns: int) -> None:
         order = self.blotter.prove_absent(tag, now_ns)
@@ -223,7 +234,7 @@ class Desk:
             "cancel": self.blotter.apply_cancel_answer,
         }[op]
         order = apply(tag, answer, now_ns)
-        self._answers.append(desk_rows.answer_row(tag, op, answer, now_ns))
+        self.commit.note_answer(tag, op, answer, now_ns)
         if order.state is OrderState.UNKNOWN and order.state_ns == now_ns:
             reason = getattr(answer, "reason", "")
             self._say_order(Msg.UNKNOWN_ORDER, order, reason=reason)
@@ -257,11 +268,16 @@ class Desk:
 
     def _changed(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
         for order, trade in self.blotter.take_booked():
-            self._fills.append(FillRow.of(trade, account=self.account, bracket_id=order.bracket_id))
+            self.commit.note_fill(order, trade)
             self.positions.add(self.account, order.product, trade)
-        for order in orders:
-            self._dirty_orders[order.tag] = order
-        self.bot.on_orders(orders, now_ns, self.out, recovered=recovered)
+        self.commit.note_orders(orders)
+        self.route(orders, now_ns, recovered=recovered)
+
+    def route(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
+        """Hand changed orders to the bots whose brackets they belong to, and to nobody else (HRD-41)."""
+        for name in dict.fromkeys(order.bot for order in orders if order.bot in self.bots):
+            mine = [order for order in orders if order.bot == name]
+            self.decide(name, lambda bot, mine=mine: bot.on_orders(mine, now_ns, self.out, recovered=recovered))
 
     # --- events: time and requests ------------------------------------------------------------------------------
 
@@ -269,94 +285,170 @@ class Desk:
         """A trader's request, on the same queue as everything else."""
         asyncio.get_running_loop().call_soon(self.requests.handle, request)
 
-    def _on_timer(self) -> None:
-        self._timer = None
+    def on_time(self) -> None:
+        """The timer has rung."""
         self.step(self._on_time)
 
     def _on_time(self, now_ns: int) -> None:
         self.roll_day(now_ns)
         self.price_watch.look(now_ns)
-        self.bot.on_wake(now_ns, self.out)
-        self._square_off_if_due(now_ns)
-        self._look_at_schedule(now_ns)
-        if not self.bot.any_leg_active:
-            self._status_ns = 0
-        elif now_ns >= self._status_ns:
-            self._status_ns = now_ns + self.parts.times.status_poll_ns
+        for name, seat in self.seats.items():
+            self.decide(name, lambda bot: bot.on_wake(now_ns, self.out))
+            self._square_off_if_due(seat, now_ns)
+            self._look_at_schedule(seat, now_ns)
+        if self.timer.status_is_due(now_ns):
             self.reader.status_pass()
 
-    def _look_at_schedule(self, now_ns: int) -> None:
-        if not self.schedule.is_due(now_ns):
+    def _look_at_schedule(self, seat: Seat, now_ns: int) -> None:
+        bot = seat.bot
+        if not seat.schedule.is_due(now_ns):
             return
-        block = self.entry_block(now_ns)
-        if not block and self.parts.trend is not None:
-            block = self.parts.trend.reason(now_ns)
-        if not self.schedule.on_time(now_ns, in_position=self.bot.any_leg_active, block=block, out=self.out):
+        block = self.entry_block(now_ns, bot.name)
+        if not block and seat.trend is not None:
+            block = seat.trend.reason(now_ns)
+        if not seat.schedule.on_time(now_ns, in_position=bot.any_active, block=block, out=self.out):
             return
         if block:
-            self.say(Msg.SKIP, reason=block)
+            self.say(Msg.SKIP, source=bot.name, reason=block)
         else:
-            self.bot.enter(list(self.bot.legs), Side.BUY, self.bot.terms.lots, now_ns, self.out)
+            self.decide(bot.name, lambda bot: bot.enter(list(bot.legs), Side.BUY, bot.lots, now_ns, self.out))
 
-    def _square_off_if_due(self, now_ns: int) -> None:
+    def _square_off_if_due(self, seat: Seat, now_ns: int) -> None:
         """At the time, or at once when it was missed and the market is still open (LEG-49, LEG-52)."""
-        if self.square_off_passed(now_ns) and self.recovered and self.bot.any_leg_active:
-            self.bot.square_off(REASON_EOD, now_ns, self.out)
+        if seat.square_off_passed(now_ns) and self.recovered and seat.bot.any_active:
+            self.decide(seat.bot.name, lambda bot: bot.square_off(REASON_EOD, now_ns, self.out))
 
     def roll_day(self, now_ns: int) -> None:
-        if self.bot.roll_day(desk_rows.trading_day(now_ns)):
-            self.positions.roll_day()
-            self.trips.clear()
-            self.charges.clear()
-            self.schedule.begin(self.bot.body.trigger, now_ns, self.out)
-            closed = self.parts.calendar.why_closed(ist_date(now_ns))
-            if closed:
-                self.say(Msg.HOLIDAY, day=desk_rows.trading_day(now_ns), name=closed)
+        day = desk_rows.trading_day(now_ns)
+        rolled = [seat for seat in self.seats.values() if seat.bot.roll_day(day)]
+        if not rolled:
+            return
+        self.positions.roll_day()
+        self.reader.reconciler.roll_day()
+        self.trips.clear()
+        for seat in rolled:
+            seat.charges.clear()
+            seat.schedule.begin(seat.bot.body.trigger, now_ns, self.out)
+        closed = self.parts.calendar.why_closed(ist_date(now_ns))
+        if closed:
+            self.say(Msg.HOLIDAY, day=day, name=closed)
+
+    # --- the bots -------------------------------------------------------------------------------------------------
+
+    def decide(self, name: str, work: Callable[[Bot], _T]) -> _T:
+        """Let one bot's code decide. When it fails, that bot alone is protect-only from here, and the same work is
+        done over its brackets without it (PRC-10)."""
+        self.decisions_begun += 1
+        self.deciding = name
+        try:
+            return work(self.bots[name])
+        except Exception as error:
+            if self.seats[name].broken:
+                raise
+            self._quarantine(name, error)
+            return work(self.bots[name])
+        finally:
+            self.deciding = ""
+
+    def _quarantine(self, name: str, error: Exception) -> None:
+        seat = self.seats[name]
+        text = f"{type(error).__name__}: {error}"
+        seat.broken = f"error in its code: {text}"
+        stand_in = ProtectOnly(seat.bot, seat.broken)
+        seat.bot = self.bots[name] = stand_in
+        self.failures.append(f"bot {name}: {text}")
+        self.say(Msg.INTERNAL, source=name, where=f"bot {name}", error=text)
+        self.out.raise_alarm(f"internal:{name}", f"bot {name} is protect-only: {text}")
+        stand_in.take_back_entries(self.clock.now_ns(), self.out)
+
+    def book(self, trip: RoundTrip, previous: RoundTrip | None) -> None:
+        """Enter a round trip in its bot's day. Never tried twice: half a booking repeated would count double."""
+        try:
+            self.bots[trip.bot].book(trip, previous, self.out)
+        except Exception as error:  # noqa: BLE001 - as in `decide`
+            self._quarantine(trip.bot, error)
+
+    def check_status(self, now_ns: int) -> list[str]:
+        """One status pass of every bot; returns the symbols looked at."""
+        checked = [self.decide(name, lambda bot: bot.check_status(now_ns, self.out)) for name in self.bots]
+        return list(dict.fromkeys(symbol for symbols in checked for symbol in symbols))
+
+    def square_off(self, reason: str, now_ns: int) -> int:
+        """Leave every position of every bot; returns how many exits were started."""
+        return sum(self.decide(name, lambda bot: bot.square_off(reason, now_ns, self.out)) for name in self.bots)
+
+    @property
+    def any_active(self) -> bool:
+        return any(bot.any_active for bot in self.bots.values())
+
+    def open_brackets(self) -> list[Bracket]:
+        """Of all bots, bot by bot, oldest first."""
+        return [bracket for bot in self.bots.values() for bracket in bot.open_brackets()]
+
+    def bracket(self, bracket_id: str) -> Bracket | None:
+        """Whoever's it is; None when it is none of today's."""
+        return next((bot.brackets[bracket_id] for bot in self.bots.values() if bracket_id in bot.brackets), None)
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """What any bot may trade, by symbol."""
+        return {symbol: found for bot in self.bots.values() for symbol, found in bot.instruments.items()}
+
+    @property
+    def holdings(self) -> list[tuple[str, str]]:
+        """(symbol, product) of every position that may be ours: the broker nets these over all bots (CON-43)."""
+        return list(dict.fromkeys((symbol, bot.product) for bot in self.bots.values() for symbol in bot.instruments))
 
     # --- what may be entered --------------------------------------------------------------------------------------
 
-    def session_reason(self, now_ns: int) -> str:
-        """Why the legs' market is closed at this instant; empty while it trades."""
+    def session_reason(self, now_ns: int, bot: str = "") -> str:
+        """Why the market of a bot (of all of them together) is closed at this instant; empty while it trades."""
         day = ist_date(now_ns)
         session = self.parts.calendar.trading_day(day)
         if session is None:
             return self.parts.calendar.why_closed(day)
-        for leg in self.bot.legs.values():
-            kind = session_class(leg.instrument)
-            close_ns = self.parts.calendar.close_ns(leg.instrument, day) or 0
-            if not session.is_open(kind, now_ns) or now_ns >= close_ns:
+        for instrument in (self.bots[bot].instruments if bot else self.instruments).values():
+            close_ns = self.parts.calendar.close_ns(instrument, day) or 0
+            if not session.is_open(session_class(instrument), now_ns) or now_ns >= close_ns:
                 return "market closed"
         return ""
 
     def square_off_at_ns(self, now_ns: int) -> int:
-        """Today's square-off instant; 0 when it is switched off."""
-        span = self.parts.times.square_off_ns
-        return now_ns - ist_time_ns(now_ns) + span if span else 0
+        """Today's first square-off instant of any bot; 0 when all are switched off."""
+        times = [seat.square_off_at_ns(now_ns) for seat in self.seats.values()]
+        return min((at_ns for at_ns in times if at_ns), default=0)
 
-    def square_off_passed(self, now_ns: int) -> bool:
-        at_ns = self.square_off_at_ns(now_ns)
-        return bool(at_ns) and now_ns >= at_ns
-
-    def entry_block(self, now_ns: int) -> str:
-        """Why the desk takes no entries now, or empty (O10)."""
+    def entry_block(self, now_ns: int, bot: str = "") -> str:
+        """Why this bot may not enter now, or empty (O10). Without a name: why none may."""
+        if not bot:
+            blocks = [self.entry_block(now_ns, name) for name in self.bots]
+            return blocks[0] if all(blocks) else ""
+        seat = self.seats[bot]
         facts = DeskFacts(
             recovered=self.recovered,
-            is_paused=self.is_paused,
+            is_paused=self.is_paused or seat.is_paused,
             journal_error=self.journal_error,
-            session_reason=self.session_reason(now_ns),
+            session_reason=self.session_reason(now_ns, bot),
             order_path_error=self.gateway.path_error,
-            square_off_passed=self.square_off_passed(now_ns),
+            square_off_passed=seat.square_off_passed(now_ns),
             stopping=bool(self.stopping),
             day_net_paise=self.day_net_paise,
             unknown_orders=sum(1 for order in self.blotter.live_orders() if order.state is OrderState.UNKNOWN),
             mismatch=self.mismatch,
+            bot_broken=seat.broken,
+            bot_day_net_paise=seat.day_net_paise,
         )
-        return self.engine_error or desk_block(facts, self.bot.terms.limits)
+        return self.engine_error or desk_block(facts, self.risk, seat.bot.limits)
 
     @property
     def day_net_paise(self) -> int:
-        """Realised today, after estimated charges."""
-        return self.bot.body.day_net_paise - sum(self.charges.values())
+        """Realised today by all bots, after estimated charges."""
+        return sum(seat.day_net_paise for seat in self.seats.values())
+
+    @property
+    def charges(self) -> dict[str, int]:
+        """Estimated charges per trade row of today, of all bots, in paise."""
+        return {row_id: paise for seat in self.seats.values() for row_id, paise in seat.charges.items()}
 
     # --- one step -------------------------------------------------------------------------------------------------
 
@@ -368,7 +460,9 @@ class Desk:
             self._check_locally(now_ns)
         except Exception as error:  # noqa: BLE001 - the top of every event: whatever it was, exits must go on
             self._note_failure("decision", error)
-        self._flush()
+        self.commit.flush()
+        self.timer.arm()
+        self.reader.follow()
 
     def _check_locally(self, now_ns: int) -> None:
         """Hold new orders against the venue's rules before they are intended; a violation is an immediate refusal."""
@@ -383,7 +477,7 @@ class Desk:
         raise ValueError("locally refused orders are placed again and again")
 
     def _violates(self, command: PlaceOrder, now_ns: int) -> bool:
-        self._register_new_orders()
+        self.commit.register_new_orders()
         order = self.blotter.orders[command.tag]
         facts = RequestFacts(
             tag=order.tag,
@@ -401,159 +495,24 @@ class Desk:
         self.blotter.apply_place_answer(order.tag, Refused(violation.code, violation.text), now_ns)
         return True
 
-    def _register_new_orders(self) -> None:
-        for order in self.out.new_orders:
-            self.blotter.add(order)
-            self._dirty_orders[order.tag] = order
-        self.out.new_orders = []
-
-    def _flush(self) -> None:
-        """Commit what this step decided, then release its commands when that is durable."""
-        out, now_ns = self.out, self.clock.now_ns()
-        self._register_new_orders()
-        if out.is_empty and not self._dirty_orders and not self._answers:
-            self._arm()
-            return
-        self._book_round_trips(now_ns)
-        commands = out.commands
-        for command in commands:
-            if not isinstance(command, LookUp | ProveFlat):
-                order = self.blotter.orders[command.tag]
-                self._dirty_orders[command.tag] = order
-                self.decisions.add(command, order, now_ns)
-        batch = self._batch(now_ns)
-        out.clear()
-        self.version += 1
-        try:
-            self.parts.writer.submit(batch, lambda: self._release(commands))
-        except JournalError as error:
-            self.on_journal_error(error)
-        self._arm()
-
-    def _batch(self, now_ns: int) -> Batch:
-        out = self.out
-        self.alarm_board.settle(now_ns)
-        intents = [
-            desk_rows.intent_row(command, self.blotter.orders[command.tag], now_ns)
-            for command in out.commands
-            if not isinstance(command, LookUp | ProveFlat)
-        ]
-        events = [desk_rows.event_row(said, self._tell(said, now_ns), now_ns) for said in out.said]
-        batch = Batch(
-            intents=intents,
-            answers=self._answers,
-            orders=list(self._dirty_orders.values()),
-            fills=self._fills,
-            brackets=[
-                desk_rows.bracket_row(self.bot.brackets[key])
-                for key in sorted(out.touched_brackets & self.bot.brackets.keys())
-            ],
-            trades=list(self._trades.values()),
-            positions=self._position_rows(now_ns),
-            events=[event for event in events if event.level != "DEBUG"],
-            alarms=self.alarm_board.take_rows(),
-            bots=self._bot_rows(),
-        )
-        self._answers, self._fills, self._trades = [], [], {}
-        self._dirty_orders = {}
-        return batch
-
-    def _tell(self, said: Said, now_ns: int) -> str:
-        fields = {"symbol": said.symbol, "tag": said.tag, **said.fields}
-        return self.log.say(said.msg, fields, now_ns, said.source, said.symbol, said.tag)
-
-    def _release(self, commands: Sequence[Command]) -> None:
-        self.journal_error = ""  # what was waiting is on disk now
-        for command in commands:
-            if isinstance(command, LookUp):
-                self.reader.look_up(command.tag)
-            elif isinstance(command, ProveFlat):
-                self.reader.prove_flat(command.bracket_id)
-            else:
-                self.gateway.submit(command)
-
-    def _book_round_trips(self, now_ns: int) -> None:
-        closed = False
-        for trip in self.out.round_trips:
-            row_id = f"{trip.bracket_id}-{trip.kind}"
-            self.bot.book(trip, self.trips.get(row_id), self.out)
-            self.trips[row_id] = trip
-            charges = 0
-            if trip.kind == "trade":
-                orders = self.bot.brackets[trip.bracket_id].mine
-                charges = self.parts.charges_of(orders, now_ns)
-            self.charges[row_id] = charges
-            self._trades[row_id] = desk_rows.trade_row(trip, charges)
-            closed = True
-        if closed:
-            self.reader.verify_flat()
-            self.blotter.forget_finished(_FINISHED_KEPT)
-
-    def _position_rows(self, now_ns: int) -> list[PositionRow]:
-        keys = dict.fromkeys((fill.account, fill.symbol, self._product_of(fill.tag)) for fill in self._fills)
-        return [desk_rows.position_row(self.positions.of(*key), now_ns) for key in keys]
-
-    def _product_of(self, tag: str) -> str:
-        return self.blotter.orders[tag].product
-
-    def _bot_rows(self) -> list[BotRow]:
-        image = desk_rows.encode_body(self.bot.body)
-        if image == self._bot_image:
-            return []
-        self._bot_image = image
-        return [BotRow(bot=self.bot.name, account=self.account, body=image)]
-
-    # --- timers and bands -----------------------------------------------------------------------------------------
-
-    def _arm(self) -> None:
-        """Recompute the armed bands and the one timer. Called after every step, never on an idle tick."""
-        open_brackets = self.bot.open_brackets()
-        bands: dict[str, tuple[int, int]] = {}
-        for bracket in open_brackets:
-            low, high = bracket.band()
-            known = bands.get(bracket.body.symbol, (NO_LOW, NO_HIGH))
-            bands[bracket.body.symbol] = (max(low, known[0]), min(high, known[1]))
-        for symbol, leg in self.bot.legs.items():
-            leg.price.low, leg.price.high = bands.get(symbol, (NO_LOW, NO_HIGH))
-        self._arm_timer(bool(open_brackets))
-
-    def _arm_timer(self, has_open: bool) -> None:
-        now_ns = self.clock.now_ns()
-        wakes = [self.schedule.next_wake_ns(now_ns)]
-        if has_open:
-            if self._net_ns <= now_ns:
-                self._net_ns = now_ns + _NET_NS
-            self._status_ns = self._status_ns or now_ns + self.parts.times.status_poll_ns
-            wakes += [self.bot.wake_ns(now_ns), self._net_ns, self._status_ns]
-        square_off_ns = self.square_off_at_ns(now_ns)
-        if square_off_ns > now_ns:
-            wakes.append(square_off_ns)
-        wakes.append(now_ns - ist_time_ns(now_ns) + NS_PER_DAY)
-        wake_ns = min(wake for wake in wakes if wake > now_ns)
-        if self._timer is not None and self._timer_ns == wake_ns:
-            return
-        self._disarm()
-        self._timer_ns = wake_ns
-        self._timer = self.clock.call_at(wake_ns, self._on_timer)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     # --- words ----------------------------------------------------------------------------------------------------
 
-    def say(self, msg: Msg, *, symbol: str = "", tag: str = "", **fields: object) -> None:
+    @property
+    def name(self) -> str:
+        """How it signs its own sentences: as its bot, while there is only one."""
+        return next(iter(self.bots)) if len(self.bots) == 1 else "desk"
+
+    def say(self, msg: Msg, *, source: str = "", symbol: str = "", tag: str = "", **fields: object) -> None:
         """A sentence of the desk itself; committed with the step it belongs to."""
-        self.out.say(msg, source=self.bot.name, symbol=symbol, tag=tag, **fields)
+        self.out.say(msg, source=source or self.name, symbol=symbol, tag=tag, **fields)
 
     def _say_order(self, msg: Msg, order: Order, **fields: object) -> None:
-        self.say(msg, symbol=order.symbol, tag=order.tag, role=order.role.value, **fields)
+        self.say(msg, source=order.bot, symbol=order.symbol, tag=order.tag, role=order.role.value, **fields)
 
     def on_journal_error(self, error: JournalError) -> None:
         """The disk does not take our facts: entries stop, what waits is kept and tried again (J3)."""
         if not self.journal_error:
-            self.log.say(Msg.JOURNAL, {"error": str(error)}, self.clock.now_ns(), self.bot.name)
+            self.log.say(Msg.JOURNAL, {"error": str(error)}, self.clock.now_ns(), self.name)
             if self.parts.on_alarm is not None:
                 self.parts.on_alarm(f"journal: {error}")
         self.journal_error = str(error)
@@ -566,6 +525,10 @@ class Desk:
             self.say(Msg.INTERNAL, where=where, error=text)
             self.out.raise_alarm("internal", f"{where}: {text}")
         self.engine_error = f"internal error in {where}"
+
+
+def _after_the_step(job: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(job)
 
 
 def _is_outlier(tick: Tick) -> bool:

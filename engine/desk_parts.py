@@ -19,6 +19,7 @@ from engine.legs import LegsTerms
 from engine.messages import Msg
 from engine.order import Order
 from engine.port import BrokerPort, Clock, MarketPort
+from engine.risk import RiskLimits
 from engine.session import Calendar
 from engine.trend_watch import TrendWatch
 from engine.view import LogLine
@@ -40,16 +41,14 @@ class LogSink(Protocol):
 
 
 class DeskTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Spans and times of day the desk itself lives by."""
+    """Spans the desk itself lives by; each bot has its own besides."""
 
-    status_poll_ns: int = 5 * NS_PER_S
-    """Fallback status pass while a leg is active (LEG-22)."""
-    blind_exit_after_ns: int = 30 * NS_PER_S
-    """No price for this long with a position open: leave it (RTP-14)."""
-    square_off_ns: int = (15 * 3600 + 15 * 60) * NS_PER_S
-    """Since IST midnight; 0 = no square-off."""
     stop_patience_ns: int = 35 * NS_PER_S
     """How long a stopping desk waits for flat (HRD-26..29)."""
+    reconcile_active_ns: int = 30 * NS_PER_S
+    """Between two reconciliations while something is open (LEG-36, F-21)."""
+    reconcile_flat_ns: int = 300 * NS_PER_S
+    """And while all is flat."""
 
 
 class DeskLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,30 +61,52 @@ class DeskLabels(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True, kw_only=True)
+class GroupParts:
+    """One group of legs: a bot of its own beside the others."""
+
+    terms: LegsTerms
+    legs: tuple[str, ...]
+    """Symbols, primary first."""
+    trigger: TriggerSettings | None = None
+    """None: entries only by key."""
+    trend: TrendWatch | None = None
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a configuration that was read again changes while the desk runs."""
+
+    terms: dict[str, LegsTerms]
+    """By bot; they count for its next position."""
+    risk: RiskLimits
+    applied: str
+    """Keys, for the log."""
+    restart_needed: str
+
+
+@dataclass(slots=True, kw_only=True)
 class DeskParts:
     clock: Clock
     port: BrokerPort
     market: MarketPort
     instruments: Mapping[str, Instrument]
-    """By symbol: the legs, primary first, and the index when there is one."""
+    """By symbol: the legs of all groups, and the index when there is one."""
     calendar: Calendar
     writer: Writer
     log: LogSink
     run_no: int
-    terms: LegsTerms
-    trigger: TriggerSettings | None
-    """None: entries only by key."""
-    trend: TrendWatch | None = None
-    times: DeskTimes
+    groups: tuple[GroupParts, ...]
+    """At least one; no two of one name."""
+    risk: RiskLimits = field(default_factory=RiskLimits)
+    """Caps over all groups together."""
+    times: DeskTimes = field(default_factory=DeskTimes)
     labels: DeskLabels
     limits: GatewayLimits
     restored: Restored
     charges_of: Callable[[list[Order], int], int]
     """Estimated charges of a finished bracket's orders, in paise (OPS-34)."""
-    reload_terms: Callable[[], tuple[LegsTerms, str, str]] | None = None
-    """Reads the config again: new terms, keys applied, keys that need a restart. Raises ConfigError."""
+    reload_terms: Callable[[], Reloaded] | None = None
+    """Reads the config again. Raises ConfigError."""
     on_alarm: Callable[[str], None] | None = None
     """Hears the text of every standing alarm when it is raised."""
     alerts: AlertBook = field(default_factory=AlertBook)
     """What goes out to people; it hears the log."""
-    legs: tuple[str, ...] = field(default=())

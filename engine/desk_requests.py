@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from engine.bot import REASON_MANUAL, REASON_ZERO, Bot
 from engine.config.errors import ConfigError
 from engine.instrument import Instrument
-from engine.legs import REASON_MANUAL, REASON_ZERO
+from engine.leg import Leg
+from engine.legs import LegsBot
 from engine.messages import Msg
 from engine.money import rupees_text
 from engine.operator import (
@@ -43,10 +45,22 @@ class Action(msgspec.Struct, kw_only=True):
     request_id: str
     text: str
     sent_ns: int
-    symbols: tuple[str, ...] = ()
+    legs: tuple[tuple[str, str], ...] = ()
+    """(bot, symbol)."""
     tags: tuple[str, ...] = ()
     until_flat: bool = False
     failed: str = ""
+
+
+class Target(NamedTuple):
+    """What a request means at one bot."""
+
+    bot: Bot
+    symbols: tuple[str, ...]
+
+    @property
+    def legs(self) -> list[Leg]:
+        return [self.bot.legs[symbol] for symbol in self.symbols]
 
 
 class TraderRequests:
@@ -68,19 +82,15 @@ class TraderRequests:
         if stranger := self._stranger(request):
             return stranger
         match request:
-            case Enter(side=Side.SELL):
-                return "short legs are switched off (allow_short=false)"
-            case Enter(symbols=symbols, lots=lots):
-                names = symbols or tuple(desk.bot.legs)
-                block = desk.entry_block(now_ns)
-                return block or desk.bot.entry_reason(names, lots or desk.bot.terms.lots, now_ns)
-            case ExitLeg(symbol=symbol):
-                leg = desk.bot.legs.get(symbol)
-                if leg is None or not leg.is_active:
+            case Enter():
+                return self._why_not_enter(request, now_ns)
+            case ExitLeg():
+                active = [leg for leg in self._legs(request) if leg.is_active]
+                if not active:
                     return "this leg is flat"
-                return "an exit is under way" if leg.bracket is not None and leg.bracket.body.exit_reason else ""
+                return "" if any(leg.is_staying for leg in active) else "an exit is under way"
             case ZeroOut():
-                return "" if desk.bot.any_leg_active else "nothing is open and nothing is working"
+                return "" if desk.any_active else "nothing is open and nothing is working"
             case CancelAll():
                 return "" if self._in_scope(request) else "no working order in scope"
             case CancelOrder(tag=tag):
@@ -99,17 +109,20 @@ class TraderRequests:
         if stranger := self._stranger(request):
             return stranger
         match request:
-            case Enter(side=side, symbols=symbols, lots=lots):
-                names = symbols or tuple(desk.bot.legs)
-                parts = [self._entry_text(desk.prices[name].instrument, lots or desk.bot.terms.lots) for name in names]
-                return f"{side.value} " + " + ".join(parts)
-            case ExitLeg(symbol=symbol):
-                return self._exit_text(symbol)
+            case Enter(side=side, lots=lots):
+                return f"{side.value} " + " + ".join(
+                    self._entry_text(leg.instrument, lots or target.bot.lots)
+                    for target in self._willing(request)
+                    for leg in target.legs
+                )
+            case ExitLeg():
+                texts = [self._exit_text(leg) for leg in self._legs(request) if leg.is_active]
+                return "; ".join(texts) or "flat"
             case ZeroOut():
                 orders = len(desk.blotter.live_orders())
-                legs = [leg for leg in desk.bot.legs.values() if leg.bracket and leg.bracket.open_qty > 0]
-                held = ", ".join(f"{leg.instrument.short_name} {leg.bracket.open_qty}" for leg in legs if leg.bracket)
-                return f"cancel {orders} orders, then exit {len(legs)} legs" + (f" ({held})" if held else "")
+                open_now = [bracket for bracket in desk.open_brackets() if bracket.open_qty > 0]
+                held = ", ".join(f"{bracket.instrument.short_name} {bracket.open_qty}" for bracket in open_now)
+                return f"cancel {orders} orders, then exit {len(open_now)} legs" + (f" ({held})" if held else "")
             case CancelAll(scope=scope):
                 return self._cancel_text(request, scope)
             case CancelOrder(tag=tag):
@@ -127,15 +140,50 @@ class TraderRequests:
                 return text
 
     def _stranger(self, request: Request) -> str:
-        """A request for a symbol that is no leg of this desk, in words; empty when there is none."""
+        """A request for a bot or a symbol that this desk does not have, in words; empty when there is none."""
         match request:
-            case Enter(symbols=symbols) | CancelAll(symbols=symbols):
+            case Enter(symbols=symbols, bot=bot) | CancelAll(symbols=symbols, bot=bot):
                 names = symbols
-            case ExitLeg(symbol=symbol):
+            case ExitLeg(symbol=symbol, bot=bot):
                 names = (symbol,)
-            case _:
+            case PauseEntries(bot=bot):
                 names = ()
-        return next((f"{name} is no leg of this desk" for name in names if name not in self._desk.bot.legs), "")
+            case _:
+                return ""
+        bots = self._desk.bots
+        if bot and bot not in bots:
+            return f"{bot} is no bot of this desk"
+        known = bots[bot].instruments if bot else self._desk.instruments
+        whose = bot or "this desk"
+        return next((f"{name} is no leg of {whose}" for name in names if name not in known), "")
+
+    # --- whom it concerns -----------------------------------------------------------------------------------------
+
+    def _targets(self, bot: str, symbols: Sequence[str]) -> list[Target]:
+        """The named bot, or every bot that has one of the symbols; without symbols, all legs of each."""
+        bots = [self._desk.bots[bot]] if bot else list(self._desk.bots.values())
+        targets = [Target(one, tuple(s for s in symbols or one.legs if s in one.legs)) for one in bots]
+        return [target for target in targets if target.symbols]
+
+    def _legs(self, request: ExitLeg) -> list[Leg]:
+        return [leg for target in self._targets(request.bot, (request.symbol,)) for leg in target.legs]
+
+    def _entry_reason(self, target: Target, request: Enter, now_ns: int) -> str:
+        block = self._desk.entry_block(now_ns, target.bot.name)
+        return block or target.bot.entry_reason(target.symbols, request.lots or target.bot.lots, now_ns)
+
+    def _why_not_enter(self, request: Enter, now_ns: int) -> str:
+        """Refused when nobody would enter; with several bots one may go where another may not."""
+        if request.side is Side.SELL:
+            return "short legs are switched off (allow_short=false)"
+        targets = self._targets(request.bot, request.symbols)
+        reasons = [self._entry_reason(target, request, now_ns) for target in targets]
+        return "; ".join(dict.fromkeys(reasons)) if all(reasons) else ""
+
+    def _willing(self, request: Enter) -> list[Target]:
+        """The bots that would enter now; all of them when none would, for the words of the refusal."""
+        targets, now_ns = self._targets(request.bot, request.symbols), self._desk.clock.now_ns()
+        return [target for target in targets if not self._entry_reason(target, request, now_ns)] or targets
 
     def views(self, now_ns: int) -> tuple[ActionView, ...]:
         """Newest first; done counts legs that are flat and orders that are finished."""
@@ -160,26 +208,28 @@ class TraderRequests:
         self._act(request, action, now_ns)
 
     def _act(self, request: Request, action: Action, now_ns: int) -> None:
-        desk, bot, out = self._desk, self._desk.bot, self._desk.out
+        desk, out = self._desk, self._desk.out
         match request:
-            case Enter(side=side, symbols=symbols, lots=lots):
-                action.symbols = symbols or tuple(bot.legs)
-                action.failed = bot.enter(action.symbols, side, lots or bot.terms.lots, now_ns, out)
+            case Enter():
+                self._enter(request, action, now_ns)
             case ExitLeg(symbol=symbol):
-                action.symbols, action.until_flat = (symbol,), True
-                bot.exit_leg(symbol, REASON_MANUAL, now_ns, out)
+                action.until_flat = True
+                for target in self._targets(request.bot, (symbol,)):
+                    action.legs += ((target.bot.name, symbol),)
+                    desk.decide(target.bot.name, lambda bot: bot.exit_leg(symbol, REASON_MANUAL, now_ns, out))
             case ZeroOut():
-                action.symbols, action.until_flat = tuple(bot.legs), True
+                action.until_flat = True
+                action.legs = tuple((t.bot.name, symbol) for t in self._targets("", ()) for symbol in t.symbols)
                 self._pause(True, "zero out")
-                bot.square_off(REASON_ZERO, now_ns, out)
+                desk.square_off(REASON_ZERO, now_ns)
             case CancelAll():
                 action.tags = tuple(order.tag for order in self._in_scope(request))
                 self._cancel_all(request, now_ns)
             case CancelOrder(tag=tag):
                 action.tags = (tag,)
                 self._cancel_one(desk.blotter.orders[tag], now_ns)
-            case PauseEntries(paused=paused):
-                self._pause(paused, "key")
+            case PauseEntries(paused=paused, bot=bot):
+                self._pause(paused, "key", bot)
             case ReconcileNow():
                 desk.reader.reconcile()
             case ReloadConfig():
@@ -189,24 +239,45 @@ class TraderRequests:
             case Note():
                 pass
 
-    def _pause(self, paused: bool, why: str) -> None:
-        self._desk.is_paused = paused
-        if paused:
-            self._desk.say(Msg.PAUSED, why=why)
+    def _enter(self, request: Enter, action: Action, now_ns: int) -> None:
+        refused: list[str] = []
+        for target in self._willing(request):
+            lots = request.lots or target.bot.lots
+            reason = self._desk.decide(
+                target.bot.name,
+                lambda bot, t=target, lots=lots: bot.enter(t.symbols, request.side, lots, now_ns, self._desk.out),
+            )
+            if reason:
+                refused.append(reason)
+            else:
+                action.legs += tuple((target.bot.name, symbol) for symbol in target.symbols)
+        action.failed = "; ".join(dict.fromkeys(refused))
+
+    def _pause(self, paused: bool, why: str, bot: str = "") -> None:
+        desk = self._desk
+        if bot:
+            desk.seats[bot].is_paused = paused
         else:
-            self._desk.say(Msg.RESUMED)
+            desk.is_paused = paused
+        if not bot and not paused:
+            for seat in desk.seats.values():
+                seat.is_paused = False  # the whole desk resumes
+        if paused:
+            desk.say(Msg.PAUSED, source=bot, why=why)
+        else:
+            desk.say(Msg.RESUMED, source=bot)
 
     def _cancel_all(self, request: CancelAll, now_ns: int) -> None:
-        for leg in self._desk.bot.legs.values():
-            if leg.bracket is None or (request.symbols and leg.symbol not in request.symbols):
+        for bracket in self._desk.open_brackets():
+            if not _concerns(request, bracket.body.bot, bracket.body.symbol):
                 continue
-            leg.bracket.cancel_entry(now_ns, self._desk.out)
-            if request.scope is CancelScope.ALL and leg.bracket.open_qty > 0:
-                leg.bracket.watch_here(now_ns, self._desk.out)
+            bracket.cancel_entry(now_ns, self._desk.out)
+            if request.scope is CancelScope.ALL and bracket.open_qty > 0:
+                bracket.watch_here(now_ns, self._desk.out)
 
     def _cancel_one(self, order: Order, now_ns: int) -> None:
         """One order: an entry is taken back; a protective one means the leg is watched here from now on."""
-        bracket = self._desk.bot.brackets.get(order.bracket_id)
+        bracket = self._desk.bracket(order.bracket_id)
         if bracket is None:
             return
         if order.role is Role.ENTRY:
@@ -219,22 +290,27 @@ class TraderRequests:
         return [
             order
             for order in self._desk.blotter.live_orders()
-            if order.role in roles and (not request.symbols or order.symbol in request.symbols)
+            if order.role in roles and _concerns(request, order.bot, order.symbol)
         ]
 
     def _reload(self, action: Action) -> None:
         """New terms count for the next position; open ones keep theirs. A bad file changes nothing (OPS-13, CFG-01)."""
-        reload_terms: Callable[[], tuple[object, str, str]] | None = self._desk.parts.reload_terms
-        if reload_terms is None or self._desk.parts.reload_terms is None:
+        desk = self._desk
+        if desk.parts.reload_terms is None:
             return
         try:
-            terms, applied, restart = self._desk.parts.reload_terms()
+            changes = desk.parts.reload_terms()
         except ConfigError as error:
             action.failed = str(error).splitlines()[0]
-            self._desk.say(Msg.CONFIG_REFUSED, reason=action.failed)
+            desk.say(Msg.CONFIG_REFUSED, reason=action.failed)
             return
-        self._desk.bot.terms = terms
-        self._desk.say(Msg.CONFIG_RELOADED, applied=applied or "nothing", restart=restart or "nothing")
+        desk.risk = changes.risk
+        for name, terms in changes.terms.items():
+            bot = desk.bots.get(name)
+            if isinstance(bot, LegsBot):
+                bot.terms = terms
+        restart = changes.restart_needed or "nothing"
+        desk.say(Msg.CONFIG_RELOADED, applied=changes.applied or "nothing", restart=restart)
 
     # --- words --------------------------------------------------------------------------------------------------
 
@@ -243,8 +319,7 @@ class TraderRequests:
         ask = rupees_text(tick.ask_paise or tick.ltp_paise)
         return f"{instrument.short_name} {lots * instrument.lot_size} ({lots} lot) ask {ask}"
 
-    def _exit_text(self, symbol: str) -> str:
-        leg = self._desk.bot.legs[symbol]
+    def _exit_text(self, leg: Leg) -> str:
         name = leg.instrument.short_name
         if leg.bracket is None or not leg.is_active:
             return "flat"
@@ -271,12 +346,12 @@ class TraderRequests:
     def _view(self, action: Action) -> ActionView:
         desk = self._desk
         done = total = 0
+        legs = [desk.bots[name].legs[symbol] for name, symbol in action.legs]
         if action.until_flat:
-            total = len(action.symbols)
-            done = sum(1 for symbol in action.symbols if not desk.bot.legs[symbol].is_active)
-        elif action.symbols:
-            total = len(action.symbols)
-            legs = [desk.bot.legs[symbol] for symbol in action.symbols]
+            total = len(legs)
+            done = sum(1 for leg in legs if not leg.is_active)
+        elif legs:
+            total = len(legs)
             done = sum(1 for leg in legs if leg.bracket is not None and leg.bracket.filled(Role.ENTRY))
         elif action.tags:
             total = len(action.tags)
@@ -291,6 +366,10 @@ class TraderRequests:
             finished=done >= total,
             failed=action.failed,
         )
+
+
+def _concerns(request: CancelAll, bot: str, symbol: str) -> bool:
+    return request.bot in ("", bot) and (not request.symbols or symbol in request.symbols)
 
 
 def _title(request: Request) -> str:

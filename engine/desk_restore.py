@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from engine import desk_rows
 from engine.journal.records import PositionRow, TradeRow
-from engine.legs import BotBody
 from engine.messages import Msg
 from engine.view import AlarmView
 
@@ -22,11 +21,13 @@ def restore_desk(desk: Desk) -> None:
     for order in (*restored.finished_today, *restored.orders):
         order.doubt(now_ns)
         desk.blotter.add(order)
-    for row in restored.bots:
-        if row.bot == desk.bot.name:
-            _restore_bot(desk, desk_rows.decode_bot(row.body), now_ns)
-    desk.bot.books_known = False
-    desk.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets])
+    images = {row.bot: row.body for row in restored.bots}
+    for name, seat in desk.seats.items():
+        if name in images:
+            seat.bot.restore_body(images[name])
+            seat.schedule.begin(seat.bot.body.trigger, now_ns, desk.out)
+        seat.bot.books_known = False
+        seat.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets if row.bot == name])
     for row in restored.positions:
         _restore_position(desk, row)
     for row in restored.trades_today:
@@ -42,24 +43,19 @@ def restore_desk(desk: Desk) -> None:
         desk.say(Msg.RECOVERED, text=f"{len(restored.brackets)} open bracket(s) from the journal: {names}")
 
 
-def _restore_bot(desk: Desk, body: BotBody, now_ns: int) -> None:
-    """Totals of the same trading day only: Monday does not start with Friday's loss (BUG-94)."""
-    if body.trading_day == desk.bot.body.trading_day:
-        desk.bot.body = body
-        desk.schedule.begin(body.trigger, now_ns, desk.out)
-    desk.bot.body.brackets_made = 0  # bracket ids carry the run number
-
-
 def _restore_position(desk: Desk, row: PositionRow) -> None:
     position = desk.positions.of(row.account, row.symbol, row.product)
     position.net_qty = row.net_qty
-    if row.trading_day == desk.bot.body.trading_day:
+    if row.trading_day == desk_rows.trading_day(desk.clock.now_ns()):
         position.buy_qty, position.buy_value_paise = row.buy_qty, row.buy_value_paise
         position.sell_qty, position.sell_value_paise = row.sell_qty, row.sell_value_paise
 
 
 def _restore_trade(desk: Desk, row: TradeRow) -> None:
-    desk.charges[row.trade_id] = row.charges_paise
-    leg = desk.bot.legs.get(row.symbol)
+    seat = desk.seats.get(row.bot)
+    if seat is None:
+        return  # of a group that is not configured any more: history
+    seat.charges[row.trade_id] = row.charges_paise
+    leg = seat.bot.legs.get(row.symbol)
     if leg is not None:
         leg.realised_paise += row.net_paise

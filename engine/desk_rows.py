@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.bot import BotBody
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody
 from engine.instant import ist_date
 from engine.journal.records import AnswerRow, AnswerWord, BracketRow, EventRow, IntentRow, PositionRow, TradeRow
-from engine.legs import BotBody
 from engine.money import divide_half_up
 from engine.order import Order, Side
 from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, RoundTrip, Said, op_of
@@ -75,11 +75,16 @@ def bracket_row(bracket: Bracket) -> BracketRow:
     )
 
 
+def trade_id(trip: RoundTrip) -> str:
+    """The key of a round trip in the journal and in the day's charges."""
+    return f"{trip.bracket_id}-surplus" if trip.kind == "surplus" else trip.bracket_id
+
+
 def trade_row(trip: RoundTrip, charges_paise: int) -> TradeRow:
     """A round trip as its journal row; charges are the broker's and the state's, estimated (OPS-34)."""
     is_surplus = trip.kind == "surplus"
     return TradeRow(
-        trade_id=f"{trip.bracket_id}-surplus" if is_surplus else trip.bracket_id,
+        trade_id=trade_id(trip),
         bracket_id=trip.bracket_id,
         account=trip.account,
         bot=trip.bot,
@@ -133,10 +138,6 @@ def event_row(said: Said, text: str, at_ns: int) -> EventRow:
 
 def encode_body(body: BotBody) -> bytes:
     return msgspec.json.encode(body)
-
-
-def decode_bot(body: bytes) -> BotBody:
-    return msgspec.json.decode(body, type=BotBody)
 
 
 def decode_bracket(body: bytes) -> BracketBody:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from engine.alerts import AlertBook
+from engine.bot import Bot
 from engine.bracket import Bracket
 from engine.instant import NS_PER_S, ist_date
-from engine.legs import Leg
+from engine.leg import Leg
 from engine.money import rupees_text
 from engine.operator import Request
 from engine.order import Order, Role
@@ -65,8 +66,8 @@ class DeskConsole:
     def view(self) -> DeskView:
         desk = self._desk
         now_ns = desk.clock.now_ns()
-        legs = tuple(self._leg(leg, now_ns) for leg in desk.bot.legs.values())
-        brackets = tuple(self._bracket(bracket) for bracket in desk.bot.open_brackets())
+        legs = tuple(self._leg(bot, leg, now_ns) for bot in desk.bots.values() for leg in bot.legs.values())
+        brackets = tuple(self._bracket(bracket, now_ns) for bracket in desk.open_brackets())
         unread = [AlarmView(alarm_id=f"alert:{a.number}", since_ns=a.at_ns, text=a.text) for a in self._alerts.unread]
         alarms = tuple(sorted([*desk.alarms.values(), *unread], key=lambda alarm: -alarm.since_ns))
         return DeskView(
@@ -84,8 +85,9 @@ class DeskConsole:
     def log_since(self, seq: int) -> Sequence[LogLine]:
         return self._desk.log.lines_since(seq)
 
-    def ladder(self, symbol: str, rungs: int) -> Sequence[LadderRow]:
-        leg = self._desk.bot.legs.get(symbol)
+    def ladder(self, symbol: str, rungs: int, bot: str = "") -> Sequence[LadderRow]:
+        bots = [self._desk.bots[bot]] if bot in self._desk.bots else self._desk.bots.values()
+        leg = next((bot.legs[symbol] for bot in bots if symbol in bot.legs), None)
         if leg is None or leg.price.tick.ltp_paise <= 0:
             return ()
         return _ladder_rows(leg, rungs)
@@ -109,15 +111,15 @@ class DeskConsole:
         self._rows[kind, key] = row
         return row
 
-    def _leg(self, leg: Leg, now_ns: int) -> LegView:
+    def _leg(self, bot: Bot, leg: Leg, now_ns: int) -> LegView:
         tick, instrument = leg.price.tick, leg.instrument
         view = LegView(
             symbol=leg.symbol,
             name=instrument.short_name,
             option_type=instrument.option_type.value if instrument.option_type else "",
             title=_title(leg),
-            bot=self._desk.bot.name,
-            style=self._desk.bot.terms.bracket.style,
+            bot=bot.name,
+            style=bot.style,
             state=BracketState.FLAT,
             protection=ProtectionWord.FLAT,
             lot_size=instrument.lot_size,
@@ -135,9 +137,9 @@ class DeskConsole:
         )
         if leg.bracket is not None and leg.is_active:
             view = _with_position(view, leg.bracket, now_ns)
-        return self._same("leg", leg.symbol, view)
+        return self._same("leg", view.key, view)
 
-    def _bracket(self, bracket: Bracket) -> BracketView:
+    def _bracket(self, bracket: Bracket, now_ns: int) -> BracketView:
         body = bracket.body
         alarm = next((a.text for a in self._desk.alarms.values() if a.alarm_id.endswith(body.bracket_id)), "")
         view = BracketView(
@@ -151,7 +153,7 @@ class DeskConsole:
             working_exit_qty=bracket.working_exit_qty,
             stop=_stop_view(bracket),
             target=_target_view(bracket),
-            trail=_trail_text(bracket),
+            trail=_trail_text(bracket, now_ns),
             alarm=alarm,
         )
         return self._same("bracket", body.bracket_id, view)
@@ -214,10 +216,10 @@ class DeskConsole:
             order_path_down=desk.gateway.path_error,
             reconciled_ns=desk.reader.reconciled_ns,
             reconcile_diffs=desk.reader.differences,
-            realised_paise=desk.bot.body.day_net_paise,
+            realised_paise=sum(bot.body.day_net_paise for bot in desk.bots.values()),
             unrealised_paise=sum(leg.unrealised_paise for leg in legs),
             charges_paise=sum(desk.charges.values()),
-            day_limit_paise=desk.bot.terms.limits.day_loss_paise,
+            day_limit_paise=desk.risk.day_loss_paise,
             entries=entries,
             square_off_ns=desk.square_off_at_ns(now_ns),
             session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
@@ -228,14 +230,14 @@ class DeskConsole:
         desk = self._desk
         survives: list[str] = []
         dies: list[str] = []
-        for bracket in desk.bot.open_brackets():
+        for bracket in desk.open_brackets():
             if bracket.open_qty <= 0:
                 continue
             name = bracket.instrument.short_name
             for role, what in ((Role.STOP, "stop"), (Role.TARGET, "target")):
                 resting = any(order.is_at_broker for order in bracket.live(role))
                 (survives if resting else dies).append(f"{name} {what}")
-            if bracket.body.terms.trail is not None:
+            if bracket.exit_rules:
                 dies.append(f"{name} trail")
         stats = desk.parts.writer.stats()
         return HealthView(
@@ -292,7 +294,7 @@ def _with_position(view: LegView, bracket: Bracket, now_ns: int) -> LegView:
         unrealised_paise=(mark - body.entry_paise) * open_qty if mark and open_qty > 0 else 0,
         stop=_stop_view(bracket),
         target=_target_view(bracket),
-        trail=_trail_text(bracket),
+        trail=_trail_text(bracket, now_ns),
         protected_since_ns=body.protected_ns,
         next_step=_next_step(bracket),
     )
@@ -330,15 +332,17 @@ def _resting_view(order: Order, price_paise: int, *, limit_paise: int) -> ExitVi
     )
 
 
-def _trail_text(bracket: Bracket) -> str:
-    body, trail = bracket.body, bracket.body.terms.trail
-    if trail is None:
+def _trail_text(bracket: Bracket, now_ns: int) -> str:
+    """The tightest active rule first, else the one that arms next."""
+    if not bracket.exit_rules:
         return "off"
+    body = bracket.body
     if not body.entry_paise:
         return "on"
     if body.trail_active:
-        return f"active, stop {rupees_text(body.stop_paise)}, best {rupees_text(body.high_paise)}"
-    return f"arms at {rupees_text(trail.activates_at(body.entry_paise, body.terms.target_offset_paise))}"
+        return f"active, stop {rupees_text(body.stop_paise)}, best {rupees_text(body.best_paise)}"
+    levels = [story.level_paise for story in bracket.stories(now_ns) if story.level_paise]
+    return f"arms at {rupees_text(levels[0])}" if levels else "on"
 
 
 def _next_step(bracket: Bracket) -> str:

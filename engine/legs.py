@@ -12,26 +12,23 @@ from typing import Final
 
 import msgspec
 
+from engine.bot import REASON_EOD, BotBody, BotTimes, book_trip
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody, BracketTerms
-from engine.entry_trigger import TriggerState
 from engine.instrument import Instrument
+from engine.leg import Leg, LegFacts
 from engine.messages import Msg
-from engine.money import divide_half_up, rupees_text
 from engine.order import Order, Role, Side
 from engine.outbox import Outbox, RoundTrip
 from engine.price_book import PriceBook
+from engine.reconcile import OnUnexpected
 from engine.risk import EntryFacts, RiskLimits, entry_block
-from engine.tags import TagMaker, base36
+from engine.stop_plan import OnStop
+from engine.tags import TagMaker
 from engine.venue_rules import VenueRules
-from engine.view import BracketState
+from engine.view import BracketState, ExitStyle
 
-REASON_EOD: Final = "EOD Square-Off"
-REASON_MANUAL: Final = "Square-Off"
-REASON_ZERO: Final = "Zero Out"
-REASON_STOP_DESK: Final = "Strategy Paused"
 REASON_UNWIND: Final = "Pair Unwind"
-REASON_BLIND: Final = "No Price"
 
 
 class PairPolicy(StrEnum):
@@ -50,94 +47,21 @@ class LegsTerms(msgspec.Struct, frozen=True, kw_only=True):
     pair_policy: PairPolicy
     bracket: BracketTerms
     limits: RiskLimits
+    """Of this group alone; the desk has limits over all of its bots."""
+    times: BotTimes = BotTimes()
+    on_stop: OnStop = OnStop.FLATTEN
     allow_short: bool = False
+    on_unexpected: OnUnexpected = OnUnexpected.ADOPT
+    """What becomes of units found at the broker that are this bot's to decide about (CON-08)."""
+    reserved_symbols: bool = False
+    """Nobody else trades these symbols in this account, so whatever is found in them is this bot's."""
 
 
-class LegFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one leg in the seed's own words (LEG-04); derived, never stored. Prices in paise, None = none."""
+class LegsBody(BotBody, kw_only=True):
+    """What a group of legs remembers on top."""
 
-    in_position: bool = False
-    side: str | None = None
-    entry_price: int | None = None
-    entry_price_hint: int | None = None
-    actual_filled_qty: int = 0
-    tp_level: int | None = None
-    sl_level: int | None = None
-    entry_order_id: str | None = None
-    tp_order_id: str | None = None
-    sl_order_id: str | None = None
-    tp_filled_qty: int = 0
-    sl_filled_qty: int = 0
-    highest_favorable_price: int | None = None
-    sl_trail_active: bool = False
-    original_sl_level: int | None = None
-    exit_legs_placed: bool = False
-    exit_retry_count: int = 0
-    lifecycle: str = BracketState.FLAT.value
-    owner: str = ""
-
-
-class BotBody(msgspec.Struct, kw_only=True):
-    """What the bot itself remembers across a restart; positions are in their brackets."""
-
-    trading_day: str = ""
-    """ISO date in IST; a new day starts the totals at zero (LEG-72, BUG-94)."""
-    day_net_paise: int = 0
-    entries_today: int = 0
-    brackets_made: int = 0
     sl_m_refused: list[str] = []
     """Symbols whose SL-M the broker refused today: not tried again this session (HRD-12, F-28)."""
-    trigger: TriggerState = msgspec.field(default_factory=TriggerState)
-    """Bars counted and the queued entry, so that a restart neither loses nor repeats a signal (LEG-60)."""
-
-
-class Leg:
-    """One symbol of the group and its current bracket, if any."""
-
-    def __init__(self, price: PriceBook) -> None:
-        self.price = price
-        self.instrument: Instrument = price.instrument
-        self.symbol = price.instrument.symbol
-        self.bracket: Bracket | None = None
-        self.realised_paise = 0
-        self.note = ""
-
-    @property
-    def is_active(self) -> bool:
-        """In position, entering, or not yet proven flat."""
-        return self.bracket is not None and self.bracket.body.state is not BracketState.FLAT
-
-    @property
-    def is_staying(self) -> bool:
-        """Active, and nobody has asked it to leave yet."""
-        return self.is_active and self.bracket is not None and not self.bracket.body.exit_reason
-
-    def facts(self) -> LegFacts:
-        """The seed's field names over the bracket's facts."""
-        if self.bracket is None or not self.is_active:
-            return LegFacts()
-        bracket, body = self.bracket, self.bracket.body
-        return LegFacts(
-            in_position=bracket.open_qty != 0,
-            side="LONG" if body.side is Side.BUY else "SHORT",
-            entry_price=body.entry_paise or None,
-            entry_price_hint=body.hint_paise or None,
-            actual_filled_qty=bracket.filled(Role.ENTRY),
-            tp_level=body.target_paise or None,
-            sl_level=body.stop_paise or None,
-            entry_order_id=_newest_id(bracket, Role.ENTRY),
-            tp_order_id=_newest_id(bracket, Role.TARGET),
-            sl_order_id=_newest_id(bracket, Role.STOP),
-            tp_filled_qty=bracket.filled(Role.TARGET),
-            sl_filled_qty=bracket.filled(Role.STOP),
-            highest_favorable_price=body.high_paise or None,
-            sl_trail_active=body.trail_active,
-            original_sl_level=body.original_stop_paise or None,
-            exit_legs_placed=bool(bracket.live(Role.STOP)),
-            exit_retry_count=body.stop_rejects + body.target_rejects,
-            lifecycle=body.state.value,
-            owner=body.bot,
-        )
 
 
 class LegsBot:
@@ -150,11 +74,10 @@ class LegsBot:
         rules: VenueRules,
         tags: TagMaker,
         orders: Mapping[str, Order],
-        run_no: int,
     ) -> None:
         self.terms = terms
         self.legs: dict[str, Leg] = {price.instrument.symbol: Leg(price) for price in prices}
-        self.body = BotBody()
+        self.body = LegsBody()
         self.brackets: dict[str, Bracket] = {}
         """Of the day, closed ones too: a late fill or record still finds its bracket."""
         self._unclosed: dict[str, Bracket] = {}
@@ -163,19 +86,55 @@ class LegsBot:
         self._rules = rules
         self._tags = tags
         self._orders = orders
-        self._run = base36(run_no, 4)
 
     @property
     def name(self) -> str:
         return self.terms.bot
 
     @property
-    def any_leg_active(self) -> bool:
+    def product(self) -> str:
+        return self.terms.product
+
+    @property
+    def lots(self) -> int:
+        return self.terms.lots
+
+    @property
+    def style(self) -> ExitStyle:
+        return self.terms.bracket.style
+
+    @property
+    def limits(self) -> RiskLimits:
+        return self.terms.limits
+
+    @property
+    def times(self) -> BotTimes:
+        return self.terms.times
+
+    @property
+    def max_tick_age_ns(self) -> int:
+        return self.terms.bracket.max_tick_age_ns
+
+    @property
+    def on_stop(self) -> OnStop:
+        return self.terms.on_stop
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        return {symbol: leg.instrument for symbol, leg in self.legs.items()}
+
+    @property
+    def any_active(self) -> bool:
         return any(leg.is_active for leg in self.legs.values())
 
     @property
+    def any_leg_active(self) -> bool:
+        """The seed's word (LEG-05)."""
+        return self.any_active
+
+    @property
     def all_legs_flat(self) -> bool:
-        return not self.any_leg_active
+        return not self.any_active
 
     def primary_summary(self) -> LegFacts:
         """The primary leg in the seed's legacy attributes, for display and export only (LEG-69)."""
@@ -185,7 +144,7 @@ class LegsBot:
 
     def entry_reason(self, symbols: Sequence[str], lots: int, now_ns: int) -> str:
         """Why these legs may not be entered now, leaving the desk's own reasons aside; empty when they may."""
-        if self.any_leg_active:
+        if self.any_active:
             return "a position is already active"
         for symbol in symbols:
             leg = self.legs[symbol]
@@ -209,7 +168,7 @@ class LegsBot:
         if side is Side.SELL:
             out.say(Msg.SKIP, source=self.name, reason="short legs are switched off (allow_short=false)")
             return "short legs are switched off"
-        if self.any_leg_active:
+        if self.any_active:
             out.say(Msg.SKIP_ACTIVE, source=self.name)
             return "a position is already active"
         reason = self.entry_reason(symbols, lots, now_ns)
@@ -226,12 +185,13 @@ class LegsBot:
         return ""
 
     def _open(self, leg: Leg, side: Side, qty: int, now_ns: int, out: Outbox) -> None:
-        self.body.brackets_made += 1
-        hint = leg.price.tick.ltp_paise
-        if hint <= 0:
+        if leg.price.tick.ltp_paise <= 0:
             out.say(Msg.HINT_MISSING, source=self.name, symbol=leg.symbol)
+        self._new_bracket(leg, side, qty, out).enter(now_ns, out)
+
+    def _new_bracket(self, leg: Leg, side: Side, qty: int, out: Outbox) -> Bracket:
         body = BracketBody(
-            bracket_id=f"B{self._run}{base36(self.body.brackets_made, 4)}",
+            bracket_id=self._tags.next_bracket_id(),
             account=self.terms.account,
             bot=self.name,
             symbol=leg.symbol,
@@ -241,7 +201,7 @@ class LegsBot:
             qty=qty,
             terms=self.terms.bracket,
             style=self.terms.bracket.style,
-            hint_paise=max(hint, 0),
+            hint_paise=max(leg.price.tick.ltp_paise, 0),
             sl_m_refused=leg.symbol in self.body.sl_m_refused,
         )
         leg.note = ""
@@ -249,7 +209,30 @@ class LegsBot:
             out.end_alarm(f"entry:{leg.bracket.body.bracket_id}")  # the new entry is the answer to a failed one
         leg.bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
         self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = leg.bracket
-        leg.bracket.enter(now_ns, out)
+        return leg.bracket
+
+    @property
+    def on_unexpected(self) -> OnUnexpected:
+        return self.terms.on_unexpected
+
+    @property
+    def reserved_symbols(self) -> bool:
+        return self.terms.reserved_symbols
+
+    def adopt(self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox) -> Bracket | None:
+        """Take over units found at the broker: a short gets BUY exits (LEG-39, BUG-03). None while the leg is active.
+
+        Without the broker's average the levels stand on the newest price (F-22).
+        """
+        leg = self.legs[symbol]
+        price = price_paise or leg.price.tick.ltp_paise
+        if leg.is_active or price <= 0:
+            return None
+        side = Side.BUY if net_qty > 0 else Side.SELL
+        bracket = self._new_bracket(leg, side, abs(net_qty), out)
+        out.say(Msg.CHECKING_EXITS, source=self.name, symbol=symbol)
+        bracket.adopt(price, now_ns, out)
+        return bracket
 
     def _has_price(self, leg: Leg) -> bool:
         tick = leg.price.tick
@@ -293,6 +276,14 @@ class LegsBot:
             if other.bracket is not None:
                 other.bracket.exit(REASON_UNWIND, now_ns, out)
 
+    def on_tick(self, symbol: str, now_ns: int, out: Outbox) -> None:
+        for bracket in self.open_brackets() if self.books_known else ():
+            if bracket.body.symbol == symbol and bracket.is_touched():
+                bracket.on_tick(now_ns, out)
+
+    def on_candle(self, symbol: str, now_ns: int, out: Outbox) -> None:
+        del symbol, now_ns, out
+
     def on_wake(self, now_ns: int, out: Outbox) -> None:
         for bracket in self.open_brackets() if self.books_known else ():
             bracket.on_wake(now_ns, out)
@@ -334,40 +325,11 @@ class LegsBot:
     # --- money --------------------------------------------------------------------------------------------------
 
     def book(self, trip: RoundTrip, previous: RoundTrip | None, out: Outbox) -> None:
-        """Add a closed round trip to the day; a corrected one replaces what was booked (LEG-47, LEG-48)."""
-        leg = self.legs.get(trip.symbol)
-        change = trip.net_paise - (previous.net_paise if previous else 0)
-        self.body.day_net_paise += change
-        if leg is not None:
-            leg.realised_paise += change
-        exit_text = rupees_text(divide_half_up(trip.exit_value_paise, trip.qty))
-        net = rupees_text(trip.net_paise, signed=True)
-        if previous is not None:
-            if change:
-                was = rupees_text(previous.net_paise, signed=True)
-                out.say(Msg.EXIT_CORRECTED, source=self.name, symbol=trip.symbol, exit=exit_text, net=net, was=was)
-            return
-        if leg is not None:
-            leg.note = f"{trip.reason} {net}"
-        out.say(
-            Msg.EXIT,
-            source=self.name,
-            symbol=trip.symbol,
-            reason=trip.reason if trip.kind == "trade" else f"{trip.reason}, surplus",
-            entry=rupees_text(divide_half_up(trip.entry_value_paise, trip.qty)),
-            exit=exit_text,
-            net=net,
-            day=rupees_text(self.body.day_net_paise, signed=True),
-            mark="💰" if trip.net_paise > 0 else "💸",
-        )
+        book_trip(self, trip, previous, out)
 
     def roll_day(self, trading_day: str) -> bool:
-        """Start a trading day: totals to zero, history stays in the journal (OPS-19). False when it is the same day."""
-        if self.body.trading_day == trading_day:
+        if not self.body.begin_day(trading_day):
             return False
-        self.body.trading_day = trading_day
-        self.body.day_net_paise = 0
-        self.body.entries_today = 0
         self.body.sl_m_refused = []
         for leg in self.legs.values():
             leg.realised_paise = 0
@@ -375,6 +337,12 @@ class LegsBot:
         return True
 
     # --- recovery -----------------------------------------------------------------------------------------------
+
+    def restore_body(self, image: bytes) -> None:
+        """Totals of the same trading day only: Monday does not start with Friday's loss (BUG-94)."""
+        body = msgspec.json.decode(image, type=LegsBody)
+        if body.trading_day == self.body.trading_day:
+            self.body = body
 
     def restore(self, bodies: Sequence[BracketBody]) -> None:
         """Take back the brackets that were open when the desk ended (LEG-72)."""
@@ -385,8 +353,3 @@ class LegsBot:
             bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
             self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = bracket
             leg.bracket = bracket
-
-
-def _newest_id(bracket: Bracket, role: Role) -> str | None:
-    ids = [order.broker_id for order in bracket.orders_of(role) if order.broker_id and order.is_live]
-    return ids[-1] if ids else None

@@ -1,6 +1,7 @@
 """What the trader asks of the desk, by key or command line. Intents, never snapshots: the engine sizes them.
 
 Every request carries an id, so a doubled key cannot double an order (HUM-06). They travel on the desk's one queue.
+Where a request names a symbol, `bot` says whose: two bots may hold the same one. Empty means every bot that has it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Enter(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()
     lots: int = 0
     """0 means the configured lots."""
+    bot: str = ""
 
 
 class ExitLeg(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,7 @@ class ExitLeg(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: str
     symbol: str
+    bot: str = ""
 
 
 class CancelScope(StrEnum):
@@ -40,6 +43,7 @@ class CancelAll(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     scope: CancelScope = CancelScope.ENTRIES
     symbols: tuple[str, ...] = ()
+    bot: str = ""
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +60,11 @@ class ZeroOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PauseEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """No entries until resumed, of one bot or of the whole desk."""
+
     request_id: str
     paused: bool
+    bot: str = ""
 
 
 class ReconcileNow(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ Every reason is one clause a trader reads on the screen after `entries BLOCKED:`
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from engine.money import rupees_text
@@ -26,6 +28,10 @@ class DeskFacts(msgspec.Struct, frozen=True, kw_only=True):
     unknown_orders: int
     mismatch: str
     """A position that differs from the broker's and is not yet explained."""
+    bot_broken: str = ""
+    """Why the bot that would enter is protect-only (PRC-10)."""
+    bot_day_net_paise: int = 0
+    """Of that bot alone."""
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +42,18 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     entries_per_day: int = 0
 
 
-def desk_block(facts: DeskFacts, limits: RiskLimits) -> str:
-    """Why no entry at all may leave now, or empty. The first reason in order of severity."""
+NO_LIMITS: Final = RiskLimits()
+
+
+def desk_block(facts: DeskFacts, limits: RiskLimits, bot_limits: RiskLimits = NO_LIMITS) -> str:
+    """Why no entry of this bot may leave now, or empty. The first reason in order of severity.
+
+    `limits` hold for the desk as a whole, `bot_limits` for the one bot.
+    """
     if facts.stopping:
         return "the desk is stopping"
+    if facts.bot_broken:
+        return facts.bot_broken
     if facts.journal_error:
         return f"journal: {facts.journal_error}"
     if not facts.recovered:
@@ -54,6 +68,8 @@ def desk_block(facts: DeskFacts, limits: RiskLimits) -> str:
         return "square-off time has passed"
     if limits.day_loss_paise and facts.day_net_paise <= -limits.day_loss_paise:
         return f"day loss {rupees_text(limits.day_loss_paise, grouped=True)} reached"
+    if bot_limits.day_loss_paise and facts.bot_day_net_paise <= -bot_limits.day_loss_paise:
+        return f"day loss {rupees_text(bot_limits.day_loss_paise, grouped=True)} of this group reached"
     if facts.unknown_orders:
         return f"{facts.unknown_orders} order(s) without an answer"
     if facts.is_paused:

@@ -102,6 +102,11 @@ class LegView(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     """Newest remark: last exit, refusal, alarm."""
 
+    @property
+    def key(self) -> str:
+        """Names the leg among all: two bots may hold the same symbol."""
+        return f"{self.bot}/{self.symbol}"
+
 
 class BracketView(msgspec.Struct, frozen=True, kw_only=True):
     bracket_id: str

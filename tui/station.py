@@ -32,7 +32,7 @@ from engine.config.load import Loaded
 from engine.config.model import Config, TriggerKind
 from engine.config.reload import safe_changes
 from engine.desk import Desk
-from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.desk_parts import DeskLabels, DeskParts, GroupParts, Reloaded
 from engine.desk_view import DeskConsole
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
@@ -41,7 +41,6 @@ from engine.instrument import Instrument, Segment
 from engine.journal.records import Restored
 from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter, JournalWriter, Writer
-from engine.legs import LegsTerms
 from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
 from engine.messages import Msg
 from engine.option_symbol import parse_option_symbol
@@ -156,10 +155,15 @@ class Station:
                 writer=self._make_writer(),
                 log=self.log,
                 run_no=run_no,
-                terms=msgspec.structs.replace(terms, account=account_id),
-                trigger=_trigger(config),
-                trend=trend,
-                times=_times(config),
+                groups=(
+                    GroupParts(
+                        terms=msgspec.structs.replace(terms, account=account_id),
+                        legs=tuple(leg.symbol for leg in legs),
+                        trigger=_trigger(config),
+                        trend=trend,
+                    ),
+                ),
+                risk=config.risk_limits,
                 labels=DeskLabels(
                     mode=self.plan.mode_words,
                     broker=config.trading_account.kind,
@@ -172,7 +176,6 @@ class Station:
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
                 reload_terms=self._reload_terms(account_id),
-                legs=tuple(leg.symbol for leg in legs),
             )
         )
         self.console = DeskConsole(self.desk)
@@ -390,16 +393,21 @@ class Station:
         )
         return TrendWatch(settings, self.config.legs.interval_ns, primary, self.calendar)
 
-    def _reload_terms(self, account_id: str) -> Callable[[], tuple[LegsTerms, str, str]] | None:
+    def _reload_terms(self, account_id: str) -> Callable[[], Reloaded] | None:
         read = self.plan.reload
         if read is None:
             return None
 
-        def reload_terms() -> tuple[LegsTerms, str, str]:
+        def reload_terms() -> Reloaded:
             changes = safe_changes(self.config, read())
             self.config = changes.config
             terms = msgspec.structs.replace(self.config.legs_terms(), account=account_id)
-            return terms, ", ".join(changes.applied), ", ".join(changes.restart_needed)
+            return Reloaded(
+                terms={terms.bot: terms},
+                risk=self.config.risk_limits,
+                applied=", ".join(changes.applied),
+                restart_needed=", ".join(changes.restart_needed),
+            )
 
         return reload_terms
 
@@ -463,15 +471,6 @@ def _trigger(config: Config) -> TriggerSettings | None:
         session_end=legs.session_end,
         square_off=legs.square_off if legs.enable_eod_square_off else None,
         ignore_entry_delta=legs.ignore_entry_delta,
-    )
-
-
-def _times(config: Config) -> DeskTimes:
-    legs = config.legs
-    return DeskTimes(
-        status_poll_ns=legs.status_poll_ns,
-        blind_exit_after_ns=legs.blind_exit_after_ns,
-        square_off_ns=legs.square_off_ns,
     )
 
 

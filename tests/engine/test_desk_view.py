@@ -10,13 +10,14 @@ import pytest
 
 from engine.bracket_state import BracketTerms
 from engine.desk_view import DeskConsole
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.instant import NS_PER_S
-from engine.legs import Leg
+from engine.leg import Leg
 from engine.order import Order, OrderState, Role
 from engine.outbox import CancelOrder
 from engine.rate_window import RateWindow
-from engine.exit_rules.lock_fraction import LockFraction
-from engine.exit_rules.registry import encode_rules
+from engine.risk import RiskLimits
 from engine.view import AlarmView, DeskView, ExitStyle, LegView, ProtectionWord
 
 TERMS = BracketTerms(target_offset_paise=500, stop_offset_paise=500)
@@ -32,7 +33,7 @@ class Shown:
         bot = SimpleNamespace(
             name="legs",
             legs={leg.symbol: leg},
-            terms=SimpleNamespace(bracket=world.terms, limits=SimpleNamespace(day_loss_paise=0)),
+            style=world.terms.style,
             body=SimpleNamespace(day_net_paise=0),
             open_brackets=lambda: [] if world.is_flat else [world.bracket],
         )
@@ -40,7 +41,9 @@ class Shown:
         self.desk: Any = SimpleNamespace(
             version=0,
             clock=SimpleNamespace(now_ns=lambda: world.now_ns),
-            bot=bot,
+            bots={"legs": bot},
+            open_brackets=bot.open_brackets,
+            risk=RiskLimits(),
             alarms={},
             blotter=world.blotter,
             prices={leg.symbol: world.price},
@@ -177,7 +180,9 @@ def test_a_stop_smaller_than_the_position_is_called_partial(bench: Any) -> None:
 
 @pytest.mark.row("LEG-32")
 def test_the_trail_is_told_in_words(bench: Any) -> None:
-    world = bench(msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=400), ltp_paise=100_00)
+    world = bench(
+        msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=400), ltp_paise=100_00
+    )
     shown = Shown(world)
     entry = world.enter()
     assert shown.leg.trail == "on"

@@ -20,15 +20,16 @@ import pytest
 from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.rules import PaperRules
+from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms
 from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
 from engine.desk import Desk
-from engine.desk_parts import DeskLabels, DeskParts, DeskTimes
+from engine.desk_parts import DeskLabels, DeskParts, DeskTimes, GroupParts
 from engine.desk_view import DeskConsole
+from engine.entry_trigger import TriggerSettings
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
-from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S, at_ist, ist_date, ns_from_s
 from engine.instrument import Instrument, OptionType, Segment
@@ -220,6 +221,7 @@ class Setup:
     limits: RiskLimits = field(default_factory=RiskLimits)
     trigger: TriggerSettings | None = None
     times: DeskTimes = field(default_factory=DeskTimes)
+    bot_times: BotTimes = field(default_factory=BotTimes)
     rules: PaperRules = field(default_factory=PaperRules)
     gateway: GatewayLimits = field(default_factory=GatewayLimits)
     latency: Latency = field(default_factory=lambda: Latency(request_ms=(10, 10), push_ms=(5, 5), overtake_pct=0))
@@ -275,6 +277,7 @@ class Rig:
             pair_policy=setup.pair_policy,
             bracket=setup.bracket,
             limits=setup.limits,
+            times=setup.bot_times,
         )
         return Desk(
             DeskParts(
@@ -286,15 +289,14 @@ class Rig:
                 writer=InlineWriter(self.journal, asyncio.get_running_loop(), self._on_journal_error),
                 log=self.log,
                 run_no=run_no,
-                terms=terms,
-                trigger=setup.trigger,
+                groups=(GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),),
+                risk=setup.limits,
                 times=setup.times,
                 labels=DeskLabels(mode="PAPER TEST", broker="paper", is_live=False),
                 limits=setup.gateway,
                 restored=self.journal.load("paper", trading_day=ist_date(now).isoformat()),
                 charges_of=charges.paise,
                 on_alarm=self.alarms.append,
-                legs=setup.symbols,
             )
         )
 
@@ -308,7 +310,7 @@ class Rig:
     async def kill(self) -> bytes:
         """End the desk as `kill -9` does: what is on the wire still arrives. Returns the image of its journal."""
         desk = self.desk
-        desk._disarm()
+        desk.timer.disarm()
         self.market.listeners.clear()
         self.venue.mute_pushes = True
         for task in list(desk._tasks):
@@ -368,7 +370,7 @@ class Rig:
 
     def drain(self) -> None:
         """Every bracket plans once more: nothing must come of it when nothing changed."""
-        self.desk.step(lambda now: self.desk.bot.check_status(now, self.desk.out))
+        self.desk.step(self.desk.check_status)
 
     def facts(self, symbol: str):
         return self.leg(symbol).facts()
@@ -378,8 +380,13 @@ class Rig:
         rows = self.journal.load("paper", trading_day=ist_date(self.clock.now_ns()).isoformat()).trades_today
         return [(row.symbol, row.net_paise, row.reason) for row in rows]
 
+    @property
+    def bot(self):
+        """The only bot, or the first of several."""
+        return next(iter(self.desk.bots.values()))
+
     def leg(self, symbol: str):
-        return self.desk.bot.legs[symbol]
+        return self.bot.legs[symbol]
 
     def texts(self) -> list[str]:
         return [line.text for line in self.log.lines_since(0)]

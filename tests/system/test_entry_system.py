@@ -13,7 +13,8 @@ from engine import refusals
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_MS, NS_PER_S, at_ist, clock_text
-from engine.legs import LegFacts, PairPolicy
+from engine.leg import LegFacts
+from engine.legs import PairPolicy
 from engine.operator import Enter, ZeroOut
 from engine.order import OrderType, Role, Side
 from engine.port import Acked, Refused
@@ -89,7 +90,7 @@ def test_a_fresh_leg_has_the_seeds_start_values_and_moving_one_leaves_the_other(
 @pytest.mark.row("LEG-05")
 def test_the_two_pair_queries_follow_the_legs(run_desk) -> None:
     async def scenario(rig):
-        bot = rig.desk.bot
+        bot = rig.bot
         assert (bot.any_leg_active, bot.all_legs_flat) == (False, True)
         await rig.enter(100.0)
         assert (bot.any_leg_active, bot.all_legs_flat) == (True, False)
@@ -147,7 +148,7 @@ def test_an_exit_asked_for_during_a_fill_wait_leaves_in_the_next_write_slot(run_
 
         asked = rig.clock.now_ns()
         rig.tick(PE, 145.2)
-        rig.desk.step(lambda now: rig.desk.bot.exit_leg(PE, "test", now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.exit_leg(PE, "test", now, rig.desk.out))
         await rig.wait_until(lambda: len(rig.venue.placed(Role.EXIT)) == 1)
 
         cancels = [span for span in rig.venue.spans if span[0] >= asked]
@@ -165,7 +166,7 @@ def test_an_entry_while_any_leg_is_active_is_skipped(run_desk) -> None:
         assert [rig.leg(s).is_active for s in (PE, CE)] == [False, True]
         sent = len(rig.venue.calls)
 
-        rig.desk.step(lambda now: rig.desk.bot.enter([PE, CE], Side.BUY, 1, now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.enter([PE, CE], Side.BUY, 1, now, rig.desk.out))
         await rig.quiet(0.5)
 
         assert len(rig.venue.calls) == sent
@@ -543,11 +544,11 @@ def test_the_schedule_enters_at_every_third_bar_and_not_from_the_session_end(run
         queued = rig.said("[SIGNAL]")
         assert queued == ["[SIGNAL] bar 3 closed: LONG queued for 09:35:01"]
         await rig.quiet(3, 100.0)
-        assert [clock_text(b.body.opened_ns) for b in rig.desk.bot.brackets.values()] == ["09:35:01"] * 2
-        assert rig.desk.bot.body.trigger.pending_planned_ns == 0
+        assert [clock_text(b.body.opened_ns) for b in rig.bot.brackets.values()] == ["09:35:01"] * 2
+        assert rig.bot.body.trigger.pending_planned_ns == 0
 
         await rig.quiet(40, 102.0)
-        assert rig.desk.bot.all_legs_flat
+        assert rig.bot.all_legs_flat
         await rig.quiet(15 * 60, 100.0, step=4.0)
         assert len(rig.venue.placed(Role.ENTRY)) == 4, "bar 6 enters again, nothing in between does"
 
@@ -575,7 +576,7 @@ def test_a_signal_is_used_up_by_its_one_entry_good_or_bad(run_desk, seed_setup, 
             await rig.quiet(299, 100.0, step=4.0)
             rig.desk.is_paused = True
         await rig.quiet(310 if block == "refused" else 11, 100.0, step=4.0)
-        assert rig.desk.bot.body.trigger.pending_planned_ns == 0
+        assert rig.bot.body.trigger.pending_planned_ns == 0
         sent = len(rig.venue.calls)
         assert sent == (0 if block == "paused" else 2)
         rig.desk.is_paused = False
@@ -612,7 +613,7 @@ def test_both_or_none_closes_the_filled_leg_within_a_write_slot(run_desk, seed_s
         await rig.quiet(1.0)
 
         assert took < 0.1
-        assert rig.desk.bot.all_legs_flat and not rig.working()
+        assert rig.bot.all_legs_flat and not rig.working()
         assert [reason for _, _, reason in rig.trades()] == ["Pair Unwind"]
         assert any(CE in alarm for alarm in rig.alarms)
 
@@ -657,7 +658,7 @@ def test_forty_writes_stay_under_eight_a_second_and_none_is_throttled(run_desk, 
         await rig.quiet(6.0, 100.0)
 
         assert queued == 16, "both exits of eight legs, at once"
-        assert rig.desk.bot.all_legs_flat
+        assert rig.bot.all_legs_flat
         starts = [span[0] for span in rig.venue.spans]
         assert len(starts) == 48
         busiest = max(sum(1 for other in starts if at <= other < at + NS_PER_S) for at in starts)
@@ -739,7 +740,7 @@ def test_the_state_of_a_leg_is_about_a_kilobyte(run_desk, seed_setup) -> None:
 @pytest.mark.row("LEG-69")
 def test_the_primary_summary_is_the_primary_leg_at_every_step(run_desk, seed_setup) -> None:
     async def scenario(rig):
-        bot = rig.desk.bot
+        bot = rig.bot
         for price in (150.0, 152.0, 155.0):
             if price == 150.0:
                 await rig.enter(price)
@@ -849,7 +850,7 @@ def test_an_entry_that_never_arrived_is_given_up_not_repeated(run_desk, seed_set
         await rig.quiet(5.0, 150.0)
 
         assert len(rig.venue.placed()) == 2
-        assert rig.desk.bot.all_legs_flat
+        assert rig.bot.all_legs_flat
         assert rig.said("not placed")
 
     run_desk(scenario, seed_setup())

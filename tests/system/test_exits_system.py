@@ -73,7 +73,7 @@ def test_a_stop_left_behind_by_a_flat_leg_is_cancelled_once(run_desk, seed_setup
         await rig.pass_s(0.5)
         stop = rig.venue.placed(Role.STOP)[0]
         assert rig.leg(PE).bracket.protection(rig.clock.now_ns()) is ProtectionWord.UNKNOWN
-        rig.desk.step(lambda now: rig.desk.bot.exit_leg(PE, "test", now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.exit_leg(PE, "test", now, rig.desk.out))
         await rig.quiet(3.5, 150.0)
         assert rig.net(PE) == 0 and rig.leg(PE).is_active
 
@@ -135,8 +135,8 @@ def test_a_filled_target_cancels_the_stop_and_leaves_the_other_leg_alone(run_des
         assert rig.facts(CE) == other and len(rig.working(CE)) == 2 and not rig.working(PE)
 
         await rig.quiet(1.0, {CE: 145.0})
-        assert rig.desk.bot.all_legs_flat and not rig.working()
-        assert rig.desk.bot.body.day_net_paise == 375_00 - 375_00
+        assert rig.bot.all_legs_flat and not rig.working()
+        assert rig.bot.body.day_net_paise == 375_00 - 375_00
         assert rig.venue.story(PE)[3:] == ["cancel stop"], "three orders and one cancel (O8)"
         assert rig.venue.story(CE)[3:] == ["cancel target"]
 
@@ -209,7 +209,7 @@ def test_the_surplus_price_is_in_the_day(run_desk, seed_setup) -> None:
 
         assert [net for _, net, _ in rig.trades()] == [375_00, -37_50]
         cash = rig.exchange.funds("paper").cash_paise - rig.setup.rules.funds_paise
-        assert cash == rig.desk.bot.body.day_net_paise == 337_50
+        assert cash == rig.bot.body.day_net_paise == 337_50
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
@@ -286,13 +286,13 @@ def test_alert_only_keeps_the_position_with_a_standing_alarm_and_watches_it(run_
 def test_square_off_cancels_carry_their_context_once_each(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
-        rig.desk.step(lambda now: rig.desk.bot.square_off("test", now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.square_off("test", now, rig.desk.out))
         await rig.quiet(1.5, 150.0)
         for symbol in (PE, CE):
             for part in ("tp", "sl"):
                 assert len(rig.said(f"({symbol}_square_off_{part})")) == 1
         assert len(rig.said("[CANCEL]")) == 4
-        assert rig.desk.bot.all_legs_flat
+        assert rig.bot.all_legs_flat
 
     run_desk(scenario, seed_setup())
 
@@ -336,7 +336,7 @@ def test_the_day_accumulates_over_legs(run_desk, seed_setup) -> None:
         await rig.enter(100.5)
         await rig.quiet(1.0, {PE: 102.5, CE: 100.5})
         rig.tick(CE, 100.25, bid=100.25, ask=100.3)
-        rig.desk.step(lambda now: rig.desk.bot.exit_leg(CE, "test", now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.exit_leg(CE, "test", now, rig.desk.out))
         await rig.quiet(1.0, {CE: 100.25})
 
         first, second = rig.said("[EXIT]")
@@ -381,7 +381,7 @@ def test_a_provisional_stop_price_is_put_right(run_desk, seed_setup) -> None:
         await rig.quiet(3.0, 144.5)
         assert rig.trades() == [(PE, -412_50, "Stoploss Hit")]
         assert rig.said("corrected by trade book: exit ₹144.50 net ₹-412.50 (was ₹-592.50)")
-        assert rig.desk.bot.body.day_net_paise == -412_50
+        assert rig.bot.body.day_net_paise == -412_50
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
@@ -427,7 +427,7 @@ def test_a_partial_target_resizes_the_stop_once(run_desk, seed_setup) -> None:
         await rig.quiet(1.0, 145.0)
         sold = sum(o.filled_qty for o in rig.exchange.orders("paper") if o.side is Side.SELL)
         assert sold == 75 and rig.net(PE) == 0 and not rig.working()
-        assert rig.desk.bot.body.day_net_paise == 50 * 500 - 25 * 500
+        assert rig.bot.body.day_net_paise == 50 * 500 - 25 * 500
         assert len(rig.said("[PARTIAL]")) == len(rig.said("[SYNC_NEEDED]")) == 1
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
@@ -527,8 +527,8 @@ def test_one_position_of_each_style_in_one_session(run_desk, seed_setup) -> None
     async def scenario(rig):
         symbols = rig.setup.symbols
         for symbol, style in zip(symbols, ("resting", "hybrid", "monitored"), strict=True):
-            bracket = msgspec.structs.replace(rig.desk.bot.terms.bracket, style=ExitStyle(style))
-            rig.desk.bot.terms = msgspec.structs.replace(rig.desk.bot.terms, bracket=bracket)
+            bracket = msgspec.structs.replace(rig.bot.terms.bracket, style=ExitStyle(style))
+            rig.bot.terms = msgspec.structs.replace(rig.bot.terms, bracket=bracket)
             rig.ticks(100.0)
             rig.desk.step(lambda now, symbol=symbol: _open_alone(rig, symbol, now))
             await rig.quiet(0.5)
@@ -541,7 +541,7 @@ def test_one_position_of_each_style_in_one_session(run_desk, seed_setup) -> None
 
 def _open_alone(rig, symbol: str, now: int) -> None:
     """Enter one leg while others are open; the legs bot itself enters only a flat group."""
-    bot = rig.desk.bot
+    bot = rig.bot
     bot._open(bot.legs[symbol], Side.BUY, 75, now, rig.desk.out)
 
 
@@ -577,7 +577,7 @@ def test_whatever_asks_for_an_exit_there_is_one(run_desk, seed_setup) -> None:
         rig.request(ZeroOut)
         await rig.pass_s(0.001)
         for _ in range(5):
-            rig.desk.step(lambda now: rig.desk.bot.square_off("EOD Square-Off", now, rig.desk.out))
+            rig.desk.step(lambda now: rig.bot.square_off("EOD Square-Off", now, rig.desk.out))
             rig.desk.reader.reconcile()
             rig.tick(PE, 99.5)
             await rig.pass_s(0.02)

@@ -30,7 +30,7 @@ def test_a_trailing_day_with_a_partial_exit_and_the_square_off(run_desk, seed_se
         rig.tick(CE, 100.0)
         rig.request(Enter, side=Side.BUY)
         await rig.pass_s(5.0)
-        rig.desk.step(lambda now: rig.desk.bot.enter([PE, CE], Side.BUY, 1, now, rig.desk.out))
+        rig.desk.step(lambda now: rig.bot.enter([PE, CE], Side.BUY, 1, now, rig.desk.out))
         rig.tick(CE, 102.0)
         await rig.pass_s(0.2)
         rig.tick(CE, 104.0, size=50)

@@ -123,7 +123,7 @@ def test_exits_that_filled_while_we_were_down_are_booked_with_their_reason(run_d
 
         assert again.trades()[:1] == rows
         assert again.net(PE) == 0 and not again.working()
-        assert again.desk.bot.body.day_net_paise == sum(net for _, net, _ in again.trades())
+        assert again.bot.body.day_net_paise == sum(net for _, net, _ in again.trades())
         repairs = again.venue.placed(Role.REPAIR)
         assert [(r.side, r.qty) for r in repairs] == ([(Side.BUY, 75)] if len(path) == 2 else [])
         assert not again.desk.failures
@@ -161,16 +161,16 @@ def test_the_next_morning_starts_at_zero_with_its_history_kept(run_desk, seed_se
     async def scenario(rig):
         await rig.enter(150.0)
         await rig.quiet(1.0, 155.0)
-        assert rig.desk.bot.body.day_net_paise == 750_00
+        assert rig.bot.body.day_net_paise == 750_00
         image = await rig.kill()
         same_day = await rig.revived(image)
-        assert same_day.desk.bot.body.day_net_paise == 750_00
+        assert same_day.bot.body.day_net_paise == 750_00
         assert same_day.leg(PE).realised_paise == 375_00
         image = await same_day.kill()
 
         await rig.clock.sleep_until(at_ist(date(2026, 11, 26), time(9, 10)))
         morning = await rig.revived(image)
-        assert morning.desk.bot.body.day_net_paise == 0
+        assert morning.bot.body.day_net_paise == 0
         assert morning.leg(PE).realised_paise == 0
         assert morning.desk.day_net_paise == 0
         yesterday = morning.journal.load("paper", trading_day="2026-11-25").trades_today
@@ -186,9 +186,9 @@ def test_the_day_rolls_at_indian_midnight_while_running(run_desk, seed_setup) ->
         await rig.quiet(1.0, 155.0)
         assert rig.desk.day_net_paise < 750_00, "charges are estimated"
         await rig.clock.sleep_until(at_ist(date(2026, 11, 25), time(23, 59, 59)))
-        assert rig.desk.bot.body.day_net_paise == 750_00
+        assert rig.bot.body.day_net_paise == 750_00
         await rig.clock.sleep_until(at_ist(date(2026, 11, 26), time(0, 0, 1)))
-        assert rig.desk.bot.body.day_net_paise == 0 == rig.desk.day_net_paise
+        assert rig.bot.body.day_net_paise == 0 == rig.desk.day_net_paise
 
     run_desk(scenario, seed_setup())
 

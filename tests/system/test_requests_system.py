@@ -152,7 +152,7 @@ def test_the_same_scripted_session_gives_the_same_order_log(run_desk, seed_setup
         rig.request(ReconcileNow)
         rig.request(ZeroOut)
         await rig.quiet(2.0, 152.0)
-        assert rig.desk.bot.all_legs_flat
+        assert rig.bot.all_legs_flat
         return rig.venue.story(), rig.desk.decisions.text(), rig.texts()
 
     first = run_desk(scenario, seed_setup(trail={}))

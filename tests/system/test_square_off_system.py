@@ -95,7 +95,7 @@ def test_the_square_off_of_a_flat_leg_sends_no_order(run_desk, seed_setup) -> No
         assert rig.net(CE) == 0 and len(rig.working(CE)) == 1
         await rig.quiet(20.0, {PE: 150.0, CE: 155.0})
 
-        assert not rig.working() and rig.desk.bot.all_legs_flat
+        assert not rig.working() and rig.bot.all_legs_flat
         assert [r.symbol for r in rig.venue.placed(Role.EXIT)] == [PE]
 
     run_desk(scenario, seed_setup(start_ns=BEFORE))
@@ -112,7 +112,7 @@ def test_both_legs_are_flat_and_confirmed_within_five_seconds(run_desk, seed_set
             await rig.pass_s(0.1)
         await rig.wait_until(lambda: bool(rig.said("[EOD]")))
         rig.ticks(150.0)
-        took = await rig.wait_until(lambda: rig.desk.bot.all_legs_flat and rig.net(PE) == rig.net(CE) == 0)
+        took = await rig.wait_until(lambda: rig.bot.all_legs_flat and rig.net(PE) == rig.net(CE) == 0)
         print(f"LEG-51: two legs squared off and confirmed in {took:.3f} s with 300 ms writes")
         assert took < 5.0
         assert len(rig.trades()) == 2
@@ -163,7 +163,7 @@ def test_the_session_is_indian_on_any_host(run_desk, seed_setup, monkeypatch, zo
 
         async def scenario(rig):
             await rig.quiet(11 * 60, 100.0, step=4.0)
-            entries = [b.body.opened_ns for b in rig.desk.bot.brackets.values()]
+            entries = [b.body.opened_ns for b in rig.bot.brackets.values()]
             assert entries == [at_ist(DAY, time(15, 10, 1))]
             assert rig.said("[EOD]")
             eod = next(twin for twin in rig.twins if twin["event"] == "eod")

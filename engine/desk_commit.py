@@ -1,0 +1,152 @@
+"""One step's facts on their way to disk: gathers what it changed, writes one batch, then lets its commands go (O1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from engine import desk_rows
+from engine.desk_events import publish_step
+from engine.journal.errors import JournalError
+from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
+from engine.order import Order, Trade
+from engine.outbox import Command, LookUp, Op, ProveFlat, RoundTrip, Said
+from engine.port import Answer
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+_FINISHED_KEPT: Final = 2_000
+_READS: Final = (LookUp, ProveFlat)
+
+
+class DeskCommit:
+    """Holds what the running step has touched; empty between steps."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._orders: dict[str, Order] = {}
+        self._fills: list[FillRow] = []
+        self._answers: list[AnswerRow] = []
+        self._trades: dict[str, TradeRow] = {}
+
+    # --- gathering ------------------------------------------------------------------------------------------------
+
+    def note_orders(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._orders[order.tag] = order
+
+    def note_fill(self, order: Order, trade: Trade) -> None:
+        self._fills.append(FillRow.of(trade, account=self._desk.account, bracket_id=order.bracket_id))
+
+    def note_answer(self, tag: str, op: Op, answer: Answer, now_ns: int) -> None:
+        self._answers.append(desk_rows.answer_row(tag, op, answer, now_ns))
+
+    def register_new_orders(self) -> None:
+        """New orders are known before anything asks for them by tag."""
+        out = self._desk.out
+        for order in out.new_orders:
+            self._desk.blotter.add(order)
+            self._orders[order.tag] = order
+        out.new_orders = []
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Commit what this step decided, then release its commands when that is durable."""
+        desk = self._desk
+        out, now_ns = desk.out, desk.clock.now_ns()
+        self.register_new_orders()
+        if out.is_empty and not self._orders and not self._answers:
+            return
+        self._book_round_trips(now_ns)
+        commands = out.commands
+        for command in commands:
+            if not isinstance(command, _READS):
+                order = desk.blotter.orders[command.tag]
+                self._orders[command.tag] = order
+                desk.decisions.add(command, order, now_ns)
+        batch = self._batch(now_ns)
+        out.clear()
+        desk.version += 1
+        try:
+            desk.parts.writer.submit(batch, lambda: self._release(commands))
+        except JournalError as error:
+            desk.on_journal_error(error)
+
+    def _batch(self, now_ns: int) -> Batch:
+        desk = self._desk
+        out = desk.out
+        desk.alarm_board.settle(now_ns)
+        if desk.hub.is_heard:
+            publish_step(desk.hub, out, self._fills, now_ns)
+        intents = [
+            desk_rows.intent_row(command, desk.blotter.orders[command.tag], now_ns)
+            for command in out.commands
+            if not isinstance(command, _READS)
+        ]
+        events = [desk_rows.event_row(said, self._tell(said, now_ns), now_ns) for said in out.said]
+        touched = [bracket for key in sorted(out.touched_brackets) if (bracket := desk.bracket(key)) is not None]
+        batch = Batch(
+            intents=intents,
+            answers=self._answers,
+            orders=list(self._orders.values()),
+            fills=self._fills,
+            brackets=[desk_rows.bracket_row(bracket) for bracket in touched],
+            trades=list(self._trades.values()),
+            positions=self._position_rows(now_ns),
+            events=[event for event in events if event.level != "DEBUG"],
+            alarms=desk.alarm_board.take_rows(),
+            bots=self._bot_rows(),
+        )
+        self._answers, self._fills, self._trades, self._orders = [], [], {}, {}
+        return batch
+
+    def _tell(self, said: Said, now_ns: int) -> str:
+        fields = {"symbol": said.symbol, "tag": said.tag, **said.fields}
+        return self._desk.log.say(said.msg, fields, now_ns, said.source, said.symbol, said.tag)
+
+    def _release(self, commands: Sequence[Command]) -> None:
+        desk = self._desk
+        desk.journal_error = ""  # what was waiting is on disk now
+        for command in commands:
+            if isinstance(command, LookUp):
+                desk.reader.look_up(command.tag)
+            elif isinstance(command, ProveFlat):
+                desk.reader.prove_flat(command.bracket_id)
+            else:
+                desk.gateway.submit(command)
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def _book_round_trips(self, now_ns: int) -> None:
+        desk = self._desk
+        for trip in desk.out.round_trips:
+            row_id = desk_rows.trade_id(trip)
+            desk.book(trip, desk.trips.get(row_id))
+            desk.trips[row_id] = trip
+            charges = self._charges(trip, now_ns)
+            desk.seats[trip.bot].charges[row_id] = charges
+            self._trades[row_id] = desk_rows.trade_row(trip, charges)
+        if desk.out.round_trips:
+            desk.reader.verify_flat()
+            desk.blotter.forget_finished(_FINISHED_KEPT)
+
+    def _charges(self, trip: RoundTrip, now_ns: int) -> int:
+        """Of all orders of the bracket, once: on its trade, not on the surplus beside it."""
+        bracket = self._desk.bracket(trip.bracket_id) if trip.kind == "trade" else None
+        return self._desk.parts.charges_of(bracket.mine, now_ns) if bracket is not None else 0
+
+    def _position_rows(self, now_ns: int) -> list[PositionRow]:
+        desk = self._desk
+        keys = dict.fromkeys((fill.account, fill.symbol, desk.blotter.orders[fill.tag].product) for fill in self._fills)
+        return [desk_rows.position_row(desk.positions.of(*key), now_ns) for key in keys]
+
+    def _bot_rows(self) -> list[BotRow]:
+        rows: list[BotRow] = []
+        for name, seat in self._desk.seats.items():
+            image = desk_rows.encode_body(seat.bot.body)
+            if image != seat.image:
+                seat.image = image
+                rows.append(BotRow(bot=name, account=self._desk.account, body=image))
+        return rows

@@ -1,0 +1,85 @@
+"""When the desk looks again: the armed band of every instrument and the one timer, merged over all bots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.instant import NS_PER_DAY, NS_PER_S, ist_time_ns
+from engine.port import TimerHandle
+from engine.price_book import NO_HIGH, NO_LOW
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+_NET_NS: Final = NS_PER_S
+"""With a position open every bracket is looked at once a second, ticks or not."""
+
+
+class DeskTimer:
+    """Recomputed after every step, never on an idle tick."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._timer: TimerHandle | None = None
+        self._at_ns = 0
+        self._net_ns = 0
+        self._status_ns = 0
+        self._banded: set[str] = set()
+        """Symbols whose band is not wide open."""
+
+    def arm(self) -> None:
+        """A tick inside the band of its instrument touches nobody's levels; the tightest of all bots counts."""
+        bands: dict[str, tuple[int, int]] = {}
+        for bracket in self._desk.open_brackets():
+            low, high = bracket.band()
+            known = bands.get(bracket.body.symbol, (NO_LOW, NO_HIGH))
+            bands[bracket.body.symbol] = (max(low, known[0]), min(high, known[1]))
+        prices = self._desk.prices
+        for symbol in self._banded - bands.keys():
+            prices[symbol].low, prices[symbol].high = NO_LOW, NO_HIGH
+        for symbol, (low, high) in bands.items():
+            prices[symbol].low, prices[symbol].high = low, high
+        self._banded = set(bands)
+        self._arm_timer(bool(bands))
+
+    def disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def status_is_due(self, now_ns: int) -> bool:
+        """True once per status poll while any bot is active; the quickest of their polls counts (LEG-22)."""
+        if not self._desk.any_active:
+            self._status_ns = 0
+            return False
+        if now_ns < self._status_ns:
+            return False
+        self._status_ns = now_ns + self._status_poll_ns()
+        return True
+
+    def _status_poll_ns(self) -> int:
+        bots = self._desk.bots.values()
+        return min((bot.times.status_poll_ns for bot in bots if bot.any_active), default=_NET_NS)
+
+    def _arm_timer(self, has_open: bool) -> None:
+        desk, now_ns = self._desk, self._desk.clock.now_ns()
+        midnight_ns = now_ns - ist_time_ns(now_ns)
+        wakes = [midnight_ns + NS_PER_DAY]
+        for seat in desk.seats.values():
+            wakes += [seat.schedule.next_wake_ns(now_ns), seat.square_off_at_ns(now_ns)]
+        if has_open:
+            if self._net_ns <= now_ns:
+                self._net_ns = now_ns + _NET_NS
+            self._status_ns = self._status_ns or now_ns + self._status_poll_ns()
+            wakes += [bot.wake_ns(now_ns) for bot in desk.bots.values()]
+            wakes += [self._net_ns, self._status_ns]
+        wake_ns = min(wake for wake in wakes if wake > now_ns)
+        if self._timer is not None and self._at_ns == wake_ns:
+            return
+        self.disarm()
+        self._at_ns = wake_ns
+        self._timer = desk.clock.call_at(wake_ns, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._desk.on_time()
