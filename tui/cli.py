@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tui.simulate_command import add_simulate
+
 VERSION: Final = "0.1.0"
 
 EXIT_CLEAN: Final = 0
@@ -39,6 +41,8 @@ examples:
   strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
                                           the legs bot over a recorded day
   strikedesk import-env old.env           a config.toml from the leg scalper's .env
+  strikedesk simulate exits --seeds 1..200
+                                          whole demo days with faults, every exit checked
   strikedesk where                        which files are used
 """
 
@@ -78,6 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.check_command import run_where
 
                 return run_where(arguments)
+            case "simulate":
+                from tui.simulate_command import run_simulate
+
+                return run_simulate(arguments)
             case "import-env":
                 from tui.import_env_command import run_import_env
 
@@ -167,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     import_env.add_argument("--force", action="store_true", help="replace an existing file")
     where = commands.add_parser("where", help="print which files this desk uses")
     _file_options(where, suppress=True)
+    add_simulate(commands)
     return parser
 
 

@@ -1,0 +1,169 @@
+"""Checks on positions: exits never exceed them, never reverse them, and protection stands or an alarm does.
+
+Invariants E1, E2, I-4, P1, P3, P4, Q1 and Q2, all on the exchange's truth. The windows are those of faults §2, each
+widened only by what the desk provably could not know: a fill that no message has shown, a request without an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.instant import NS_PER_S, clock_text
+from engine.order import Role
+from tui.simulation.oracle import Timers, Verdicts
+from tui.simulation.truth import Group, Truth
+
+T_CR_NS: Final = 2 * NS_PER_S
+T_SLOW_NS: Final = 10 * NS_PER_S
+T_REPAIR_NS: Final = 5 * NS_PER_S
+T_PROTECT_NS: Final = 2 * NS_PER_S
+WIRE_NS: Final = 3 * NS_PER_S // 2
+"""One request and its answer at the slowest simulated wire, and the desk's one-second net."""
+BY_HAND_NS: Final = 45 * NS_PER_S
+"""A position changed by somebody else is found by the reconciliation of every 30 s, then acted on."""
+
+
+def window_ns(truth: Truth, group: Group, clean_ns: int) -> int:
+    """How long a state may last: longer while the desk cannot know (faults §2)."""
+    if group.symbol in truth.by_hand:
+        return truth.ambiguity_ns + BY_HAND_NS
+    if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
+        return truth.ambiguity_ns + T_SLOW_NS + WIRE_NS
+    if truth.unseen_fill(group) or truth.disturbed(truth.now_ns - T_SLOW_NS):
+        return T_SLOW_NS + WIRE_NS
+    return clean_ns + WIRE_NS
+
+
+def held_by_broker(truth: Truth, group: Group) -> int:
+    """Units of the bracket that the broker still has: somebody else may have closed part of them."""
+    if group.symbol not in truth.by_hand:
+        return group.held_qty
+    return min(group.held_qty, max(0, truth.net[group.symbol] * group.side.sign))
+
+
+class ExitQty:
+    """E1, I-1: what working exits could still close never exceeds the open quantity outside one window."""
+
+    def __init__(self) -> None:
+        self.over = Timers()
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for key, group in truth.open_groups.items():
+            pair = max(truth.remaining(group, Role.STOP), truth.remaining(group, Role.TARGET))
+            could = pair + truth.remaining(group, Role.EXIT)
+            held = max(0, held_by_broker(truth, group))
+            age_ns = self.over.age(key, could > held, truth.now_ns)
+            if age_ns > window_ns(truth, group, T_CR_NS):
+                text = f"{group.symbol}: exits of {could} over {held} open for {age_ns / NS_PER_S:.1f} s"
+                verdicts.broken("E1", key, text)
+
+
+class NoReverse:
+    """E2: our exits never flip a position, but for a named cause, and then it is repaired in time."""
+
+    def __init__(self) -> None:
+        self.reversed = Timers()
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for key, group in truth.open_groups.items():
+            age_ns = self.reversed.age(key, group.held_qty < 0, truth.now_ns)
+            if group.held_qty >= 0:
+                continue
+            cause = reversal_cause(truth, group)
+            if not cause:
+                verdicts.broken("E2", key, f"{group.symbol}: {group.held_qty} without a cause, {group.filled_of}")
+            elif age_ns > window_ns(truth, group, T_REPAIR_NS):
+                text = f"{group.symbol}: {group.held_qty} after {cause}, not repaired in {age_ns / NS_PER_S:.1f} s"
+                verdicts.broken("E2", key, text)
+
+
+def reversal_cause(truth: Truth, group: Group) -> str:
+    """Why a position went too far, by faults §6 E2; empty when nothing explains it."""
+    filled = group.filled_of
+    if filled.get(Role.STOP) and filled.get(Role.TARGET):
+        return "OCO double fill"
+    if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
+        return "ghost"
+    if group.symbol in truth.by_hand:
+        return "external fill"
+    return ""
+
+
+class StopOnlyTightens:
+    """I-4: the effective stop of a bracket never loosens."""
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for text in truth.loosened:
+            verdicts.broken("I-4", text.split(":")[0], text)
+        truth.loosened.clear()
+
+
+class Protected:
+    """P1, P4: a filled unit is covered by a working stop or is being closed within its window, or an alarm stands."""
+
+    LONGEST_NS: Final = 90 * NS_PER_S
+    """An alarm does not protect: naked for longer than this is a violation whatever sounds."""
+
+    def __init__(self) -> None:
+        self.naked = Timers()
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for key, group in truth.open_groups.items():
+            held = held_by_broker(truth, group)
+            covered = truth.remaining(group, Role.STOP, Role.EXIT)
+            is_naked = held > covered and group.style != "monitored"
+            age_ns = self.naked.age(key, is_naked, truth.now_ns)
+            if not age_ns:
+                continue
+            text = f"{group.symbol}: {held - covered} of {held} without a working exit for {age_ns / NS_PER_S:.1f} s"
+            if age_ns > window_ns(truth, group, T_PROTECT_NS) and not _alarm_stands(truth, group):
+                verdicts.broken("P1", key, f"{text}, no alarm")
+            elif age_ns > self.LONGEST_NS and not truth.disturbed(truth.now_ns - self.LONGEST_NS):
+                verdicts.broken("P1", key, text)
+
+
+def _alarm_stands(truth: Truth, group: Group) -> bool:
+    return any(group.bracket_id in name or group.symbol in name or name in _GENERAL for name in truth.alarms)
+
+
+_GENERAL: Final = frozenset({"internal", "mismatch", "journal"})
+
+
+class Flat:
+    """Q1, I-5: a bracket that the journal calls closed has no unit and no order left at the exchange."""
+
+    def __init__(self) -> None:
+        self.left = Timers()
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        done: list[str] = []
+        for key, group in truth.open_groups.items():
+            if not group.closed_ns:
+                continue
+            live = truth.live_of(group)
+            is_left = bool(live) or group.held_qty != 0
+            age_ns = self.left.age(key, is_left, truth.now_ns)
+            if not is_left and not truth.in_doubt(group):
+                done.append(key)
+            knew = not truth.has_ghost(group) and group.symbol not in truth.by_hand and not truth.unseen_fill(group)
+            if is_left and (knew or age_ns > window_ns(truth, group, T_SLOW_NS)):
+                orders = ", ".join(report.tag for report in live) or "no order"
+                verdicts.broken("Q1", key, f"{group.symbol}: called flat with {group.held_qty} open and {orders}")
+        for key in done:
+            del truth.open_groups[key]
+
+
+class InTime:
+    """Q2: after the square-off, everything of ours is flat before the broker's own cut-off."""
+
+    def __init__(self, square_off_ns: int, cut_off_ns: int) -> None:
+        self._square_off_ns = square_off_ns
+        self._cut_off_ns = cut_off_ns
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        if truth.now_ns < self._cut_off_ns:
+            return
+        for key, group in truth.open_groups.items():
+            if group.held_qty:
+                text = f"{group.symbol}: {group.held_qty} open at {clock_text(self._cut_off_ns)}"
+                verdicts.broken("Q2", key, text)

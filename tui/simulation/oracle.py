@@ -1,0 +1,119 @@
+"""The judge of a simulated day: runs every check on the truth after each event and keeps what was broken.
+
+A check is one small class with the id of its invariant (`spec/faults.md` §6). It reads the `Truth`, never the desk, and
+speaks through `Verdicts.broken`. A second breach of the same invariant by the same subject adds nothing and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.instant import clock_text
+from tui.simulation.truth import Trace, Truth
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One broken invariant, with the day's story just before it."""
+
+    invariant: str
+    at_ns: int
+    subject: str
+    text: str
+    tail: tuple[str, ...]
+    is_final: bool = False
+    """Found when the day was over: no single event shows it."""
+
+    def line(self) -> str:
+        return f"{self.invariant} at {clock_text(self.at_ns, decimals=3)} {self.subject}: {self.text}"
+
+
+class Verdicts:
+    """Collects what the checks say."""
+
+    def __init__(self, truth: Truth, describe: Callable[[Trace], str]) -> None:
+        self._truth = truth
+        self._describe = describe
+        self.violations: list[Violation] = []
+        self.counts: Counter[str] = Counter()
+        self._seen: set[tuple[str, str]] = set()
+        self.is_over = False
+
+    def broken(self, invariant: str, subject: str, text: str) -> None:
+        self.counts[invariant] += 1
+        if (invariant, subject) in self._seen:
+            return
+        self._seen.add((invariant, subject))
+        tail = tuple(self._describe(trace) for trace in self._truth.tail)
+        self.violations.append(
+            Violation(
+                invariant=invariant,
+                at_ns=self._truth.now_ns,
+                subject=subject,
+                text=text,
+                tail=tail,
+                is_final=self.is_over,
+            )
+        )
+
+
+class Check(Protocol):
+    """One invariant."""
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        """After an event. Cheap: it is called some ten thousand times a day."""
+        ...
+
+
+class FinalCheck(Protocol):
+    """What must hold when the day is over."""
+
+    def finish(self, truth: Truth, verdicts: Verdicts) -> None: ...
+
+
+class Oracle:
+    """Asks every check, in a fixed order."""
+
+    def __init__(
+        self, truth: Truth, verdicts: Verdicts, checks: Sequence[Check], final: Sequence[FinalCheck] = ()
+    ) -> None:
+        self._truth = truth
+        self._checks = tuple(checks)
+        self._final = tuple(final)
+        self.verdicts = verdicts
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        for check in self._checks:
+            check.look(self._truth, self.verdicts)
+
+    def finish(self) -> None:
+        self.verdicts.is_over = True
+        for check in self._final:
+            check.finish(self._truth, self.verdicts)
+
+
+class Timers:
+    """How long each of several claims has held without a break, in simulated time."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, int] = {}
+        self.worst_ns = 0
+
+    def since(self, key: str, holds: bool, now_ns: int) -> int:
+        """Instant from which the claim has held; 0 while it does not."""
+        if not holds:
+            self._since.pop(key, None)
+            return 0
+        return self._since.setdefault(key, now_ns)
+
+    def age(self, key: str, holds: bool, now_ns: int) -> int:
+        """Age of the claim in nanoseconds; 0 while it does not hold."""
+        since = self.since(key, holds, now_ns)
+        age = now_ns - since if since else 0
+        self.worst_ns = max(self.worst_ns, age)
+        return age

@@ -1,0 +1,368 @@
+"""What really happened on a simulated day: the exchange's own log, the requests on the wire and the rows on disk.
+
+Written by the witnesses (`tui.simulation.witness`), read by the oracle's checks. It is kept from events alone and never
+asks the desk what it believes. Prices in paise, quantities in units, instants in nanoseconds of the exchange clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Final
+
+import msgspec
+
+from engine.instrument import Instrument
+from engine.order import EXIT_ROLES, TERMINAL, OrderState, OrderType, Role, Side, Trade
+from engine.outbox import Op
+from engine.port import Acked, Answer, NotSent, OrderChange, OrderReport, OrderRequest, Refused, Unknown
+from engine.tick import Tick
+
+TAIL: Final = 40
+"""Events shown with a violation."""
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of ours, as its committed intent row names it."""
+
+    tag: str
+    bracket_id: str
+    role: Role
+    symbol: str
+    side: Side
+    at_ns: int
+
+
+class Sent(msgspec.Struct, kw_only=True):
+    """One request that left the desk, and how it was answered."""
+
+    op: Op
+    tag: str
+    at_ns: int
+    broker_id: str = ""
+    request: OrderRequest | None = None
+    change: OrderChange | None = None
+    answer: Answer | None = None
+    answered_ns: int = 0
+
+    @property
+    def is_certain(self) -> bool:
+        """The desk knows what became of it."""
+        return isinstance(self.answer, Acked | Refused | NotSent)
+
+
+class Doubt(msgspec.Struct, kw_only=True):
+    """A place request without a proven outcome, as far as the desk can know."""
+
+    since_ns: int
+    clean_reads: int = 0
+    declared_absent_ns: int = 0
+    """Enough clean reads did not show it: from here on a ghost (faults §1)."""
+
+
+class Group(msgspec.Struct, kw_only=True):
+    """The orders of one bracket and what they have filled at the exchange."""
+
+    bracket_id: str
+    symbol: str
+    side: Side
+    """Of the entry."""
+    tags: list[str] = []
+    entered_qty: int = 0
+    left_qty: int = 0
+    """Exit fills."""
+    filled_of: dict[Role, int] = {}
+    opened_ns: int = 0
+    """First entry fill."""
+    last_fill_ns: int = 0
+    state: str = "entering"
+    style: str = ""
+    stop_paise: int = 0
+    closed_ns: int = 0
+    cash_paise: int = 0
+    """Money moved by its fills: sold minus bought."""
+    exit_reason: str = ""
+
+    @property
+    def held_qty(self) -> int:
+        """Units open in the entry's direction; below zero when exits went too far and are not yet repaired."""
+        return self.entered_qty - self.left_qty
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """One line of the day's story; made to text only when somebody reads it."""
+
+    at_ns: int
+    what: str
+    about: object
+
+
+class Truth:
+    """The day's facts. One writer: the witnesses, in the order of events."""
+
+    def __init__(self, account: str, instruments: dict[str, Instrument], ambiguity_ns: int) -> None:
+        self.account = account
+        self.instruments = instruments
+        self.ambiguity_ns = ambiguity_ns
+        self.now_ns = 0
+        self.tail: deque[Trace] = deque(maxlen=TAIL)
+        self.on_trace: list[object] = []
+        # the exchange
+        self.orders: dict[str, OrderReport] = {}
+        self.live: dict[str, OrderReport] = {}
+        self.born_ns: dict[str, int] = {}
+        self.trades: list[Trade] = []
+        self.net: Counter[str] = Counter()
+        self.foreign_net: Counter[str] = Counter()
+        self.broker_ids: dict[str, list[str]] = {}
+        """Tag -> broker ids that carry it."""
+        self.last_tick: dict[str, Tick] = {}
+        """What the desk was given last, per symbol."""
+        self.last_market: dict[str, Tick] = {}
+        """What the exchange showed last, per symbol."""
+        # the disk
+        self.intents: dict[str, Intent] = {}
+        self.intended: Counter[tuple[str, Op]] = Counter()
+        self.fill_rows: dict[tuple[str, str], tuple[str, int, int]] = {}
+        """(trade id, tag) -> side, qty, price as committed."""
+        self.trade_rows: dict[str, tuple[str, int]] = {}
+        """Trade row -> bracket id and gross paise."""
+        self.alarms: dict[str, int] = {}
+        """Alarm id -> since, while it stands."""
+        self.to_be_heard: list[tuple[int, str, str]] = []
+        """CRITICAL rows and new alarms on disk: instant, symbol, text."""
+        self.fills_repeated: list[str] = []
+        self.regressions: list[str] = []
+        self.loosened: list[str] = []
+        self.merged: dict[str, tuple[str, int]] = {}
+        """Tag -> state and filled quantity of the newest order row."""
+        # the wire
+        self.sent: list[Sent] = []
+        self.sent_of: Counter[tuple[str, Op]] = Counter()
+        self.doubts: dict[str, Doubt] = {}
+        self.ghosts: set[str] = set()
+        self.cancel_doubts: set[str] = set()
+        """Brackets of which some change or cancel was never answered: nobody could know what became of it."""
+        self.decided_on: dict[str, int] = {}
+        """Tag -> instant of the newest price the desk had when it committed the intent."""
+        self.told_filled: Counter[str] = Counter()
+        """Tag -> the most filled units any message to the desk has shown."""
+        self.told_state: dict[str, OrderState] = {}
+        self.path_failed_ns = 0
+        """Newest answer that was no answer, or a read that failed."""
+        self.read_ok_ns = 0
+        """Begin of the newest successful read of the order book."""
+        # the screen
+        self.heard: deque[tuple[int, str, str]] = deque(maxlen=500)
+        """Alerts that went out: instant, symbol, text."""
+        self.groups: dict[str, Group] = {}
+        self.open_groups: dict[str, Group] = {}
+        self.faults: Counter[str] = Counter()
+        self.fault_ns: deque[tuple[int, str]] = deque(maxlen=200)
+        self.by_hand: Counter[str] = Counter()
+        """Symbol -> units moved by somebody else."""
+        self.writes = 0
+
+    # --- story
+
+    def note(self, what: str, about: object) -> None:
+        """One line of the story."""
+        trace = Trace(self.now_ns, what, about)
+        self.tail.append(trace)
+        for hear in self.on_trace:
+            hear(trace)  # type: ignore[operator]
+
+    # --- the exchange
+
+    def on_exchange(self, event: OrderReport | Trade) -> None:
+        """An order changed, or a trade happened, at the exchange."""
+        if isinstance(event, Trade):
+            self._on_trade(event)
+        else:
+            self._on_order(event)
+
+    def _on_order(self, report: OrderReport) -> None:
+        self.note("exchange", report)
+        if report.broker_id not in self.orders:
+            self.born_ns[report.broker_id] = self.now_ns
+            if report.tag:
+                self.broker_ids.setdefault(report.tag, []).append(report.broker_id)
+        self.orders[report.broker_id] = report
+        if report.state in TERMINAL:
+            self.live.pop(report.broker_id, None)
+        else:
+            self.live[report.broker_id] = report
+
+    def _on_trade(self, trade: Trade) -> None:
+        self.note("trade", trade)
+        self.trades.append(trade)
+        self.net[trade.symbol] += trade.side.sign * trade.qty
+        intent = self.intents.get(trade.tag)
+        if intent is None:
+            self.foreign_net[trade.symbol] += trade.side.sign * trade.qty
+            self.by_hand[trade.symbol] += trade.qty
+            return
+        group = self.groups[intent.bracket_id]
+        group.cash_paise -= trade.side.sign * trade.qty * trade.price_paise
+        group.last_fill_ns = self.now_ns
+        group.filled_of[intent.role] = group.filled_of.get(intent.role, 0) + trade.qty
+        if intent.role in EXIT_ROLES:
+            group.left_qty += trade.qty
+        else:
+            group.entered_qty += trade.qty
+            group.opened_ns = group.opened_ns or self.now_ns
+        self.open_groups[group.bracket_id] = group
+
+    # --- the disk
+
+    def on_intent(self, intent: Intent, op: Op) -> None:
+        self.intended[intent.tag, op] += 1
+        if op != "place":
+            return
+        self.intents[intent.tag] = intent
+        tick = self.last_tick.get(intent.symbol)
+        self.decided_on[intent.tag] = tick.at_ns if tick is not None else 0
+        group = self.groups.get(intent.bracket_id)
+        if group is None:
+            side = intent.side if intent.role not in EXIT_ROLES else intent.side.opposite
+            group = Group(bracket_id=intent.bracket_id, symbol=intent.symbol, side=side)
+            self.groups[intent.bracket_id] = self.open_groups[intent.bracket_id] = group
+        group.tags.append(intent.tag)
+
+    def on_fill_row(self, trade_id: str, tag: str, side: str, qty: int, price_paise: int) -> None:
+        key = (trade_id, tag)
+        if key in self.fill_rows:
+            self.fills_repeated.append(trade_id)
+        self.fill_rows[key] = (side, qty, price_paise)
+
+    def on_alarm_row(self, alarm_id: str, since_ns: int, ended_ns: int, text: str) -> None:
+        if ended_ns:
+            self.alarms.pop(alarm_id, None)
+        else:
+            if alarm_id not in self.alarms:
+                self.to_be_heard.append((self.now_ns, text.partition(" ")[0].rstrip(":"), text))
+            self.alarms[alarm_id] = since_ns
+
+    def on_order_row(self, tag: str, state: str, filled_qty: int) -> None:
+        before = self.merged.get(tag)
+        if before is not None and (filled_qty < before[1] or _regresses(before[0], state)):
+            self.regressions.append(f"{tag}: {before[0]} {before[1]} became {state} {filled_qty}")
+        self.merged[tag] = (state, filled_qty)
+
+    def on_bracket_row(self, bracket_id: str, state: str, style: str, stop_paise: int, closed_ns: int) -> None:
+        group = self.groups.get(bracket_id)
+        if group is None:
+            return
+        if group.stop_paise and stop_paise and (stop_paise - group.stop_paise) * group.side.sign < 0:
+            self.loosened.append(f"{group.symbol}: stop {group.stop_paise} became {stop_paise}")
+        group.state, group.style, group.closed_ns = state, style, closed_ns
+        group.stop_paise = stop_paise or group.stop_paise
+
+    # --- the wire
+
+    def on_sent(self, sent: Sent) -> None:
+        self.note("sent", sent)
+        self.sent.append(sent)
+        self.sent_of[sent.tag, sent.op] += 1
+        if sent.op == "place":
+            self.doubts.setdefault(sent.tag, Doubt(since_ns=self.now_ns))
+
+    def on_answer(self, sent: Sent, answer: Answer) -> None:
+        sent.answer, sent.answered_ns = answer, self.now_ns
+        self.note("answer", (sent.op, sent.tag, answer))
+        if isinstance(answer, Unknown | NotSent):
+            self.path_failed_ns = self.now_ns
+        if isinstance(answer, Refused | NotSent):
+            self.sent_of[sent.tag, sent.op] -= 1  # provably not done: the same intent may go again
+        if sent.op != "place":
+            if isinstance(answer, Unknown) and sent.tag in self.intents:
+                self.cancel_doubts.add(self.intents[sent.tag].bracket_id)
+            return
+        if isinstance(answer, Unknown):
+            # The window runs from the end of our wait (faults §2): until then the request may still be on its way.
+            self.doubts[sent.tag] = Doubt(since_ns=self.now_ns)
+        else:
+            self.doubts.pop(sent.tag, None)
+
+    def on_told(self, news: OrderReport | Trade, *, pushed: bool) -> None:
+        """The desk was shown something about an order."""
+        if pushed:
+            self.note("told", news)
+        tag = news.tag
+        if not tag:
+            return
+        if isinstance(news, OrderReport):
+            self.told_filled[tag] = max(self.told_filled[tag], news.filled_qty)
+            self.told_state[tag] = news.state
+        if tag in self.doubts:
+            del self.doubts[tag]
+
+    def on_book_read(self, began_ns: int, reports: list[OrderReport]) -> None:
+        """A successful read of the order book came back to the desk."""
+        self.read_ok_ns = began_ns
+        listed = {report.tag for report in reports}
+        for tag, doubt in list(self.doubts.items()):
+            if tag in listed or began_ns < doubt.since_ns + self.ambiguity_ns:
+                continue
+            doubt.clean_reads += 1
+            if doubt.clean_reads >= 2:
+                del self.doubts[tag]
+                self.ghosts.add(tag)
+        told_state, told_filled = self.told_state, self.told_filled
+        for report in reports:  # mostly tells what was told before
+            if told_state.get(report.tag) is not report.state or told_filled[report.tag] != report.filled_qty:
+                self.on_told(report, pushed=False)
+
+    # --- derived
+
+    def live_of(self, group: Group, *roles: Role) -> list[OrderReport]:
+        """Orders of a bracket that can still fill at the exchange."""
+        return [
+            report
+            for report in self.live.values()
+            if (intent := self.intents.get(report.tag)) is not None
+            and intent.bracket_id == group.bracket_id
+            and (not roles or intent.role in roles)
+        ]
+
+    def remaining(self, group: Group, *roles: Role) -> int:
+        return sum(report.qty - report.filled_qty for report in self.live_of(group, *roles))
+
+    def in_doubt(self, group: Group, *roles: Role) -> list[str]:
+        """Tags of a bracket whose place request has no proven outcome."""
+        return [tag for tag in group.tags if tag in self.doubts and (not roles or self.intents[tag].role in roles)]
+
+    def has_ghost(self, group: Group) -> bool:
+        """Some order of it was, or is, at the exchange without the desk being able to know."""
+        return any(tag in self.ghosts or tag in self.doubts for tag in group.tags)
+
+    def unseen_fill(self, group: Group) -> bool:
+        """Some fill of the bracket has not been shown to the desk by any message yet."""
+        for tag in group.tags:
+            for broker_id in self.broker_ids.get(tag, ()):
+                if self.orders[broker_id].filled_qty > self.told_filled[tag]:
+                    return True
+        return False
+
+    def disturbed(self, since_ns: int) -> bool:
+        """Some fault fired at or after an instant."""
+        return bool(self.fault_ns) and self.fault_ns[-1][0] >= since_ns
+
+    def is_triggered_stop(self, report: OrderReport) -> bool:
+        """A stop that became a limit order: the exchange shows it as working."""
+        return report.type in (OrderType.SL, OrderType.SL_M) and report.state is not OrderState.TRIGGER_PENDING
+
+
+_FINAL: Final = frozenset(state.value for state in TERMINAL)
+_SEEN: Final = frozenset({"working", "trigger-pending", "part-filled", *_FINAL})
+
+
+def _regresses(before: str, after: str) -> bool:
+    """A merged order went back: from an end to life, or from the broker's book to "on its way" (O6).
+
+    A rejected order may come back to life: that is how a ghost looks when it appears (ORD-03).
+    """
+    if before == after:
+        return False
+    if before in _FINAL:
+        return after != "filled" and not (before == "rejected" and after in _SEEN)
+    return before in _SEEN and after not in _SEEN
