@@ -87,6 +87,11 @@ class PaperAccount:
         return self._account_id
 
     @property
+    def exchange(self) -> PaperExchange:
+        """Where this account trades; for the fault layer, which acts there too."""
+        return self._exchange
+
+    @property
     def rules(self) -> VenueRules:
         return self._exchange.venue
 

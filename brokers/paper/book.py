@@ -25,7 +25,10 @@ NO_LIMIT: Final = 1 << 62
 class Book:
     """Resting orders of one instrument, of all accounts, with the last tick and the armed band around it."""
 
-    __slots__ = ("_ask_taken", "_bid_taken", "_taken_of", "displayed_size", "hi", "instrument", "lo", "resting", "tick")
+    __slots__ = (
+        *("_ask_taken", "_bid_taken", "_taken_of", "displayed_size", "hi", "instrument", "lo", "resting", "tick"),
+        *("held", "locked", "part_qty"),
+    )
 
     def __init__(self, instrument: Instrument, displayed_size: bool) -> None:
         self.instrument = instrument
@@ -37,6 +40,12 @@ class Book:
         self._taken_of: Tick = NO_TICK
         self._bid_taken = 0
         self._ask_taken = 0
+        self.held: set[str] = set()
+        """Tags of accepted orders that have not come into the book yet: they neither trigger nor trade."""
+        self.locked: set[Side] = set()
+        """Sides of ours that find no counterparty: a circuit lock."""
+        self.part_qty = 0
+        """Most units that one order trades on one tick; 0 = whatever is shown."""
 
     def show(self, tick: Tick) -> None:
         """A new tick displays its sizes afresh."""
@@ -73,7 +82,9 @@ class Book:
         reached = [
             entry
             for entry in self.resting
-            if entry[1].is_pending_stop and (entry[1].trigger_paise - ltp) * entry[1].side.sign <= 0
+            if entry[1].is_pending_stop
+            and (entry[1].trigger_paise - ltp) * entry[1].side.sign <= 0
+            and entry[1].tag not in self.held
         ]
         return sorted(reached, key=lambda entry: entry[1].rank)
 
@@ -87,10 +98,12 @@ class Book:
 
         `printed` says that the tick carries a trade made while the order was already resting.
         """
+        if order.tag in self.held or order.side in self.locked:
+            return []
         touch, shown = self._opposite_touch(order.side)
         reached = touch > 0 and (order.limit_paise - touch) * order.side.sign >= 0
         fills: list[tuple[int, int]] = []
-        left = order.remaining_qty
+        left = min(order.remaining_qty, self.part_qty or NO_LIMIT)
         if reached and (qty := min(left, shown)) > 0:
             fills.append((qty, touch if order.aggressive else order.limit_paise))
             left -= qty

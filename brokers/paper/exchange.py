@@ -43,6 +43,8 @@ class PaperExchange:
         self._ledgers: dict[str, Ledger] = {}
         self._next_number = 1
         self._day_end_ns = 0
+        self.at_trigger: Callable[[PaperOrder], str] | None = None
+        """Why the exchange cancels this stop in the moment it triggers; empty = it does not (faults EXI-04)."""
         self.list_instruments(instruments)
 
     # Wiring
@@ -132,7 +134,10 @@ class PaperExchange:
         if order.type is OrderType.SL_M:
             order.limit_paise = self._stop_market_limit(book, order.side)
         refused = lpp_refusal(order, book, self.rules)
-        if refused is not None:
+        if self.at_trigger is not None and (reason := self.at_trigger(order)):
+            order.state = OrderState.CANCELLED
+            order.reject_text = reason
+        elif refused is not None:
             order.state = OrderState.REJECTED
             order.reject_text = refused.text
         else:
@@ -277,6 +282,47 @@ class PaperExchange:
     def funds(self, account_id: str) -> Funds:
         ledger = self._ledger(account_id)
         return Funds(cash_paise=ledger.cash_paise, blocked_paise=ledger.blocked_paise())
+
+    # For what happens at the venue and not by request (`faults.venue`)
+
+    def ledger(self, account_id: str) -> Ledger:
+        """The venue's own records of an account; who changes them calls `settle` afterwards."""
+        return self._ledger(account_id)
+
+    def book(self, symbol: str) -> Book | None:
+        return self._books.get(symbol)
+
+    def books(self) -> Sequence[Book]:
+        return list(self._books.values())
+
+    def execute(self, account_id: str, broker_id: str, qty: int, price_paise: int, now_ns: int) -> int:
+        """A counterparty comes for a live order, whatever the ticks show; returns the units traded."""
+        ledger = self._ledger(account_id)
+        order = ledger.live.get(broker_id)
+        units = min(qty, order.remaining_qty) if order is not None else 0
+        if order is None or units <= 0:
+            return 0
+        order.triggered = order.triggered or order.is_pending_stop
+        self._fill(ledger, order, units, price_paise, now_ns)
+        self._end_change(ledger, order, now_ns)
+        return units
+
+    def end(self, account_id: str, broker_id: str, state: OrderState, text: str, now_ns: int) -> bool:
+        """The exchange or the broker ends a live order by itself: rejected or cancelled. False when it is over."""
+        ledger = self._ledger(account_id)
+        order = ledger.live.get(broker_id)
+        if order is None:
+            return False
+        order.state, order.reject_text, order.changed_ns = state, text, now_ns
+        ledger.note(order)
+        self._end_change(ledger, order, now_ns)
+        return True
+
+    def _end_change(self, ledger: Ledger, order: PaperOrder, now_ns: int) -> None:
+        if order.symbol in self._books:
+            self._books[order.symbol].rearm()
+        with suppress(RecordFailed):
+            self._settle(ledger, now_ns)
 
     # Time and records
 

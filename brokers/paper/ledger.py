@@ -214,6 +214,22 @@ class Ledger:
         self.note(order)
         self.untold.append(trade)
 
+    def convert(self, key: PositionKey, product: str) -> None:
+        """Move a position to another product, as a trader may ask of his broker; its value goes with it."""
+        old = self.holdings[key]
+        new = self.holdings.setdefault((key[0], product), Holding())
+        side, qty = (Side.BUY if old.net_qty > 0 else Side.SELL), abs(old.net_qty)
+        new.apply(side, qty, old.average_paise)
+        self.holdings[key] = Holding()
+        self._moved |= {key, (key[0], product)}
+
+    def bust(self, trade: Trade, product: str) -> None:
+        """Take a trade back: out of the trade book, out of position and cash. Its order keeps what it once reported."""
+        self.trades.remove(trade)
+        self.holdings[trade.symbol, product].apply(trade.side.opposite, trade.qty, trade.price_paise)
+        self.cash_paise += trade.side.sign * trade.qty * trade.price_paise
+        self._moved.add((trade.symbol, product))
+
     def blocked_paise(self, without: str = "", extra: PaperOrder | None = None) -> int:
         """Premium held back by working BUYs, `extra` counted and order `without` not; covering a short needs none."""
         cover: dict[PositionKey, int] = {}

@@ -17,7 +17,7 @@ TreesOf = Callable[..., dict[str, ast.Module]]
 
 VOCABULARY = {
     *("clock", "contracts", "instant", "instrument", "money", "option_symbol", "order", "port"),
-    *("refusals", "secrets", "session", "tick", "venue_rules"),
+    *("refusals", "secrets", "session", "tags", "tick", "venue_rules"),
 }
 """Modules of the engine that a broker may know: words and facts, no decisions."""
 

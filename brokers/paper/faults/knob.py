@@ -87,6 +87,7 @@ class Effect(StrEnum):
     MUTE = auto()
     MUTE_UNTIL_ASKED = auto()
     PRICE = auto()
+    OFF_TICK = auto()
     NOT_A_NUMBER = auto()
     SCALE = auto()
     CROSS = auto()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokers.paper.faults.knob import READS, UPDATES, Door, Effect, Knob, deed, once, span
+from engine import refusals
 
 _READS: Final = tuple(sorted(READS))
 _UPDATES: Final = tuple(sorted(UPDATES))
@@ -73,8 +74,8 @@ _HANDS: Final = (
     deed("HUM-05", "manual.net", "The trader sells what the bot holds, with an order of his own.", Effect.OPPOSE),
     deed("HUM-08", "rms.square", "The broker's risk desk sells a part of the position.", Effect.SQUARE_PART, amount=50,
          amount_is="percent of the position", seeded_amounts=(30, 50, 100)),
-    deed("HUM-09", "broker.kill", "The account's kill switch: orders cancelled, new ones refused.", Effect.KILL,
-         per_day=0, span_ms=(60_000, 60_000)),
+    span("HUM-09", "broker.kill", "The account's kill switch: orders cancelled, new ones refused.", Effect.KILL,
+         Door.HAND, Door.PLACE, per_day=0, code=refusals.NOT_ALLOWED, text="kill switch is on"),
     deed("EXI-12", "rms.autosquareoff", "The broker squares off every position itself, cancelling orders first.",
          Effect.SQUARE_ALL, span_ms=(300_000, 300_000)),
     deed("EXI-13", "rms.autosquareoff=SKIP", "The broker's own square-off does not happen.", Effect.SQUARE_NOT),

@@ -7,7 +7,7 @@ changes no other's draws. The same seed and the same passages give the same log.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -71,6 +71,8 @@ class Strike(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     code: str
     text: str
+    from_ns: int = 0
+    """Where its span began."""
 
     @property
     def effect(self) -> Effect:
@@ -99,6 +101,11 @@ class _Armed:
         self.random = random
         self.seen = 0
         self.struck = 0
+
+
+def _always(effect: Effect, amount: int) -> bool:
+    del effect, amount
+    return True
 
 
 class FaultPlan:
@@ -177,9 +184,9 @@ class FaultPlan:
         role: Role | None = None,
         symbol: str = "",
         what: str = "",
-        cannot: Collection[Effect] = (),
+        can: Callable[[Effect, int], bool] = _always,
     ) -> Strike | None:
-        """The fault of this passage, or None. `cannot`: effects that have nothing to act on here; they do not count.
+        """The fault of this passage, or None. `can(effect, amount)` is false for what has nothing to act on here.
 
         `what` names the passage in the log; the door and the symbol are added.
         """
@@ -189,7 +196,7 @@ class FaultPlan:
             rule = armed.rule
             if not rule.from_ns <= at_ns < rule.until_ns or not rule.matches(role, symbol):
                 continue
-            if rule.knob.effect in cannot or not self._hits(armed, at_ns):
+            if not can(rule.knob.effect, rule.amount) or not self._hits(armed, at_ns):
                 continue
             if rule.knob.shape is not Shape.SPAN or armed.struck == 1:
                 self.note(rule.knob, at_ns, " ".join(word for word in (door.value, symbol, what) if word))
@@ -244,6 +251,7 @@ class FaultPlan:
             amount=amount,
             code=code,
             text=rule.text or rule.knob.text,
+            from_ns=rule.from_ns,
         )
 
 
