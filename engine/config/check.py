@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from engine.config.accounts import AnyAccount, PaperAccount
 from engine.config.errors import Fault
 from engine.config.model import Config, Legs
+from engine.exit_rules.time_exit import TimeExit
 from engine.money import rupees_text
 from engine.option_symbol import parse_option_symbol
 
@@ -37,7 +38,9 @@ def faults_of(config: Config) -> Iterator[Fault]:
     yield from _instruments(config.legs)
     yield from _times(config.legs)
     yield from _levels(config.legs)
+    yield from _rule_times(config.legs)
     yield from _accounts(config)
+    yield from _groups(config)
     yield from _limits(config)
     yield from _gateway(config)
     yield from _alerts(config)
@@ -61,6 +64,24 @@ def _instruments(legs: Legs) -> Iterator[Fault]:
         yield Fault(("legs", "product"), f"is for shares; on {legs.exchange} use MIS or NRML", '"CNC"')
     if legs.product == "NRML" and legs.exchange not in _DERIVATIVES:
         yield Fault(("legs", "product"), f"is for derivatives; on {legs.exchange} use MIS or CNC", '"NRML"')
+
+
+def _groups(config: Config) -> Iterator[Fault]:
+    """Each group on its own, and beside the others: one symbol may stand in several, a name only in one (CON-43)."""
+    owners = {config.legs.strategy.casefold(): "[legs]"}
+    for name, legs in config.groups.items():
+        for rule in (_instruments, _times, _levels, _rule_times, lambda legs: _lots(config, legs)):
+            for fault in rule(legs):
+                yield msgspec.structs.replace(fault, path=("groups", name, *fault.path[1:]))
+        owner = owners.setdefault(legs.strategy.casefold(), f"[groups.{name}]")
+        if owner != f"[groups.{name}]":
+            yield Fault(("groups", name, "strategy"), f"is the name of {owner} already", f'"{legs.strategy}"')
+        if legs.account != config.legs.account:
+            yield Fault(
+                ("groups", name, "account"),
+                f'all groups of a desk trade one account so far, [legs] account = "{config.legs.account}"',
+                f'"{legs.account}"',
+            )
 
 
 def _symbol_problem(symbol: str, exchange: str) -> str | None:
@@ -106,6 +127,10 @@ def _levels(legs: Legs) -> Iterator[Fault]:
         if paise < tick:
             value: Decimal = getattr(legs, key)
             yield Fault(("legs", key), f"at least one tick of {rupees_text(tick)} on {legs.exchange}", f"{value}")
+    for key in ("profit_target_percent", "stop_loss_percent"):
+        percent: Decimal = getattr(legs, key)
+        if percent * 100 % 1:
+            yield Fault(("legs", key), "at most two decimals", f"{percent}")
     if legs.blind_exit_after and legs.blind_exit_after < legs.max_tick_age:
         yield Fault(
             ("legs", "blind_exit_after"), f"at least max_tick_age {legs.max_tick_age}, or 0", f"{legs.blind_exit_after}"
@@ -113,6 +138,16 @@ def _levels(legs: Legs) -> Iterator[Fault]:
     gate = legs.trend_gate
     if gate.ema_fast >= gate.ema_slow:
         yield Fault(("legs", "trend_gate", "ema_fast"), f"must be below ema_slow {gate.ema_slow}", f"{gate.ema_fast}")
+
+
+def _rule_times(legs: Legs) -> Iterator[Fault]:
+    close = _CLOSE[legs.exchange]
+    for rule in legs.exit_rules:
+        if isinstance(rule, TimeExit):
+            at = time(rule.at_s // 3600, rule.at_s // 60 % 60, rule.at_s % 60)
+            if not legs.session_start < at <= close:
+                window = f"after session_start {legs.session_start:%H:%M} and not after the close {close:%H:%M}"
+                yield Fault(("legs", "exit_rules"), f"{rule.label} must lie {window}")
 
 
 def _accounts(config: Config) -> Iterator[Fault]:
@@ -140,17 +175,22 @@ def _accounts(config: Config) -> Iterator[Fault]:
 
 
 def _limits(config: Config) -> Iterator[Fault]:
-    legs, desk, risk = config.legs, config.desk, config.risk
-    if desk.max_lots and legs.lots > desk.max_lots:
-        yield Fault(
-            ("legs", "lots"), f"above [desk] max_lots {desk.max_lots} of mode {desk.mode.value}", f"{legs.lots}"
-        )
+    desk, risk = config.desk, config.risk
+    yield from _lots(config, config.legs)
     if not config.is_live:
         return
     if not desk.max_lots:
         yield Fault(("desk", "max_lots"), 'missing: mode "live" asks for a cap, start with 1')
     if not risk.max_day_loss_paise:
         yield Fault(("risk", "max_day_loss_rupees"), 'missing: mode "live" asks for a day-loss limit in rupees')
+
+
+def _lots(config: Config, legs: Legs) -> Iterator[Fault]:
+    desk = config.desk
+    if desk.max_lots and legs.lots > desk.max_lots:
+        yield Fault(
+            ("legs", "lots"), f"above [desk] max_lots {desk.max_lots} of mode {desk.mode.value}", f"{legs.lots}"
+        )
 
 
 def _gateway(config: Config) -> Iterator[Fault]:

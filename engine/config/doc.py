@@ -27,6 +27,9 @@ from engine.config.environment import (
 )
 from engine.config.key import KeyType, allowed, keys_of, tables_of
 from engine.config.model import Config
+from engine.exit_rules.parameter import params_of
+from engine.exit_rules.registry import rule_named, rule_names
+from engine.exit_rules.rule import ExitRule
 
 _HEAD = """# Configuration
 
@@ -39,6 +42,15 @@ every mistake with file, line, key, value and what is allowed, and says in words
 
 Keys marked **live** take effect when the configuration is read again while the desk runs; positions that are open keep
 the terms they were opened with. All others need a restart, and the desk says so by name.
+"""
+
+_RULES_HEAD = """
+## Exit rules
+
+`exit_rules` in [legs] is a list of tables, each the name of a rule and what differs from its defaults, e.g. `exit_rules
+= [{ rule = "breakeven", gain_pct = 10 }, { rule = "time_exit", at = "15:10" }]`. All of them work at once beside the
+fixed stop and target: the tightest stop counts and never loosens, and the first reason to leave closes the position.
+For a short position everything is mirrored. "Gain" is per unit unless it says otherwise; charges are not taken off.
 """
 
 _ENVIRONMENT = """
@@ -77,6 +89,8 @@ def _tables() -> Iterator[str]:
         yield from _section(name, table)
         for inner_name, inner in tables_of(table).items():
             yield from _section(f"{name}.{inner_name}", inner)
+        if name == "legs":
+            yield from _exit_rules()
         if name == "desk":
             for kind, account in ACCOUNT_KINDS.items():
                 yield from _section(f'accounts.NAME] with kind = "{kind}"', account, close="")
@@ -95,6 +109,26 @@ def _section(title: str, table: type[msgspec.Struct], close: str = "]") -> Itera
         cells = (f"`{name}`{live}", _type_word(kind), default, key.unit, allowed(kind, key), texts[name], key.row)
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def _exit_rules() -> Iterator[str]:
+    """Every rule there is, from its own class."""
+    yield _RULES_HEAD.strip("\n") + "\n"
+    for name in rule_names():
+        rule = rule_named(name)
+        texts, params = field_texts(rule), params_of(rule)
+        defaults = {field.name: field.default for field in msgspec.structs.fields(rule)}
+        yield f"### {name}\n\n{' '.join((inspect.getdoc(rule) or '').split())}\n"
+        yield "| key | default | allowed | meaning |"
+        yield "|---|---|---|---|"
+        for field, param in params.items():
+            default = defaults[field]
+            if default is msgspec.NODEFAULT:
+                shown = "required"
+            else:
+                shown = "none" if field in rule.either and default == 0 else f"`{param.text(default)}`"
+            yield f"| `{param.key}` | {shown} | {param.allowed} | {texts[field]} |"
+        yield ""
 
 
 def _environment() -> Iterator[str]:
@@ -128,6 +162,8 @@ def field_texts(table: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _type_word(kind: KeyType) -> str:
+    if kind.base is ExitRule:
+        return "list of rules"
     if kind.base in (str, tuple) and not kind.words:
         return "text" if kind.base is str else "list of text"
     names: dict[object, str] = {bool: "switch", int: "whole number", Decimal: "number", time: "time"}

@@ -15,6 +15,8 @@ import msgspec
 
 from engine.config.accounts import Account, DhanAccount, KiteAccount, OpenAlgoAccount, PaperAccount, XtsAccount
 from engine.config.model import Config, Legs, TriggerKind
+from engine.exit_rules.registry import rule_table
+from engine.exit_rules.rule import ExitRule
 from engine.legs import PairPolicy
 from engine.money import divide_half_up, rupees_text
 from engine.order_pricing import ONE_TICK_GAP
@@ -92,8 +94,10 @@ def _leg_lines(config: Config, lot_sizes: Mapping[str, int]) -> Iterator[tuple[s
     yield "Quantity", f"{lots}: {', '.join(units)}" if units else f"{lots}; units by the day's instrument master"
     if units:
         total = sum(legs.lots * lot_sizes[symbol] for symbol in legs.symbols if symbol in lot_sizes)
-        gain, loss = total * legs.profit_target_paise, total * legs.stop_loss_paise
-        yield "Stakes", f"all targets +{_rupees(gain)}, all stops -{_rupees(loss)}, before charges and slippage"
+        target, stop = _level_words(legs)
+        gain = f"{target} of the entries" if legs.profit_target_percent else _rupees(total * legs.profit_target_paise)
+        loss = f"{stop} of the entries" if legs.stop_loss_percent else _rupees(total * legs.stop_loss_paise)
+        yield "Stakes", f"all targets +{gain}, all stops -{loss}, before charges and slippage"
     yield "Entry", _entry_words(legs)
     if len(legs.symbols) > 1:
         both = legs.pair_policy is PairPolicy.BOTH_OR_NONE
@@ -114,16 +118,20 @@ def _entry_words(legs: Legs) -> str:
 
 
 def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
-    target, stop = _rupees(legs.profit_target_paise), _rupees(legs.stop_loss_paise)
+    target, stop = _level_words(legs)
     yield "Exits", f"target {target} above, stop {stop} below the average entry, per unit"
     yield "Rests", _STYLE_WORDS[legs.exit_style].format(place=_BROKER if is_live else _PAPER)
     gap = "one tick" if legs.stop_gap_bps == ONE_TICK_GAP else f"{_percent(legs.stop_gap_bps)} of the trigger"
     yield "Stop order", f"{legs.sl_order_type.value}; as a stop-limit its limit lies {gap} below the trigger"
     if legs.enable_trailing_sl:
-        starts = divide_half_up(legs.profit_target_paise * int(legs.trail_activation_percent * 100), 10_000)
-        yield "Trailing", f"from {_rupees(starts)} of profit on, the stop locks {legs.trail_lock_percent} % of the best"
+        yield (
+            "Trailing",
+            f"from {_trail_start(legs)} of profit on, the stop locks {legs.trail_lock_percent} % of the best",
+        )
     else:
         yield "Trailing", "off"
+    for rule in legs.exit_rules:
+        yield "Exit rule", rule.words()
     blind = f"left after {legs.blind_exit_after} s" if legs.blind_exit_after else "kept, with an alarm"
     yield "No price", f"nothing is decided on a price older than {legs.max_tick_age} s; a leg without one is {blind}"
     band = f"marketable limit {_percent(legs.protection_bps)} through the touch, re-priced every {legs.chase_ms} ms"
@@ -131,6 +139,21 @@ def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
         yield "Square-off", f"at {legs.square_off:%H:%M} IST: exits are cancelled, what is open is sold by a {band}"
     else:
         yield "Square-off", "none: open legs are left to the broker's own square-off"
+
+
+def _level_words(legs: Legs) -> tuple[str, str]:
+    """Distance of target and stop from the entry, each in its own unit."""
+    target, stop = legs.profit_target_percent, legs.stop_loss_percent
+    return (
+        f"{target.normalize():f} %" if target else _rupees(legs.profit_target_paise),
+        f"{stop.normalize():f} %" if stop else _rupees(legs.stop_loss_paise),
+    )
+
+
+def _trail_start(legs: Legs) -> str:
+    if legs.profit_target_percent:
+        return f"{(legs.profit_target_percent * legs.trail_activation_percent / 100).normalize():f} % (of the entry)"
+    return _rupees(divide_half_up(legs.profit_target_paise * int(legs.trail_activation_percent * 100), 10_000))
 
 
 def _limit_lines(config: Config) -> Iterator[tuple[str, str]]:
@@ -164,6 +187,8 @@ def _percent(bps: int) -> str:
 def _plain(value: object) -> object:
     """Structs and their values as JSON has them: amounts as numbers, times as HH:MM:SS."""
     match value:
+        case ExitRule():
+            return _plain(rule_table(value))
         case msgspec.Struct():
             table = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
             if isinstance(value, Account):

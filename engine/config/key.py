@@ -32,13 +32,15 @@ class Key(msgspec.Struct, frozen=True):
     """Whole-match regular expression of a text."""
     form: str = ""
     """`pattern` in words."""
+    instead_of: str = ""
+    """Another key of the table that says the same in another unit: only one of the two may be given."""
 
 
 class KeyType(msgspec.Struct, frozen=True, kw_only=True):
     """The type of a field, taken apart."""
 
     base: Any
-    """bool, int, Decimal, str, time, a StrEnum class, tuple (of texts) or a Struct class."""
+    """bool, int, Decimal, str, time, a StrEnum class, tuple (of texts), ExitRule (a list of them) or a Struct class."""
     words: tuple[str, ...] = ()
     """The only texts allowed; with a Decimal base: texts allowed instead of a number."""
 
@@ -107,7 +109,8 @@ def _key_type(inner: Any) -> KeyType:
         words = [word for part in get_args(inner) if get_origin(part) is Literal for word in get_args(part)]
         return KeyType(base=Decimal, words=tuple(words))
     if origin is tuple:
-        return KeyType(base=tuple)
+        items = get_args(inner)[0]
+        return KeyType(base=tuple if items is str else items)
     if isinstance(inner, type) and issubclass(inner, StrEnum):
         return KeyType(base=inner, words=tuple(word.value for word in inner))
     return KeyType(base=inner)

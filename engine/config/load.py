@@ -30,7 +30,7 @@ from engine.config.environment import (
 )
 from engine.config.errors import ConfigError, Fault, printable, shown, sounds_secret
 from engine.config.lines import key_lines, line_of
-from engine.config.model import Config
+from engine.config.model import Config, Legs
 from engine.config.read import YES, EnvText, as_table, read_config
 from engine.paths import places
 
@@ -122,7 +122,7 @@ class _Draft:
         self.file_env = {name: value for name, (value, _) in found.items()}
         if any(value and sounds_secret(name) for name, value in self.file_env.items()):
             _refuse_if_open(path)
-        known = key_variables(self._account_kinds())
+        known = key_variables(self._account_kinds(), self._group_names())
         for name, (value, line) in found.items():
             origin = f"{path}:{line}: {name}"
             if name in known:
@@ -131,7 +131,7 @@ class _Draft:
                 self.notes.append(f"{path}:{line}: {name}: no such key, ignored")
 
     def overlay_environment(self, env: Mapping[str, str]) -> None:
-        known = key_variables(self._account_kinds())
+        known = key_variables(self._account_kinds(), self._group_names())
         wants_seed = env.get(f"{PREFIX}DESK_SEED_ENV", self._raw(("desk", "seed_env")))
         if wants_seed is True or (isinstance(wants_seed, str) and YES.get(wants_seed.lower())):
             for name, value in env.items():
@@ -220,9 +220,13 @@ class _Draft:
                 kinds[name] = kind
         return kinds
 
+    def _group_names(self) -> list[str]:
+        return [name for name, table in (as_table(self.document.get("groups")) or {}).items() if as_table(table)]
+
     def _placed(self, fault: Fault) -> str:
         """The fault with file and line, or with the variable that set the value."""
-        origin = self.origins.get(fault.path)
+        heads = (fault.path[:length] for length in range(len(fault.path), 0, -1))  # of a list, its one variable
+        origin = next((self.origins[head] for head in heads if head in self.origins), None)
         if origin is not None:
             value = f" = {fault.value}" if fault.value else ""
             return f"{origin}{value}: {fault.reason} ({'.'.join(fault.path)})"
@@ -274,9 +278,13 @@ def _refuse_if_open(path: Path) -> None:
 
 def _normalised(config: Config) -> Config:
     """Symbols trimmed and in capitals, as all comparisons expect them (LEG-01)."""
-    legs = msgspec.structs.replace(
-        config.legs,
-        symbol=config.legs.symbol.strip().upper(),
-        extra_symbols=tuple(symbol.strip().upper() for symbol in config.legs.extra_symbols),
+    groups = {name: _with_plain_symbols(legs) for name, legs in config.groups.items()}
+    return msgspec.structs.replace(config, legs=_with_plain_symbols(config.legs), groups=groups)
+
+
+def _with_plain_symbols(legs: Legs) -> Legs:
+    return msgspec.structs.replace(
+        legs,
+        symbol=legs.symbol.strip().upper(),
+        extra_symbols=tuple(symbol.strip().upper() for symbol in legs.extra_symbols),
     )
-    return msgspec.structs.replace(config, legs=legs)

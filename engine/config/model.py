@@ -13,22 +13,27 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, StopType
 from engine.config.accounts import Account, PaperAccount
 from engine.config.alerts import Alerts
 from engine.config.key import Key
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
+from engine.exit_rules.rule import ExitRule
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.legs import LegsTerms, PairPolicy
 from engine.money import paise_from_rupees
 from engine.option_symbol import leg_symbols, parse_option_symbol
 from engine.order_pricing import AUTO_GAP_BPS, ONE_TICK_GAP
 from engine.risk import RiskLimits
-from engine.trailing import LockFraction
+from engine.stop_plan import OnStop
 from engine.view import ExitStyle
 
 _SYMBOL: Final = r"\s*[A-Za-z0-9][A-Za-z0-9&._-]{0,39}\s*"
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _NAME_FORM: Final = "1 to 40 letters, digits, _ -"
+_RULES_FORM: Final = 'a list of rules, as { rule = "breakeven", gain_pct = 10 }'
 _INTERVAL: Final = r"[1-9]\d{0,3}[smh]|D"
 _NS_PER_UNIT: Final = {"s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S}
 _BPS_PER_PERCENT: Final = 100
@@ -137,12 +142,24 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Target above the average entry, per unit."""
     stop_loss_rupees: Annotated[Decimal, Key("LEG-14", "₹", 0, 100_000, is_live=True)] = Decimal("1.0")
     """Stop trigger below the average entry, per unit."""
+    profit_target_percent: Annotated[
+        Decimal, Key("RTP-23", "%", 0, 1000, is_live=True, instead_of="profit_target_rupees")
+    ] = Decimal(0)
+    """Target in percent of the average entry instead of rupees; 0 = by profit_target_rupees."""
+    stop_loss_percent: Annotated[Decimal, Key("RTP-23", "%", 0, 95, is_live=True, instead_of="stop_loss_rupees")] = (
+        Decimal(0)
+    )
+    """Stop trigger in percent of the average entry instead of rupees; 0 = by stop_loss_rupees."""
     enable_trailing_sl: Annotated[bool, Key("LEG-31", is_live=True)] = False
-    """Trail the stop behind the best price."""
+    """Trail the stop behind the best price: a lock_fraction rule in front of exit_rules."""
     trail_activation_percent: Annotated[Decimal, Key("LEG-32", "%", 0, 100, is_live=True)] = Decimal("50.0")
     """Share of the target that must be reached before trailing starts."""
     trail_lock_percent: Annotated[Decimal, Key("LEG-33", "%", 0, 100, is_live=True)] = Decimal("75.0")
     """Share of the best profit that the trailed stop locks."""
+    exit_rules: Annotated[tuple[ExitRule, ...], Key("RTP-41 CON-06", form=_RULES_FORM, is_live=True)] = ()
+    """Rules that tighten the stop or leave, several at once; the best stop counts and it never falls. See below."""
+    trade_type: Annotated[Literal["Entry2", "Entry3", "Manual"], Key("RTP-01 RTP-22", is_live=True)] = "Manual"
+    """Kind of entry: some exit rules work from the entry for one and later for another."""
     enable_market_on_target: Annotated[bool, Key("LEG-28 HRD-33", is_live=True)] = False
     """Turn an unfilled target into a marketable order when the price is there."""
     brokerage_per_trade_rupees: Annotated[Decimal, Key("LEG-46", "₹", 0, 10_000, is_live=True)] = Decimal("0.0")
@@ -178,7 +195,15 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Tries to place a refused exit."""
     on_exits_exhausted: Annotated[Exhausted, Key("HRD-38", is_live=True)] = Exhausted.FLATTEN
     """After the last try: leave the position, or only raise the alarm."""
+    on_stop: Annotated[OnStop, Key("OPS-21", is_live=True)] = OnStop.FLATTEN
+    """When the desk is told to stop: close the position, or leave it under its resting stop (closed without one)."""
+    max_day_loss_rupees: Annotated[Decimal, Key("OPT-68 CON-43", "₹", 0, 1_000_000_000, is_live=True)] = Decimal(0)
+    """Entries of this group stop when its own day's net loss reaches it; 0 = only the desk's limit, [risk]."""
     trend_gate: TrendGate = TrendGate()
+
+    @property
+    def max_day_loss_paise(self) -> int:
+        return paise_from_rupees(self.max_day_loss_rupees)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -248,6 +273,11 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return LockFraction(activation_bps=_bps(self.trail_activation_percent), lock_bps=_bps(self.trail_lock_percent))
 
     @property
+    def rules(self) -> tuple[ExitRule, ...]:
+        """Every exit rule of a position, in the order they are asked."""
+        return (*((self.trail,) if self.trail else ()), *self.exit_rules)
+
+    @property
     def status_poll_ns(self) -> int:
         return _ns(self.status_poll)
 
@@ -259,13 +289,24 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def blind_exit_after_ns(self) -> int:
         return _ns(self.blind_exit_after)
 
+    @property
+    def bot_times(self) -> BotTimes:
+        return BotTimes(
+            status_poll_ns=self.status_poll_ns,
+            blind_exit_after_ns=self.blind_exit_after_ns,
+            square_off_ns=self.square_off_ns,
+        )
+
     def bracket_terms(self, *, is_live: bool) -> BracketTerms:
         """The terms a position is opened with now; modelled slippage counts on paper, live only when asked for."""
         return BracketTerms(
             style=self.exit_style,
             target_offset_paise=self.profit_target_paise,
             stop_offset_paise=self.stop_loss_paise,
-            trail=self.trail,
+            rules=encode_rules(self.rules),
+            trade_type=self.trade_type,
+            target_bps=_bps(self.profit_target_percent),
+            stop_bps=_bps(self.stop_loss_percent),
             market_on_target=self.enable_market_on_target,
             stop_type=self.sl_order_type,
             stop_gap_bps=self.stop_gap_bps,
@@ -354,11 +395,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: dict[str, Account] = msgspec.field(default_factory=lambda: {"paper": PaperAccount()})
     """By name; `paper` is always there."""
     legs: Legs = Legs()
+    groups: dict[str, Legs] = {}
+    """More groups beside [legs], by the name of their table [groups.NAME]; two may hold the same contract (CON-43)."""
     risk: Risk = Risk()
     gateway: Gateway = Gateway()
     charges: Charges = Charges()
     alerts: Alerts = Alerts()
     screen: Screen = Screen()
+
+    @property
+    def all_groups(self) -> tuple[Legs, ...]:
+        """Every group that trades, [legs] first."""
+        return (self.legs, *self.groups.values())
 
     @property
     def is_live(self) -> bool:
@@ -375,24 +423,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def risk_limits(self) -> RiskLimits:
-        return RiskLimits(
-            day_loss_paise=self.risk.max_day_loss_paise,
+        """Over all groups together; lots and entries are counted by group."""
+        return RiskLimits(day_loss_paise=self.risk.max_day_loss_paise)
+
+    def terms_of(self, legs: Legs) -> LegsTerms:
+        """How one group trades from now on; open positions keep the terms they were opened with (CFG-01)."""
+        limits = RiskLimits(
+            day_loss_paise=legs.max_day_loss_paise,
             lots_max=self.desk.max_lots,
             entries_per_day=self.risk.max_entries_per_day,
         )
-
-    def legs_terms(self) -> LegsTerms:
-        """How the legs bot trades from now on; open positions keep the terms they were opened with (CFG-01)."""
         return LegsTerms(
-            bot=self.legs.strategy,
-            account=self.legs.account,
-            exchange=self.legs.exchange,
-            product=self.legs.product,
-            lots=self.legs.lots,
-            pair_policy=self.legs.pair_policy,
-            bracket=self.legs.bracket_terms(is_live=self.is_live),
-            limits=self.risk_limits,
-            allow_short=self.legs.allow_short,
+            bot=legs.strategy,
+            account=legs.account,
+            exchange=legs.exchange,
+            product=legs.product,
+            lots=legs.lots,
+            pair_policy=legs.pair_policy,
+            bracket=legs.bracket_terms(is_live=self.is_live),
+            limits=limits,
+            times=legs.bot_times,
+            on_stop=legs.on_stop,
+            allow_short=legs.allow_short,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import time
 from decimal import Decimal, InvalidOperation
@@ -18,7 +19,9 @@ import msgspec
 from engine.config.accounts import ACCOUNT_KINDS, Account, PaperAccount
 from engine.config.errors import Fault, printable, shown, sounds_secret
 from engine.config.key import TIME_FORM, Key, KeyType, allowed, keys_of, tables_of
-from engine.config.model import Config
+from engine.config.model import Config, Legs
+from engine.exit_rules.registry import RuleFault, read_rules
+from engine.exit_rules.rule import ExitRule
 
 Table = TypeVar("Table", bound=msgspec.Struct)
 Path = tuple[str, ...]
@@ -43,18 +46,40 @@ def read_config(document: Mapping[str, object], say: Say) -> Config:
     for name, raw in document.items():
         if name == "accounts":
             values[name] = _read_accounts(raw, say)
+        elif name == "groups":
+            continue  # they take their account from [legs], wherever that stands
         elif name in tables:
             values[name] = _read_table(tables[name], raw, (name,), say)
         else:
             say(Fault((printable(name[:40]),), _unknown_table(name, tables)))
+    if "groups" in document:
+        values["groups"] = _read_groups(document["groups"], values.get("legs", Legs()).account, say)
     return Config(**values)
+
+
+def _read_groups(raw: object, account: str, say: Say) -> dict[str, Legs]:
+    """[groups.NAME]: the keys of [legs], named after their table unless they say otherwise."""
+    tables = as_table(raw)
+    if tables is None:
+        say(Fault(("groups",), "write each group as a table [groups.NAME]", shown(raw)))
+        return {}
+    groups: dict[str, Legs] = {}
+    for name, given in tables.items():
+        fields = as_table(given)
+        if not _NAME.fullmatch(name):
+            say(Fault(("groups", printable(name[:40])), "a group's name has 1 to 40 letters, digits, _ -"))
+        elif fields is None:
+            say(Fault(("groups", name), f"write each group as a table [groups.{name}]", shown(given)))
+        else:
+            groups[name] = _read_table(Legs, {"strategy": name, "account": account, **fields}, ("groups", name), say)
+    return groups
 
 
 def _unknown_table(name: str, tables: Mapping[str, type[msgspec.Struct]]) -> str:
     owner = next((table for table, model in tables.items() if name in keys_of(model)), None)
     if owner is not None:
         return f"stands outside its table; write it under [{owner}]"
-    return f"no such table{_nearest(name, [*tables, 'accounts'])}"
+    return f"no such table{_nearest(name, [*tables, 'accounts', 'groups'])}"
 
 
 def _read_accounts(raw: object, say: Say) -> dict[str, Account]:
@@ -104,12 +129,29 @@ def _read_table(table: type[Table], raw: object, path: Path, say: Say) -> Table:
             say(Fault((*path, printable(name[:40])), _unknown_key(name, [*keys, *inner])))
         else:
             kind, key = keys[name]
-            fitting = _fit(value, kind, key)
+            fitting = _read_rules(value, here, say) if kind.base is ExitRule else _fit(value, kind, key)
             if fitting is _MISFIT:
                 say(_misfit(here, value, kind, key))
+            elif key.instead_of in fields and fitting:
+                say(Fault(here, f"{key.instead_of} is given too; only one of the two", shown(value)))
             else:
                 values[name] = fitting
     return table(**values)
+
+
+def _read_rules(value: object, path: Path, say: Say) -> tuple[ExitRule, ...]:
+    """A list of exit rules; in a variable it is written as in the file."""
+
+    def tell(fault: RuleFault) -> None:
+        where = (*path, *((str(fault.number),) if fault.number else ()), *((fault.key,) if fault.key else ()))
+        say(Fault(where, fault.reason, "" if fault.value is None else shown(fault.value)))
+
+    if isinstance(value, EnvText):
+        try:
+            value = tomllib.loads(f"rules = {value}", parse_float=Decimal).get("rules")
+        except (ValueError, ArithmeticError, RecursionError):
+            value = str(value)  # which is no list, and is said to be none
+    return read_rules(value, tell)
 
 
 def _misfit(path: Path, value: object, kind: KeyType, key: Key) -> Fault:

@@ -372,8 +372,7 @@ def test_rupees_seconds_and_percent_become_paise_nanoseconds_and_basis_points_ex
     terms = config.legs_terms().bracket
     assert (terms.target_offset_paise, terms.stop_gap_bps, terms.protection_bps) == (435, 250, 30)
     assert (terms.entry_fill_timeout_ns, terms.chase_ns) == (300_000_000, 250_000_000)
-    assert terms.trail is not None
-    assert terms.trail.lock_bps == 6667
+    assert terms.rules == ({"rule": "lock_fraction", "activation_bps": 5000, "lock_bps": 6667},)
     assert config.legs.interval_ns == 30_000_000_000
     assert config.legs.square_off_ns == (15 * 3600 + 10 * 60 + 30) * 1_000_000_000
 
