@@ -152,6 +152,20 @@ class Bracket(BracketExit):
         self.plan(now_ns, out)
         return True
 
+    def stay(self, now_ns: int, out: Outbox) -> bool:
+        """Take the decision to leave back: the desk goes, and a stop shall rest at the broker (HRD-31).
+
+        False when nobody had decided to leave, or nothing is open any more.
+        """
+        body = self.body
+        if not body.exit_reason or self.open_qty <= 0:
+            return False
+        body.exit_reason = body.exit_context = ""
+        body.exit_asked_ns = body.retry_at_ns = 0
+        out.touched_brackets.add(body.bracket_id)
+        self.plan(now_ns, out)
+        return True
+
     def cancel_entry(self, now_ns: int, out: Outbox) -> int:
         """Take back what has not entered yet; returns the orders asked to be cancelled."""
         asked = 0
@@ -206,7 +220,7 @@ class Bracket(BracketExit):
                 self.leave(
                     REASON_GHOST, "square_off", now_ns, out
                 )  # the trade is over: a late fill opens nothing again
-            if not body.exit_reason:
+            if not body.exit_reason and not self.takes_exit_back(now_ns, out):
                 self.plan_protection(open_qty, now_ns, out)
             if not body.exit_reason and self.exhausted:
                 self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)

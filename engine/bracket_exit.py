@@ -109,6 +109,11 @@ class BracketExit(BracketProtection):
             self.look_up(order, now_ns, out)
         return asked
 
+    def takes_exit_back(self, now_ns: int, out: Outbox) -> bool:
+        """Nobody wants to leave any more: True until the exit that was out has ended, so that no stop joins it (E1)."""
+        self.cancel_all(Role.EXIT, "stay", now_ns, out)
+        return bool(self.live(Role.EXIT))
+
     # --- refusals ------------------------------------------------------------------------------------------------
 
     def note_close_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:

@@ -138,14 +138,18 @@ class BracketOrders:
         """What each working order of a role should still hold so that together they hold `qty`, and what is left over
         for new ones. An order keeps within the freeze quantity; a newer one is kept before an older (HRD-10, ORD-03).
         """
-        shares: list[tuple[Order, int]] = []
-        left, most = qty, self.instrument.max_order_qty
         newest_first = list(reversed(orders))
         newest_first.sort(key=lambda order: -order.remaining_qty)
+        shares: list[tuple[Order, int]] = []
+        left, most = qty, self.instrument.max_order_qty
         for order in newest_first:
-            share = min(left, most - order.filled_qty) if most > 0 else left
-            shares.append((order, max(share, 0)))
+            shares.append((order, min(left, order.remaining_qty)))
             left -= shares[-1][1]
+        for index, (order, share) in enumerate(shares):  # something is left: so none of them shrinks meanwhile
+            room = most - order.filled_qty - share if most > 0 else left
+            grown = max(0, min(left, room))
+            shares[index] = (order, share + grown)
+            left -= grown
         return shares, left
 
     # --- asking for writes --------------------------------------------------------------------------------------

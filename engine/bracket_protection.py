@@ -172,7 +172,7 @@ class BracketProtection(BracketRules):
     def _lost_stop(self) -> bool:
         """The last stop ended without filling and without us asking: cancelled by hand, or refused after acceptance."""
         last = self.orders_of(Role.STOP)[-1]
-        if last.tag in self.cancelled_by_us or last.filled_qty:
+        if not last.is_terminal or last.tag in self.cancelled_by_us or last.filled_qty:
             return False
         return last.state in (OrderState.CANCELLED, OrderState.EXPIRED) or bool(last.broker_id)
 

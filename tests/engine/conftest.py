@@ -183,11 +183,16 @@ class FakeVenue:
 class BracketBench:
     """A bracket, its blotter, the queue to the venue, and a clock moved by hand."""
 
+    option = OPTION
+    frozen = msgspec.structs.replace(OPTION, freeze_qty=50)
+    """The exchange takes at most 50 units in one order: 75 are two slices."""
+
     def __init__(
         self,
         terms: BracketTerms | None = None,
         *,
         qty: int = 75,
+        side: Side = Side.BUY,
         rules: VenueRules | None = None,
         instrument: Instrument = OPTION,
         ltp_paise: int = 150_00,
@@ -224,7 +229,7 @@ class BracketBench:
             symbol=instrument.symbol,
             exchange=instrument.exchange,
             product="MIS",
-            side=Side.BUY,
+            side=side,
             qty=qty,
             terms=self.terms,
             style=self.terms.style,
@@ -456,7 +461,7 @@ class BracketBench:
                 self.send()
             elif self.venue.news:
                 self.deliver_news()
-            elif self.proofs:
+            elif self.proofs and not self.venue.position:
                 self.read_position()
             else:
                 return
@@ -469,6 +474,29 @@ class BracketBench:
             self.venue.trigger(held)
         self.venue.fill(held, qty or held.remaining, price_paise or held.limit_paise or held.trigger_paise, self.now_ns)
 
+    def close_by_hand(self, qty: int) -> Callable[[], None]:
+        """The trader closes units in the broker's own terminal; call the answer when reconciliation has found it."""
+        price = self.price.tick.ltp_paise
+        side = self.body.side.opposite
+        made = Trade(
+            trade_id=f"H{len(self.venue.trades) + 1}",
+            broker_id="HAND",
+            tag="",
+            symbol=SYMBOL,
+            side=side,
+            qty=qty,
+            price_paise=price,
+            at_ns=self.now_ns,
+        )
+        self.venue.trades.append(made)
+
+        def found() -> None:
+            self.bracket.take_away(qty, qty * price, self.now_ns, self.out)
+            self.bracket.plan(self.now_ns, self.out)
+            self.collect()
+
+        return found
+
     def match_market(self) -> None:
         """What an exchange with a counterparty does at the present price."""
         ltp = self.price.tick.ltp_paise
@@ -476,7 +504,8 @@ class BracketBench:
             if order.cancel_due:
                 self.venue.end(order, OrderState.CANCELLED)
                 continue
-            if order.state is OrderState.TRIGGER_PENDING and ltp <= order.trigger_paise:
+            reached = ltp <= order.trigger_paise if order.side is Side.SELL else ltp >= order.trigger_paise
+            if order.state is OrderState.TRIGGER_PENDING and reached:
                 self.venue.trigger(order)
             if order.state is OrderState.TRIGGER_PENDING:
                 continue

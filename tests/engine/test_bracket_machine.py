@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from engine import refusals
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted
 from engine.instant import NS_PER_MS, NS_PER_S
-from engine.order import Order, OrderState, Pending, Role
+from engine.order import Order, OrderState, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
@@ -52,6 +52,9 @@ class World:
         """How many of `acks + 1` requests are simply accepted: storms and nearly calm days."""
         self.unproven_exit = False
         """An exit was sent past an order that nobody could prove finished: a surplus is then allowed."""
+        self.side = pick(list(Side))
+        self.sliced = pick([False, False, True])
+        """The freeze quantity is 50: 75 units are two slices, each with orders of its own (HRD-10)."""
         self.bench = make(
             BracketTerms(
                 style=pick(list(ExitStyle)),
@@ -60,14 +63,28 @@ class World:
                 breached_stop=pick(list(BreachedStop)),
                 on_exhausted=pick(list(Exhausted)),
                 market_on_target=pick([False, True]),
-            )
+            ),
+            side=self.side,
+            instrument=make.frozen if self.sliced else make.option,
         )
         self.bench.judge = self.judge
+        self.lies_left = 3
+        self.untold: list[Callable[[], None]] = []
+        """Units closed by hand that reconciliation has not found yet."""
+        self.touched_by_hand = False
+        self.bench.enter()
         filled = pick([0, 25, 50, 75, 75, 75])
         if filled:
-            self.bench.filled_entry(qty=filled)
-        else:
-            self.bench.enter()
+            self._enter_filled(filled)
+
+    def _enter_filled(self, qty: int) -> None:
+        self.bench.settle()
+        for order in self.bench.orders(Role.ENTRY):
+            part = min(qty, self.bench.venue.orders[order.tag].remaining)
+            qty -= part
+            if part:
+                self.bench.fill(order, part, 150_00)
+        self.bench.settle()
 
     # --- moves -------------------------------------------------------------------------------------------------------
 
@@ -150,6 +167,23 @@ class World:
         elif books:
             self.bench.deliver_books(pick(range(len(books))))
 
+    def positions(self, pick: Pick) -> None:
+        """The broker's positions are read; a stale answer may show what is long closed (NET-06)."""
+        if not self.bench.proofs:
+            return
+        lie = self.lies_left > 0 and pick([True, False, False])
+        self.lies_left -= lie
+        self.bench.read_position(25 if lie else None)
+
+    def by_hand(self, pick: Pick) -> None:
+        """The trader closes some of what is open at the broker himself; sooner or later we find out (HUM-01, HUM-02)."""
+        held = self.bench.bracket.sign * self.bench.venue.position
+        if self.untold and pick([True, False]):
+            self.untold.pop(0)()
+        elif held > 0 and pick([True, False, False]):
+            self.touched_by_hand = True
+            self.untold.append(self.bench.close_by_hand(pick([held, max(held // 3, 1)])))
+
     def trader(self, pick: Pick) -> None:
         bench = self.bench
         what = pick(["exit", "watch", "cancel_entry", "nothing", "nothing", "nothing"])
@@ -175,19 +209,25 @@ class World:
 
     def at_most_one_live_order_of_a_role(self) -> None:
         """E3, O3: never a second exit or repair, and no second order of a role while the first may still fill."""
+        bracket = self.bench.bracket
         for role in Role:
-            live = self.bench.bracket.live(role)
-            assert len(live) <= 1, f"{len(live)} live {role.value} orders"
-        assert len(self.bench.bracket.live(Role.EXIT, Role.REPAIR)) <= 1
+            live = bracket.live(role)
+            assert len(live) <= self.most_orders(role), f"{len(live)} live {role.value} orders"
+        assert not (bracket.live(Role.EXIT) and bracket.live(Role.REPAIR))
+
+    def most_orders(self, role: Role) -> int:
+        """One, or one per slice; a surplus may need more slices than the position had."""
+        return 1 if not self.sliced else 4 if role is Role.REPAIR else 2
 
     def stop_never_falls(self) -> None:
-        assert self.bench.body.stop_paise >= self.stop_seen
-        self.stop_seen = self.bench.body.stop_paise
+        sign, stop = self.bench.bracket.sign, self.bench.body.stop_paise
+        assert not self.stop_seen or sign * (stop - self.stop_seen) >= 0
+        self.stop_seen = stop
 
     def writes_stay_in_the_budget(self) -> None:
-        """O4."""
+        """O4; the further slices of a logical order are not counted."""
         writes = [at for at, _ in self.bench.wrote if at > self.bench.now_ns - 60 * NS_PER_S]
-        assert len(writes) <= WRITES_PER_MIN, [c for _, c in self.bench.wrote[-13:]]
+        assert len(writes) <= WRITES_PER_MIN * (2 if self.sliced else 1), [c for _, c in self.bench.wrote[-13:]]
 
     def no_fill_is_invented(self) -> None:
         """A2: what we believe filled never exceeds what the exchange traded."""
@@ -205,9 +245,13 @@ class World:
             return
         if isinstance(command, ModifyOrder):
             closes = -bracket.open_qty if order.role is Role.REPAIR else bracket.open_qty
-            assert command.qty == order.filled_qty + closes, "a modify carries the total quantity"
+            asked = command.qty - order.filled_qty  # a modify carries the total quantity
+            assert asked == closes or (self.sliced and 0 < asked <= closes and command.qty <= 50)
             return
-        assert order.qty == (-bracket.open_qty if order.role is Role.REPAIR else bracket.open_qty) > 0
+        closes = -bracket.open_qty if order.role is Role.REPAIR else bracket.open_qty
+        together = sum(other.remaining_qty for other in bracket.live(order.role))
+        assert 0 < order.qty <= together <= closes, (order.qty, together, closes)
+        assert self.sliced or order.qty == closes
         if order.role in (Role.TARGET, Role.STOP):
             assert not bracket.live(Role.EXIT, Role.REPAIR)
             return
@@ -220,11 +264,14 @@ class World:
         bracket = self.bench.bracket
         if self.bench.is_flat or bracket.open_qty < 0:
             return
-        for order in bracket.live(Role.TARGET, Role.STOP, Role.EXIT):
-            too_large = order.remaining_qty > bracket.open_qty
-            excused = bool(order.pending) or not order.is_at_broker
-            excused = excused or bracket.write_waits or bracket.change_waits(order, self.bench.now_ns)
-            assert not too_large or excused, f"{order.role.value} {order.remaining_qty} of {bracket.open_qty}"
+        for role in (Role.TARGET, Role.STOP, Role.EXIT):
+            live = bracket.live(role)
+            together = sum(order.remaining_qty for order in live)
+            excused = bracket.write_waits or any(
+                order.pending or not order.is_at_broker or bracket.change_waits(order, self.bench.now_ns)
+                for order in live
+            )
+            assert together <= bracket.open_qty or excused, f"{role.value} {together} of {bracket.open_qty}"
 
     def what_is_over_for_us_is_over_at_the_venue(self) -> None:
         """I-5, O3 on the venue's truth: an end is never assumed, so a role never has two orders that can fill."""
@@ -232,12 +279,12 @@ class World:
         over = {order.tag for order in self.bench.bracket.mine if order.is_terminal}
         assert not venue_live & over, "ended for us, alive at the venue"
         roles = [self.bench.blotter.orders[tag].role for tag in venue_live]
-        assert len(roles) == len(set(roles))
+        assert all(roles.count(role) <= self.most_orders(role) for role in roles)
 
     def a_reversal_has_a_cause(self) -> None:
-        """E2: below zero only when target and stop both sold, or an exit went past an unproven order."""
+        """E2: below zero only when target and stop both closed, an exit went past an unproven order, or by hand."""
         venue = self.bench.venue
-        if venue.position < 0:
+        if self.bench.bracket.sign * venue.position < 0 and not self.touched_by_hand:
             sold = {Role.TARGET: 0, Role.STOP: 0}
             for tag, held in venue.orders.items():
                 role = self.bench.blotter.orders[tag].role
@@ -258,6 +305,8 @@ class World:
         bench = self.bench
         while bench.late:
             bench.execute(bench.late.pop(0))
+        while self.untold:
+            self.untold.pop(0)()
         if not bench.body.exit_reason:
             bench.exit("EOD Square-Off")
         for second in range(SETTLE_S):
@@ -298,7 +347,7 @@ class World:
 MOVES: tuple[Callable[[World, Pick], None], ...] = (
     *(World.flow, World.flow, World.send, World.send, World.send, World.push, World.push, World.fill, World.fill),
     *(World.arrive_late, World.tick, World.tick, World.pass_time, World.pass_time, World.books, World.books),
-    *(World.spike, World.end_by_venue, World.trader),
+    *(World.spike, World.end_by_venue, World.trader, World.positions, World.by_hand),
 )
 SEEDS = int(os.environ.get("STRIKEDESK_BRACKET_SEEDS", "1500"))
 SEED_FIRST = int(os.environ.get("STRIKEDESK_BRACKET_SEED_FIRST", "0"))
