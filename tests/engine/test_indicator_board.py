@@ -392,6 +392,9 @@ def test_history_that_comes_late_is_put_before_what_was_built_here() -> None:
 
     assert board.candles(PE, MINUTE_NS) == (*past(31, before_ns=at(31)), *own)
     assert board.readings(PE).reading(TREND).bar == own[-1]
+    reference = make_indicator(TREND)
+    assert board.readings(PE).reading(TREND).value == [*map(reference.update, board.candles(PE, MINUTE_NS))][-1]
+    assert board.missing_bars(PE, TREND) == trusted_bars(TREND) - 33
 
 
 def test_the_running_minute_at_the_end_of_a_history_is_not_taken() -> None:
