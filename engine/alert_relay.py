@@ -25,6 +25,8 @@ PAUSE_MAX_NS: Final = 30 * NS_PER_S
 GIVE_UP_NS: Final = 15 * 60 * NS_PER_S
 """An alert that is older is not news any more."""
 WARN_NS: Final = 60 * NS_PER_S
+LAST_CALL_S: Final = 3.0
+"""What a closing desk grants its last alerts, in real time."""
 
 
 class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +161,7 @@ class AlertRelay:
             for queue in self.queues:
                 group.create_task(queue.run(), name=f"alerts {queue.channel.name}")
 
-    async def close(self, patience_s: float) -> None:
+    async def close(self, patience_s: float = LAST_CALL_S) -> None:
         """The last alerts may be the ones that say "still in position": they get `patience_s` seconds to leave."""
         try:
             async with asyncio.timeout(patience_s):

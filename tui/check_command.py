@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from engine.config.explain import explain
 from engine.config.load import Loaded, load
 from engine.paths import places
+from engine.secrets import Redactions, Secrets
 from tui.files import DeskFiles
 
 
@@ -17,6 +19,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
     _tell_notes(loaded)
     _print(explain(loaded.config))
+    _tell_secrets(loaded, arguments.db)
     return 0
 
 
@@ -39,6 +42,16 @@ def run_where(arguments: argparse.Namespace) -> int:
     for name, value in rows:
         _print(f"{name:14} {value}")
     return 0
+
+
+def _tell_secrets(loaded: Loaded, db: Path | None) -> None:
+    """Where each secret of an alert channel was found; none is shown."""
+    names = loaded.config.alerts.secret_names
+    if names:
+        files = DeskFiles.of(loaded.config, places(os.environ), db)
+        secrets = Secrets(loaded.env, files.secrets, Redactions())
+        for name in names:
+            _print(f"{'Secret':12}{name}: {secrets.where(name)}")
 
 
 def _tell_notes(loaded: Loaded) -> None:

@@ -82,6 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.check_command import run_where
 
                 return run_where(arguments)
+            case "alert-test":
+                from tui.alert_command import run_alert_test
+
+                return run_alert_test(arguments)
             case "simulate":
                 from tui.simulate_command import run_simulate
 
@@ -173,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=_file, default=Path("config.toml"), metavar="FILE", help="where to (default: config.toml)"
     )
     import_env.add_argument("--force", action="store_true", help="replace an existing file")
+    alert_test = commands.add_parser("alert-test", help="send one test alert through every configured channel")
+    _file_options(alert_test, suppress=True)
     where = commands.add_parser("where", help="print which files this desk uses")
     _file_options(where, suppress=True)
     add_simulate(commands)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from brokers.paper.books_file import BooksFile
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.ledger import RecordFailed
 from brokers.paper.rules import PaperRules
+from engine.alerts import AlertBook
 from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
 from engine.config.accounts import Account
@@ -36,6 +37,7 @@ from engine.desk_parts import DeskLabels, DeskParts, GroupParts, Reloaded
 from engine.desk_view import DeskConsole
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
+from engine.heartbeat import Heartbeat, start_heartbeat
 from engine.instant import NS_PER_S, ist_date
 from engine.instrument import Instrument, Segment
 from engine.journal.records import Restored
@@ -53,6 +55,9 @@ from engine.trend_gate import TrendSettings
 from engine.trend_watch import TrendWatch
 from tui.cli import VERSION
 from tui.files import DeskFiles
+
+if TYPE_CHECKING:
+    from engine.alert_relay import AlertRelay
 
 _LOOP_GAP_S: Final = 0.05
 
@@ -90,6 +95,7 @@ class Station:
         self.config = plan.loaded.config
         self.calendar = Calendar.load(plan.files.calendar if plan.files.calendar.exists() else None)
         self.redactions = Redactions()
+        self.alerts = AlertBook()
         self.held = ExitStack()
         self.clock: LoopClock
         self.journal: Journal
@@ -98,6 +104,8 @@ class Station:
         self.desk: Desk
         self.console: DeskConsole
         self.log: LogBook
+        self.heartbeat: Heartbeat
+        self.relay: AlertRelay | None = None
         self._books: BooksFile | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -154,6 +162,7 @@ class Station:
                 calendar=self.calendar,
                 writer=self._make_writer(),
                 log=self.log,
+                alerts=self.alerts,
                 run_no=run_no,
                 groups=(
                     GroupParts(
@@ -178,9 +187,22 @@ class Station:
                 reload_terms=self._reload_terms(account_id),
             )
         )
-        self.console = DeskConsole(self.desk)
-        self._say_start(legs)
+        self.console = DeskConsole(self.desk, self.alerts)
+        self._open_voices(legs)
         return self.desk
+
+    def _open_voices(self, legs: Sequence[Instrument]) -> None:
+        """The start lines, the minute's line, and the channels of alerts; a simulated day calls nobody."""
+        self._say_start(legs)
+        self.heartbeat = start_heartbeat(self.desk, self.console.view)
+        if self.plan.is_virtual or not self.config.alerts.channel_words:
+            return
+        from tui.alert_outlets import open_channels, open_relay  # httpx is loaded only when something is to be sent
+
+        secrets = Secrets(self.plan.loaded.env, self.plan.files.secrets, self.redactions)
+        channels = open_channels(self.config, secrets, self.redactions, self.plan.loaded.env)
+        self.relay = open_relay(self.desk, channels, self.config.trading_account)
+        self.keep(self.relay.run, "alerts")
 
     # --- running --------------------------------------------------------------------------------------------------
 
@@ -221,6 +243,10 @@ class Station:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "heartbeat"):
+            self.heartbeat.stop()
+        if self.relay is not None:
+            await self.relay.close()
         if self._books is not None and hasattr(self, "clock"):
             self._save_clock(self._books)
         if hasattr(self, "writer"):
@@ -348,7 +374,8 @@ class Station:
             if path is not None and not self.plan.is_virtual:  # a simulated day is no part of the live log
                 sinks.append(self._log_file(path, json_strategy))
         clock = None if self.plan.is_virtual else self.clock
-        return LogBook(self.redactions, sinks=sinks, level=self.config.desk.log_level, clock=clock)
+        level = self.config.desk.log_level
+        return LogBook(self.redactions, sinks=sinks, level=level, clock=clock, alerts=self.alerts)
 
     def _log_file(self, path: Path, json_strategy: str) -> RotatingFile:
         try:

@@ -15,6 +15,8 @@ Trees = dict[str, ast.Module]
 TreesOf = Callable[..., Trees]
 
 SHELL = {
+    "engine/alert_channels.py": "sends alerts by sockets and programs",
+    "engine/alert_relay.py": "awaits the channels of alerts",
     "engine/charges.py": "reads its dated rows from packaged data",
     "engine/clock.py": "is the clock",
     "engine/config/doc.py": "prints the generated page",

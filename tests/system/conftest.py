@@ -20,6 +20,7 @@ import pytest
 from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.rules import PaperRules
+from engine.alerts import AlertBook
 from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms
 from engine.charges import ChargeBook, read_charge_tables
@@ -257,10 +258,11 @@ class Rig:
         self.journal = journal or Journal.in_memory()
         self.twins: list[dict[str, object]] = []
         """Every written line as its JSON record."""
-        self.log = LogBook(Redactions(), sinks=[self])
+        self.alerts = AlertBook()
+        self.log = LogBook(Redactions(), sinks=[self], alerts=self.alerts)
         self.alarms: list[str] = []
         self.desk = self.build()
-        self.console = DeskConsole(self.desk)
+        self.console = DeskConsole(self.desk, self.alerts)
         self.sequence = 0
 
     def build(self) -> Desk:
@@ -288,6 +290,7 @@ class Rig:
                 calendar=self.calendar,
                 writer=InlineWriter(self.journal, asyncio.get_running_loop(), self._on_journal_error),
                 log=self.log,
+                alerts=self.alerts,
                 run_no=run_no,
                 groups=(GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),),
                 risk=setup.limits,
