@@ -146,8 +146,8 @@ class Blotter:
         self._learn_id(order, trade.broker_id, at_ns)
         return order, self._book(order, trade, at_ns)
 
-    def find(self, account: str, report: OrderReport) -> Order | None:
-        """The order of ours that a report is about, or None."""
+    def find(self, account: str, report: OrderReport | Trade) -> Order | None:
+        """The order of ours that a report or a trade is about, or None."""
         return self._find(account, report.tag, report.broker_id)
 
     def take_booked(self) -> list[tuple[Order, Trade]]:

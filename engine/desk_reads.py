@@ -1,29 +1,53 @@
-"""What the desk reads back from its broker: look-ups of silent orders, the status pass, the proof of flat, recovery.
+"""What the desk reads back from its broker: look-ups of silent orders, the status pass, reconciliation, recovery.
 
 One read of the books at a time serves everybody; a request that comes while one runs is remembered and done right after
-(LEG-23). A failed read proves nothing and changes nothing (faults §4.7).
+(LEG-23). A failed read proves nothing and changes nothing (faults §4.7). What a difference means is decided in
+`engine.reconcile`, what is done about it in `engine.desk_reconcile`; here is only when and what is read.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.desk_reconcile import Reconciler, is_over
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
 from engine.messages import Msg
-from engine.order import OrderState, Role
-from engine.port import OrderReport, PositionReport, ReadFailed
+from engine.order import TERMINAL, Order, OrderState, Role, Trade
+from engine.port import OrderReport, PositionReport, ReadFailed, TimerHandle
+from engine.view import BracketState
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
 _SLOW_PASS_NS: Final = 4 * NS_PER_S
 """A status pass above this is worth a line (LEG-22)."""
+_SLOW_RECONCILE_NS: Final = 2 * NS_PER_S
+"""So is a reconciliation (LEG-36)."""
 _POSITION_RETRY_NS: Final = NS_PER_S
+_POSITION_AGAIN_NS: Final = NS_PER_S // 5
+"""After the first sighting of a difference: an exit that rests for nothing should not rest long (HUM-01)."""
+_PROOF_AGAIN_NS: Final = NS_PER_S // 2
+_PROOF_SLOW_NS: Final = 5 * NS_PER_S
+"""Looks for the proof of flat: RTP-30's interval, slower after its last try, for ever."""
+_PUSH_SETTLES_NS: Final = NS_PER_S // 4
+"""After a push that ends an order: its siblings' news comes in the same burst, one read serves all (HRD-44)."""
 _RECOVER_RETRY_MAX_NS: Final = 30 * NS_PER_S
 _ABSENT_READS: Final = 2
 """Clean reads, begun after the ambiguity window, that prove an order was never placed (faults §4.2)."""
+_UPDATES_KEPT: Final = 50
+"""Pushed order updates kept for inspection (HRD-44, F-30)."""
+
+
+class Books(NamedTuple):
+    """One complete read at start-up."""
+
+    began_ns: int
+    orders: Sequence[OrderReport]
+    trades: Sequence[Trade]
+    positions: Sequence[PositionReport]
 
 
 class BookReader:
@@ -33,17 +57,34 @@ class BookReader:
         self._desk = desk
         self._port = desk.parts.port
         self._clock = desk.clock
+        self.reconciler = Reconciler(desk)
         self._running = False
         self._asked = False
         self._want_status = False
         self._want_positions = False
-        self._position_misses = 0
+        self._again: TimerHandle | None = None
+        """The next read of positions that something waits for, before the schedule's own."""
+        self._again_ns = 0
+        self._due: TimerHandle | None = None
+        """The schedule's next reconciliation."""
+        self._was_active = False
+        self._path_was_down = False
+        self._reads_failed = False
+        self._proving: set[str] = set()
+        """Brackets whose fills say flat and whose broker has not said so yet."""
         self._absent: dict[str, int] = {}
+        self.updates: deque[OrderReport] = deque(maxlen=_UPDATES_KEPT)
+        """The newest pushed order updates, ours and others', oldest first (HRD-44)."""
         self.reconciled_ns = 0
-        self.differences = 0
         self.passes: dict[str, int] = {}
         """Status passes per symbol, so that a stalled check is visible (LEG-21)."""
         self.reads = 0
+        self.position_reads = 0
+
+    @property
+    def differences(self) -> int:
+        """Rows of the broker's position book that differ from ours and are not explained."""
+        return len(self.reconciler.standing)
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -58,13 +99,13 @@ class BookReader:
         self._ask()
 
     def verify_flat(self) -> None:
-        """A bracket closed by fills: compare with the broker's own position (I-5)."""
+        """A bracket closed: compare with the broker's own position (I-5)."""
         self._want_positions = True
         self._ask()
 
     def prove_flat(self, bracket_id: str) -> None:
-        """A bracket's fills say flat: its broker's position is read until it says so too."""
-        del bracket_id
+        """A bracket's fills say flat: its broker's position is read until it says so too (RTP-30)."""
+        self._proving.add(bracket_id)
         self.verify_flat()
 
     def reconcile(self) -> None:
@@ -72,11 +113,76 @@ class BookReader:
         self._want_status = self._want_positions = True
         self._ask()
 
+    def adopt(self, symbol: str) -> None:
+        """The trader wants what is open in this symbol, and is not ours, to be the bot's (CON-08)."""
+        self.reconciler.consent(symbol)
+        self.reconcile()
+
+    def note_update(self, report: OrderReport) -> None:
+        """A pushed update, merged already. One that ends an order, or fills one of somebody else's, moved a position:
+        the broker's book is read as soon as its burst is over, at no cost to what the push itself decided (HRD-44)."""
+        self.updates.append(report)
+        ours = self._desk.blotter.find(self._desk.account, report) is not None
+        moved = report.state in TERMINAL if ours else report.symbol in self._desk.instruments and is_over(report)
+        if moved:
+            self._read_positions_by(self._clock.now_ns() + _PUSH_SETTLES_NS)
+
+    def close(self) -> None:
+        """The desk is over: nothing is read any more."""
+        for timer in (self._again, self._due):
+            if timer is not None:
+                timer.cancel()
+        self._again = self._due = None
+
     def _ask(self) -> None:
         self._asked = True
         if not self._running:
             self._running = True
             self._desk.spawn("books", self._read_until_quiet)
+
+    def _read_positions_by(self, at_ns: int) -> None:
+        if self._again is not None:
+            if self._again_ns <= at_ns:
+                return
+            self._again.cancel()
+        self._again_ns = at_ns
+        self._again = self._clock.call_at(at_ns, self._on_again)
+
+    def _on_again(self) -> None:
+        self._again = None
+        self.verify_flat()
+
+    # --- the schedule -------------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """After every step: seldom while all is flat, often from the moment an entry is decided (LEG-36, LEG-45)."""
+        is_down = bool(self._desk.gateway.path_error)
+        if self._path_was_down and not is_down:
+            self.reconcile()
+        self._path_was_down = is_down
+        active = self._desk.any_active
+        if active == self._was_active:
+            return
+        self._was_active = active
+        self._schedule()
+        if not active and self._desk.recovered:
+            self._clock.call_at(self._clock.now_ns(), self._tell_all_flat)
+
+    def _tell_all_flat(self) -> None:
+        flat_ns = self._desk.parts.times.reconcile_flat_ns
+        if not self._desk.any_active:
+            self._desk.step(lambda _now: self._desk.say(Msg.ALL_FLAT, minutes=f"{flat_ns / 60 / NS_PER_S:g}"))
+
+    def _schedule(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        times = self._desk.parts.times
+        every_ns = times.reconcile_active_ns if self._was_active else times.reconcile_flat_ns
+        self._due = self._clock.call_at(self._clock.now_ns() + every_ns, self._on_due)
+
+    def _on_due(self) -> None:
+        self._schedule()
+        self.reconcile()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -95,19 +201,48 @@ class BookReader:
         self.reads += 1
         try:
             orders = await self._port.read_orders()
-            trades = await self._port.read_trades() if self._lacks_records(orders) else ()
-            positions = await self._port.read_positions() if want_positions else None
+            trades = await self._port.read_trades() if self._lacks_records(orders) else None
+            self._desk.step(lambda now: self._take_books(orders, trades, now, began_ns))
+            positions = await self._read_positions() if want_positions else None
         except ReadFailed as error:
             self._note_failure(str(error))
             if want_positions:  # still to be proven
-                self._clock.call_at(self._clock.now_ns() + _POSITION_RETRY_NS, self.verify_flat)
+                self._read_positions_by(self._clock.now_ns() + _POSITION_RETRY_NS)
             return
-        self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns))
+        self._reads_succeed(want_positions)
         self._settle_absent(orders, began_ns)
         if positions is not None:
-            self._compare_positions(positions)
+            self._compare(positions, began_ns)
         if want_status:
             self._check_legs(began_ns)
+
+    async def _read_positions(self) -> Sequence[PositionReport]:
+        """One read of the position book; when it differs from ours, the trade book may explain it (NET-07)."""
+        self.position_reads += 1
+        positions = await self._port.read_positions()
+        if not self.reconciler.is_equal(positions):
+            trades = await self._port.read_trades()
+            self._desk.step(lambda now: self._take_books((), trades, now, 0))
+        return positions
+
+    def _take_books(
+        self, orders: Sequence[OrderReport], trades: Sequence[Trade] | None, now_ns: int, read_ns: int
+    ) -> None:
+        self._desk.merge(orders, trades or (), now_ns, read_ns=read_ns)
+        self._note_books(orders, trades)
+
+    def _note_books(self, orders: Sequence[OrderReport], trades: Sequence[Trade] | None) -> None:
+        self.reconciler.note_orders(orders)
+        if trades is not None:
+            self.reconciler.note_trades(trades)
+            self.reconciler.check_averages(orders)
+
+    def _reads_succeed(self, positions_were_read: bool) -> None:
+        """The books answer again after they did not: everything is compared before anything else (LEG-45, UPD-06)."""
+        if self._reads_failed:
+            self._reads_failed = False
+            if not positions_were_read:
+                self.reconcile()
 
     def _lacks_records(self, reports: Sequence[OrderReport]) -> bool:
         """Some fill of ours has no trade record yet: the trade book is worth a read."""
@@ -123,7 +258,7 @@ class BookReader:
             self._desk.say(Msg.PERF, seconds=f"{took_ns / NS_PER_S:.1f}")
 
         def check(now_ns: int) -> None:
-            symbols = self._desk.bot.check_status(now_ns, self._desk.out)
+            symbols = self._desk.check_status(now_ns)
             for symbol in symbols:
                 self.passes[symbol] = self.passes.get(symbol, 0) + 1
             if symbols:
@@ -132,14 +267,15 @@ class BookReader:
         self._desk.step(check)
 
     def _note_failure(self, reason: str) -> None:
+        self._reads_failed = True
+
         def tell(_now_ns: int) -> None:
-            for leg in self._desk.bot.legs.values():
-                if leg.bracket is None or not leg.is_active:
-                    continue
-                if leg.bracket.live(Role.TARGET):
-                    self._desk.say(Msg.STATUS_FAILED_TP, symbol=leg.symbol, reason=reason)
-                if leg.bracket.live(Role.STOP):
-                    self._desk.say(Msg.STATUS_FAILED_SL, symbol=leg.symbol, reason=reason)
+            for bracket in self._desk.open_brackets():
+                whose, symbol = bracket.body.bot, bracket.body.symbol
+                if bracket.live(Role.TARGET):
+                    self._desk.say(Msg.STATUS_FAILED_TP, source=whose, symbol=symbol, reason=reason)
+                if bracket.live(Role.STOP):
+                    self._desk.say(Msg.STATUS_FAILED_SL, source=whose, symbol=symbol, reason=reason)
 
         self._desk.step(tell)
 
@@ -162,42 +298,46 @@ class BookReader:
 
     # --- positions ----------------------------------------------------------------------------------------------
 
-    def _compare_positions(self, reports: Sequence[PositionReport]) -> None:
-        """Ours by fills against the broker's; a difference must be seen twice, because fills are under way (A3)."""
-        differences = self.position_differences(reports)
-        self.differences = len(differences)
-        if not differences:
-            self._position_misses = 0
-            self.reconciled_ns = self._clock.now_ns()
-            if self._desk.mismatch:
-                self._desk.mismatch = ""
-                self._desk.step(lambda _now: self._desk.out.end_alarm("mismatch"))
-            return
-        self._position_misses += 1
-        if self._position_misses == 2:
-            self._desk.mismatch = "; ".join(differences.values())
-            self._desk.step(lambda _now: self._tell_mismatch(differences))
-        self._clock.call_at(self._clock.now_ns() + _POSITION_RETRY_NS, self.verify_flat)
+    def _compare(self, positions: Sequence[PositionReport], began_ns: int) -> bool:
+        """Hold a read against ours; look again soon until nothing differs and every flat is proven."""
+        first = not self.reconciler.standing
+        quiet = [False]
 
-    def position_differences(self, reports: Sequence[PositionReport]) -> dict[str, str]:
-        """Symbol -> sentence, for the legs' own symbols and product."""
-        desk = self._desk
-        product = desk.bot.terms.product
-        actual = {report.symbol.upper(): report.net_qty for report in reports if report.product == product}
-        differences: dict[str, str] = {}
-        for symbol in desk.bot.legs:
-            expected = desk.positions.net(desk.account, symbol, product)
-            found = actual.get(symbol.upper(), 0)
-            if expected != found:
-                differences[symbol] = f"{symbol} ours {expected:+d}, broker {found:+d}"
-        return differences
+        def compare(now_ns: int) -> None:
+            quiet[0] = self.reconciler.compare(positions, began_ns, now_ns)
+            self._answer_proofs(positions, began_ns, now_ns)
 
-    def _tell_mismatch(self, differences: dict[str, str]) -> None:
+        self._desk.step(compare)
+        now_ns = self._clock.now_ns()
+        if now_ns - began_ns > _SLOW_RECONCILE_NS:
+            seconds = f"{(now_ns - began_ns) / NS_PER_S:.1f}"
+            self._desk.step(lambda _now: self._desk.say(Msg.PERF_RECONCILE, seconds=seconds))
+        if quiet[0]:
+            self.reconciled_ns = now_ns
+        else:
+            self._read_positions_by(now_ns + (_POSITION_AGAIN_NS if first else _POSITION_RETRY_NS))
+        return quiet[0]
+
+    def _answer_proofs(self, positions: Sequence[PositionReport], began_ns: int, now_ns: int) -> None:
+        """Tell each bracket that waits for it what the broker still shows of its position (RTP-30, I-5)."""
         desk = self._desk
-        for symbol, text in differences.items():
-            expected, actual = text.split(" ours ")[1].split(", broker ")
-            desk.say(Msg.MISMATCH, symbol=symbol, expected=expected, actual=actual)
-        desk.out.raise_alarm("mismatch", "; ".join(differences.values()))
+        for bracket_id in sorted(self._proving):
+            bracket = desk.bracket(bracket_id)
+            if bracket is None or bracket.body.state is BracketState.FLAT or bracket.open_qty:
+                self._proving.discard(bracket_id)  # over, or open again: then it asks again
+                continue
+            held_qty = self.reconciler.held_of(bracket, positions)
+            desk.decide(
+                bracket.body.bot,
+                lambda _bot, bracket=bracket, held_qty=held_qty: bracket.on_position(
+                    held_qty, began_ns, now_ns, desk.out
+                ),
+            )
+            if held_qty == 0 and bracket.proven_flat:
+                self._proving.discard(bracket_id)
+                continue
+            slow = bracket.body.proof_looks >= bracket.body.terms.proof_tries
+            self._read_positions_by(now_ns + (_PROOF_SLOW_NS if slow else _PROOF_AGAIN_NS))
 
     async def held_by_broker(self) -> str:
         """What the broker says is open in the legs' symbols, in words; empty when flat. A failed read is not flat."""
@@ -205,7 +345,7 @@ class BookReader:
             reports = await self._port.read_positions()
         except ReadFailed as error:
             return f"positions could not be read: {error}"
-        symbols = {symbol.upper() for symbol in self._desk.bot.legs}
+        symbols = {symbol.upper() for symbol in self._desk.instruments}
         open_rows = [report for report in reports if report.symbol.upper() in symbols and report.net_qty]
         return ", ".join(f"{report.symbol} {report.net_qty:+d} {report.product}" for report in open_rows)
 
@@ -213,49 +353,68 @@ class BookReader:
 
     async def recover(self) -> None:
         """Orders, trades and positions over the restored journal, then protection; entries only afterwards (§6)."""
+        books = await self._first_books()
+        began_ns, orders = books.began_ns, books.orders
+        for bot in self._desk.bots.values():
+            bot.books_known = True
+        self._desk.step(lambda now: self._desk.merge(orders, books.trades, now, read_ns=began_ns, recovered=True))
+        if any(order.is_at_broker for order in self._unlisted(orders, began_ns)):
+            # The journal knows orders that the broker's book does not show: that is read twice (NET-07).
+            await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
+            with suppress(ReadFailed):
+                orders = [*orders, *await self._port.read_orders()]
+                self._desk.step(lambda now: self._desk.merge(orders, (), now, recovered=True))
+        self._expire_unlisted(orders, began_ns)
+        self._desk.step(lambda _now: self._begin(books))
+        if not self._compare(books.positions, began_ns):
+            await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
+            with suppress(ReadFailed):  # asked for again by the comparison above
+                again_ns = self._clock.now_ns()
+                self._compare(await self._read_positions(), again_ns)
+        self._desk.step(self._desk.check_status)
+        self._was_active = self._desk.any_active
+        self._schedule()
+        self._tell_recovered(orders)
+
+    async def _first_books(self) -> Books:
         wait_ns = NS_PER_S
         while True:
             began_ns = self._clock.now_ns()
             try:
                 orders = await self._port.read_orders()
                 trades = await self._port.read_trades()
-                positions = await self._port.read_positions()
-                break
+                return Books(began_ns, orders, trades, await self._port.read_positions())
             except ReadFailed as error:
                 text = f"recovery waits: {error}; again in {wait_ns // NS_PER_S} s"
                 self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))
                 await self._clock.sleep_until(self._clock.now_ns() + wait_ns)
                 wait_ns = min(wait_ns * 2, _RECOVER_RETRY_MAX_NS)
-        self._desk.bot.books_known = True
-        self._desk.step(lambda now: self._desk.merge(orders, trades, now, read_ns=began_ns, recovered=True))
-        self._expire_unlisted(orders, began_ns)
-        self._desk.step(lambda now: self._desk.bot.check_status(now, self._desk.out))
-        self._compare_positions(positions)
-        if self._position_misses:
-            await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
-            with suppress(ReadFailed):  # asked for again in a second by the comparison above
-                self._compare_positions(await self._port.read_positions())
-        self._tell_recovered(orders)
+
+    def _begin(self, books: Books) -> None:
+        self._note_books(books.orders, books.trades)
+        self.reconciler.begin(books.positions)
+
+    def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
+        """Live orders of ours that the day's book does not list. Those made after the read began are not in question:
+        the book is older than they are."""
+        listed = {report.tag for report in orders} | {report.broker_id for report in orders}
+        return [
+            order
+            for order in self._desk.blotter.live_orders()
+            if order.intended_ns < began_ns and order.tag not in listed and order.broker_id not in listed
+        ]
 
     def _expire_unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> None:
-        """A live order of ours that the day's book does not list: unanswered ones were never placed, others expired.
-
-        Orders made after the read began are not in question: the book is older than they are.
-        """
-        listed = {report.tag for report in orders} | {report.broker_id for report in orders}
+        """Unanswered ones were never placed, others have expired."""
 
         def settle(now_ns: int) -> None:
-            settled = [
-                order
-                for order in self._desk.blotter.live_orders()
-                if order.intended_ns < began_ns and order.tag not in listed and order.broker_id not in listed
-            ]
+            settled = self._unlisted(orders, began_ns)
             for order in settled:
                 if order.state is OrderState.UNKNOWN and self._port.ambiguity_s == 0:
                     self._desk.blotter.prove_absent(order.tag, now_ns)
                 elif order.is_at_broker:
                     order.move(OrderState.EXPIRED, now_ns)
-            self._desk.bot.on_orders(settled, now_ns, self._desk.out, recovered=True)
+            self._desk.route(settled, now_ns, recovered=True)
             self._desk.note_changed(settled)
 
         self._desk.step(settle)
@@ -263,7 +422,7 @@ class BookReader:
     def _tell_recovered(self, orders: Sequence[OrderReport]) -> None:
         desk = self._desk
         matched = sum(1 for report in orders if report.tag in desk.blotter.orders)
-        held = [bracket for bracket in desk.bot.open_brackets() if bracket.open_qty]
+        held = [bracket for bracket in desk.open_brackets() if bracket.open_qty]
         text = f"broker lists {len(orders)} order(s) today, {matched} ours; {len(held)} position(s) restored"
         for bracket in held:
             text += f"; {bracket.body.symbol} {bracket.open_qty:+d} covered {bracket.covered_qty}/{bracket.open_qty}"

@@ -80,6 +80,8 @@ class Tape(msgspec.Struct, kw_only=True):
     """Units of ours that foreign trades closed, signed as they were held."""
     taken_value_paise: int = 0
     """What those trades paid for them, as a positive sum."""
+    is_mixed: bool = False
+    """The trader held units of his own beside ours at some time: the broker's average is over both."""
 
 
 def replay(own_qty: int, foreign_qty: int, events: Iterable[Event]) -> Tape:
@@ -88,7 +90,7 @@ def replay(own_qty: int, foreign_qty: int, events: Iterable[Event]) -> Tape:
     A foreign trade against our direction uses up the trader's own units first; below what he held (or owed) when our
     position was opened it closes ours (BUG-12). A trade of ours that comes after that oversells, and shows as such.
     """
-    tape = Tape(own_qty=own_qty, foreign_qty=foreign_qty)
+    tape = Tape(own_qty=own_qty, foreign_qty=foreign_qty, is_mixed=foreign_qty != 0)
     rest = foreign_qty
     for event in sorted(events, key=lambda event: event.at_ns):
         if tape.own_qty == 0:
@@ -97,6 +99,7 @@ def replay(own_qty: int, foreign_qty: int, events: Iterable[Event]) -> Tape:
             tape.own_qty += event.qty
             continue
         tape.foreign_qty += event.qty
+        tape.is_mixed = tape.is_mixed or tape.foreign_qty * tape.own_qty > 0
         if tape.own_qty == 0 or event.kind is EventKind.SHIFT:
             continue
         side = 1 if tape.own_qty > 0 else -1
@@ -216,7 +219,7 @@ def _taken(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, taken: 
 
 def _priced(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape) -> Verdict:
     """The third axis; only where the broker's average is of our units alone."""
-    comparable = own.net_qty and tape.foreign_qty == 0 and average_paise > 0
+    comparable = own.net_qty and not tape.is_mixed and tape.foreign_qty == 0 and average_paise > 0
     if comparable and abs(own.average_paise - average_paise) > PRICE_TOLERANCE_PAISE:
         return _verdict(Difference.PRICE, own, actual_qty, average_paise, tape, qty=own.net_qty)
     return _verdict(Difference.EQUAL, own, actual_qty, average_paise, tape)

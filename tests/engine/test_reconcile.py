@@ -58,9 +58,9 @@ def test_what_the_trader_buys_by_hand_stays_his() -> None:
 
 @pytest.mark.row("BUG-12", "I-8")
 def test_a_sale_by_hand_takes_his_own_units_first_and_ours_only_below_them() -> None:
-    assert replay(0, 150, [own(1, 75), hand(2, -150)]) == Tape(own_qty=75, foreign_qty=0)
+    assert replay(0, 150, [own(1, 75), hand(2, -150)]) == Tape(own_qty=75, foreign_qty=0, is_mixed=True)
     assert replay(0, 150, [own(1, 75), hand(2, -200, 90_00)]) == Tape(
-        own_qty=25, foreign_qty=0, taken_qty=50, taken_value_paise=50 * 90_00
+        own_qty=25, foreign_qty=0, taken_qty=50, taken_value_paise=50 * 90_00, is_mixed=True
     )
 
 
@@ -193,6 +193,12 @@ def test_average_prices_are_compared_to_the_paisa(ours: int, broker: int, differ
     verdict = judge(row(75, average=ours), 75, broker, Tape(own_qty=75), 0)
 
     assert (verdict.difference, verdict.average_paise) == (difference, broker)
+
+
+def test_an_average_that_was_mixed_with_the_traders_units_says_nothing_even_when_his_are_gone() -> None:
+    tape = replay(0, 150, [own(1, 75), hand(2, -150)])
+
+    assert judge(row(75, average=100_50), 75, 90_00, tape, 0).difference is Difference.EQUAL
 
 
 def test_an_average_over_the_traders_units_too_says_nothing_about_ours() -> None:

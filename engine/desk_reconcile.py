@@ -1,0 +1,542 @@
+"""Holds each position book that was read against the desk's brackets, and acts on what has been seen often enough.
+
+`engine.reconcile` says what differs; this module keeps what it needs between two reads (what the trader's own hands
+held at the start, which trades have been told to the brackets) and turns a proven difference into calls of brackets and
+bots. It reads nothing and awaits nothing: `engine.desk_reads` brings the books. Orders that are not ours are listed,
+never touched (UPD-07, I-8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from engine.bot import Bot
+from engine.bracket import Bracket
+from engine.instant import ist_time_ns
+from engine.messages import Msg
+from engine.money import rupees_text
+from engine.order import TERMINAL, Order, OrderState, Role, Trade
+from engine.outbox import Outbox
+from engine.port import OrderReport, PositionReport
+from engine.reconcile import (
+    Difference,
+    Event,
+    EventKind,
+    Key,
+    OnUnexpected,
+    OwnRow,
+    Sightings,
+    Tape,
+    Verdict,
+    converted,
+    judge,
+    key_of,
+    replay,
+    rows_by_key,
+)
+from engine.tags import is_tag, run_prefix
+from engine.view import BracketState
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+REASON_WATCHDOG: Final = "Risk Watchdog"
+REASON_UNEXPECTED: Final = "Unexpected Position"
+_TOLD_AT: Final = 2
+"""A difference is said, and stops entries, from its second sighting on."""
+_FOREIGN_KEPT: Final = 200
+
+_OUT_OF_OURS: Final = frozenset({Difference.CLOSED, Difference.REDUCED, Difference.REVERSED, Difference.OVERSOLD})
+_ENDS_WHEN_EQUAL: Final = ("reversed", "oversold", "converted")
+"""Alarms of a symbol that its first equal row ends."""
+_FOUND: Final = frozenset({Difference.UNEXPECTED, Difference.OURS_UNKNOWN, Difference.STILL_OPEN})
+
+
+@runtime_checkable
+class Adopter(Protocol):
+    """A bot that can take over units which it has not bought itself, and says when it wants to (CON-08)."""
+
+    @property
+    def on_unexpected(self) -> OnUnexpected: ...
+
+    @property
+    def reserved_symbols(self) -> bool:
+        """Nobody else trades its symbols: whatever is found in them is its own."""
+        ...
+
+    def adopt(self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox) -> Bracket | None: ...
+
+
+class Reconciler:
+    """Every method runs inside a step of the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._prefix = run_prefix(desk.parts.run_no)
+        """Of this run's tags: ours, even when the order is forgotten already."""
+        self._start: dict[Key, tuple[int, int]] = {}
+        """Units of ours and of the trader's before the first trade of the day's book."""
+        self._corrections: dict[Key, list[Event]] = {}
+        self._told_taken: dict[Key, int] = {}
+        self._base: dict[Key, int] = {}
+        """What the trader was seen to hold at the start, and no more than he still has."""
+        self._nets: dict[Key, int] = {}
+        """The newest position book without a difference, all rows."""
+        self._trades: Sequence[Trade] = ()
+        self._products: dict[str, str] = {}
+        """Of every order the broker listed, by its id: trade records name none."""
+        self._own_tags: set[str] = set()
+        self._lost_tags: set[str] = set()
+        """Tags of ours in the first book that the journal does not know (STO-18)."""
+        self._sightings = Sightings()
+        self._priced: set[tuple[Key, int]] = set()
+        self._consented: set[str] = set()
+        self._odd_averages: set[str] = set()
+        self.standing: dict[Key, str] = {}
+        """Differences that stand, in words."""
+        self.foreign_orders: dict[str, OrderReport] = {}
+        """Working or finished today, by broker id; newest state."""
+
+    # --- the books come in --------------------------------------------------------------------------------------
+
+    def note_orders(self, reports: Sequence[OrderReport]) -> None:
+        """Remember what each order's product is, and which are not ours (R3)."""
+        for report in reports:
+            self._products[report.broker_id] = report.product
+            if self._is_own_report(report):
+                continue
+            known = self.foreign_orders.get(report.broker_id)
+            self.foreign_orders[report.broker_id] = report
+            if known is None or (known.state, known.filled_qty) != (report.state, report.filled_qty):
+                self._tell_foreign(report)
+        while len(self.foreign_orders) > _FOREIGN_KEPT:
+            del self.foreign_orders[next(iter(self.foreign_orders))]
+
+    def note_trades(self, trades: Sequence[Trade]) -> None:
+        """The day's trade book, whole."""
+        self._trades = trades
+
+    def _is_own_report(self, report: OrderReport) -> bool:
+        return self._desk.blotter.find(self._desk.account, report) is not None or report.tag in self._own_tags
+
+    def _tell_foreign(self, report: OrderReport) -> None:
+        if report.symbol.upper() not in self._symbols():
+            return
+        filled = f" filled {report.filled_qty}" if report.filled_qty else ""
+        text = f"{report.side.value} {report.qty} {report.product} {report.state.value}{filled}"
+        self._desk.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
+        if is_tag(report.tag) and report.tag not in self._lost_tags and self._start:
+            alarm = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
+            self._desk.out.raise_alarm(f"second-desk:{report.symbol}", alarm)
+
+    # --- start-up -----------------------------------------------------------------------------------------------
+
+    def begin(self, positions: Sequence[PositionReport]) -> None:
+        """Say who held what before today's trades. Orders, trades and the journal have been merged (R3)."""
+        rows = rows_by_key(positions)
+        self._own_tags = set(self._desk.blotter.orders)
+        self._lost_tags = {trade.tag for trade in self._trades if is_tag(trade.tag) and not self._is_own(trade)}
+        self._corrections.clear()
+        self._told_taken.clear()
+        for key, own in self.own_rows().items():
+            row = rows.get(key)
+            self._begin_row(key, own, row.net_qty if row else 0)
+        self._nets = {key: row.net_qty for key, row in rows.items()}
+
+    def _begin_row(self, key: Key, own: OwnRow, net_qty: int) -> None:
+        events = self._events(key)
+        own_traded = sum(event.qty for event in events if event.kind is EventKind.OWN)
+        traded = sum(event.qty for event in events)
+        away = sum(b.sign * b.body.away_qty for b in self._open_in(key))
+        for own_before in (0, own.net_qty + away - own_traded):
+            before = net_qty - traded - own_before - own.lost_qty
+            tape = replay(own_before, before, events)
+            news = tape.own_qty - own.net_qty  # what was taken while nobody watched
+            if news * own.net_qty <= 0 and abs(news) <= abs(tape.taken_qty):
+                break
+        side = own.net_qty
+        if before * side < 0 <= net_qty * side:
+            before = 0  # nobody is known to be short here: units of ours are missing, and two reads shall prove it
+        self._start[key] = (own_before, before)
+        self._told_taken[key] = tape.taken_qty + news
+        self._base[key] = replay(own_before, before, events).foreign_qty
+
+    def roll_day(self) -> None:
+        """The broker's trade book starts empty: what is held now is what was held before it."""
+        for key, own in self.own_rows().items():
+            self._start[key] = (own.net_qty, self.tape(key).foreign_qty)
+        self._corrections.clear()
+        self._told_taken.clear()
+        self._trades = ()
+        self.foreign_orders.clear()
+        self._products.clear()
+
+    # --- what is ours -------------------------------------------------------------------------------------------
+
+    def _brackets(self) -> Iterator[Bracket]:
+        for bot in self._desk.bots.values():
+            yield from bot.brackets.values()
+
+    def _open_in(self, key: Key) -> list[Bracket]:
+        """Oldest first."""
+        found = [b for b in self._brackets() if key_of(b.body.symbol, b.body.product) == key]
+        return [b for b in found if b.body.state is not BracketState.FLAT]
+
+    def _symbols(self) -> set[str]:
+        return {symbol.upper() for bot in self._desk.bots.values() for symbol in bot.instruments}
+
+    def own_rows(self) -> dict[Key, OwnRow]:
+        """One row for every symbol and product that a bot may hold, or does."""
+        names: dict[Key, tuple[str, str]] = {}
+        for bot in self._desk.bots.values():
+            for symbol in bot.instruments:
+                names[key_of(symbol, bot.product)] = (symbol, bot.product)
+        held: dict[Key, list[Bracket]] = {}
+        for bracket in self._brackets():
+            key = key_of(bracket.body.symbol, bracket.body.product)
+            names.setdefault(key, (bracket.body.symbol, bracket.body.product))
+            held.setdefault(key, []).append(bracket)
+        return {key: self._own_row(key, name, held.get(key, [])) for key, name in names.items()}
+
+    def _own_row(self, key: Key, name: tuple[str, str], brackets: Sequence[Bracket]) -> OwnRow:
+        open_ones = [b for b in brackets if b.body.state is not BracketState.FLAT]
+        holding = [b for b in open_ones if b.open_qty]
+        over = [b for b in brackets if b.body.state is BracketState.FLAT]
+        single = holding[0] if len(holding) == 1 else None
+        return OwnRow(
+            symbol=name[0],
+            product=name[1],
+            net_qty=sum(b.net_qty for b in brackets),
+            average_paise=single.body.entry_paise if single else 0,
+            is_price_proven=single is not None and not any(o.is_provisional for o in single.orders_of(Role.ENTRY)),
+            closed_qty=sum(b.sign * b.entered_qty for b in over),
+            lost_qty=self._lost_qty(key),
+            is_settled=not any(_is_moving(b) for b in open_ones),
+        )
+
+    def _is_own(self, trade: Trade) -> bool:
+        return self._order_of(trade) is not None or trade.tag in self._own_tags or trade.tag.startswith(self._prefix)
+
+    def _order_of(self, trade: Trade) -> Order | None:
+        return self._desk.blotter.find(self._desk.account, trade)
+
+    def _lost_qty(self, key: Key) -> int:
+        lost = [trade for trade in self._trades if trade.tag in self._lost_tags and self._key_of(trade) == key]
+        found = sum(event.qty for event in self._corrections.get(key, ()) if event.kind is EventKind.OWN)
+        total = sum(trade.side.sign * trade.qty for trade in lost)
+        return total - found if total * found > 0 else total
+
+    def _key_of(self, trade: Trade) -> Key:
+        order = self._order_of(trade)
+        product = order.product if order else self._products.get(trade.broker_id, "")
+        if not product:  # a book without its order: it is counted where we trade
+            products = [bot.product for bot in self._desk.bots.values() if trade.symbol in bot.instruments]
+            product = products[0] if products else ""
+        return key_of(trade.symbol, product)
+
+    # --- the tape -----------------------------------------------------------------------------------------------
+
+    def tape(self, key: Key) -> Tape:
+        own_before, foreign_before = self._start.get(key, (0, 0))
+        return replay(own_before, foreign_before, [*self._events(key), *self._corrections.get(key, ())])
+
+    def _events(self, key: Key) -> list[Event]:
+        events: list[Event] = []
+        booked: dict[str, int] = {}
+        for trade in self._trades:
+            if self._key_of(trade) != key or trade.tag in self._lost_tags:
+                continue
+            order = self._order_of(trade)
+            if order is not None:
+                booked[order.tag] = booked.get(order.tag, 0) + trade.qty
+            kind = EventKind.OWN if self._is_own(trade) else EventKind.FOREIGN
+            qty = trade.side.sign * trade.qty
+            events.append(Event(at_ns=trade.at_ns, kind=kind, qty=qty, price_paise=trade.price_paise))
+        return events + self._unrecorded(key, booked)
+
+    def _unrecorded(self, key: Key, booked: dict[str, int]) -> list[Event]:
+        """Fills of ours that a report told and the trade book does not hold yet."""
+        now_ns = self._desk.clock.now_ns()
+        today_ns = now_ns - ist_time_ns(now_ns)
+        events: list[Event] = []
+        for order in self._desk.blotter.orders.values():
+            if not order.filled_qty or key_of(order.symbol, order.product) != key:
+                continue
+            known = booked.get(order.tag, 0) if order.intended_ns >= today_ns else order.traded_qty
+            if order.filled_qty > known:
+                qty = order.side.sign * (order.filled_qty - known)
+                events.append(Event(at_ns=order.state_ns, kind=EventKind.OWN, qty=qty))
+        return events
+
+    def _correct(self, key: Key, kind: EventKind, qty: int, now_ns: int) -> None:
+        self._corrections.setdefault(key, []).append(Event(at_ns=now_ns, kind=kind, qty=qty))
+
+    # --- comparing ----------------------------------------------------------------------------------------------
+
+    def is_equal(self, positions: Sequence[PositionReport]) -> bool:
+        """By what is known already, without a look at the trade book."""
+        return all(v.difference in (Difference.EQUAL, Difference.PRICE) for v in self._judge(positions))
+
+    def _judge(self, positions: Sequence[PositionReport]) -> list[Verdict]:
+        rows = rows_by_key(positions)
+        verdicts: list[Verdict] = []
+        for key, own in self.own_rows().items():
+            row = rows.get(key)
+            actual, average = (row.net_qty, row.average_paise) if row else (0, 0)
+            verdicts.append(judge(own, actual, average, self.tape(key), self._told_taken.get(key, 0)))
+        return converted(verdicts, self._nets, rows)
+
+    def compare(self, positions: Sequence[PositionReport], began_ns: int, now_ns: int) -> bool:
+        """Judge every row, act on what is proven. True when nothing is left to be looked at again soon."""
+        own = self.own_rows()
+        standing: dict[Key, str] = {}
+        quiet = True
+        for verdict in self._judge(positions):
+            text, settled = self._take(verdict, own[verdict.key], began_ns, now_ns)
+            quiet = quiet and settled
+            if text:
+                standing[verdict.key] = text
+        self._stand(standing)
+        if quiet and not standing:
+            self._nets = {key: row.net_qty for key, row in rows_by_key(positions).items()}
+        return quiet and not standing
+
+    def _take(self, verdict: Verdict, own: OwnRow, began_ns: int, now_ns: int) -> tuple[str, bool]:
+        """(what stands, in words or empty; whether it needs no second look)."""
+        key, kind = verdict.key, verdict.difference
+        if kind is Difference.PRICE:
+            self._take_price(verdict, own)
+        if kind in (Difference.EQUAL, Difference.PRICE):
+            return self._strangers(verdict, began_ns, now_ns)
+        if not own.is_settled and not verdict.explained:
+            return self.standing.get(key, ""), False  # fills under way explain it first
+        proven = self._sightings.is_proven(verdict, began_ns, now_ns)
+        if proven and self._act(verdict, now_ns):
+            self._sightings.forget(key)
+            return "", False  # the next look proves that it was enough
+        if self._sightings.count(key) < _TOLD_AT:
+            return self.standing.get(key, ""), False
+        return self._words(verdict), False
+
+    def _strangers(self, verdict: Verdict, began_ns: int, now_ns: int) -> tuple[str, bool]:
+        """Units that the trader's hands brought in since the start: named until they are gone (HUM-02, O10)."""
+        key = verdict.key
+        self._sightings.forget(key)
+        for kind in _ENDS_WHEN_EQUAL:
+            if f"{kind}:{verdict.symbol}" in self._desk.alarms:
+                self._desk.out.end_alarm(f"{kind}:{verdict.symbol}")
+        foreign, base = self.tape(key).foreign_qty, self._base.get(key, 0)
+        if foreign * base >= 0 and abs(foreign) <= abs(base):
+            self._base[key] = foreign
+            return "", True
+        if self._may_own(verdict.symbol, verdict.product) and self._find(verdict, foreign - base, now_ns):
+            self._correct(key, EventKind.SHIFT, base - foreign, now_ns)
+            return "", False
+        told = self._words(verdict)
+        return told, False
+
+    def _words(self, verdict: Verdict) -> str:
+        """`SYMBOL ours +75, broker +225 (by hand +150)`."""
+        foreign = self.tape(verdict.key).foreign_qty
+        ours = verdict.expected_qty - foreign
+        by_hand = f" (by hand {foreign:+d})" if foreign else ""
+        return f"{verdict.symbol} ours {ours:+d}, broker {verdict.actual_qty:+d}{by_hand}"
+
+    def _stand(self, standing: dict[Key, str]) -> None:
+        """Entries stay blocked and the alarm stays up until the last difference is gone."""
+        desk = self._desk
+        for key, text in standing.items():
+            if self.standing.get(key) != text:
+                expected, actual = text.split(" ours ")[1].split(" (")[0].split(", broker ")
+                desk.say(Msg.MISMATCH, symbol=text.split(" ours ")[0], expected=expected, actual=actual)
+        text = "; ".join(standing.values())
+        if text and text != desk.mismatch:
+            desk.out.raise_alarm("mismatch", text)
+        elif not text and (desk.mismatch or "mismatch" in desk.alarms):
+            desk.out.end_alarm("mismatch")
+        desk.mismatch = text
+        self.standing = standing
+
+    # --- acting -------------------------------------------------------------------------------------------------
+
+    def _act(self, verdict: Verdict, now_ns: int) -> bool:
+        """Do what the difference asks for; False when it must stand."""
+        kind = verdict.difference
+        if kind in _OUT_OF_OURS:
+            self._take_out(verdict, now_ns)
+        elif kind is Difference.CONVERTED:
+            self._convert(verdict, now_ns)
+        elif kind is Difference.FOREIGN_GONE:
+            self._correct(verdict.key, EventKind.SHIFT, verdict.qty, now_ns)
+        elif kind in _FOUND:
+            return self._find(verdict, verdict.qty, now_ns)
+        else:
+            return False
+        return True
+
+    def _take_out(self, verdict: Verdict, now_ns: int) -> None:
+        """Units of ours left without an order of ours: exits shrink to what the broker still shows (LEG-40, LEG-41)."""
+        desk, key = self._desk, verdict.key
+        desk.say(
+            Msg.MISMATCH, symbol=verdict.symbol,
+            expected=f"{verdict.expected_qty:+d}", actual=f"{verdict.actual_qty:+d}",
+        )  # fmt: skip
+        left, value = abs(verdict.qty), verdict.value_paise
+        holders = [b for b in self._holders(key) if b.sign * verdict.qty > 0]
+        for bracket in holders:
+            # What was closed by hand and then by an order of ours as well is a surplus of the newest position.
+            over = verdict.difference is Difference.OVERSOLD and bracket is holders[-1]
+            qty = left if over else min(left, max(bracket.open_qty, 0))
+            if qty:
+                share = value * qty // left
+                left, value = left - qty, value - share
+                self._take_from(bracket, qty, share, now_ns)
+        if verdict.explained:
+            self._told_taken[key] = self._told_taken.get(key, 0) + verdict.qty
+        else:
+            self._correct(key, EventKind.OWN, -verdict.qty, now_ns)
+        if verdict.difference is Difference.REVERSED:
+            text = f"{verdict.symbol}: broker {verdict.actual_qty:+d}, the other way round from ours, not by our orders"
+            desk.out.raise_alarm(f"reversed:{verdict.symbol}", text)
+
+    def _holders(self, key: Key) -> list[Bracket]:
+        """Positions of this row, open ones first, newest first; today's finished ones after them."""
+        mine = [b for b in self._brackets() if key_of(b.body.symbol, b.body.product) == key and b.entered_qty]
+        return sorted(mine, key=lambda b: (b.body.state is BracketState.FLAT, -b.body.opened_ns))
+
+    def _take_from(self, bracket: Bracket, qty: int, value_paise: int, now_ns: int) -> None:
+        desk, symbol = self._desk, bracket.body.symbol
+        left = bracket.open_qty - qty
+        if left > 0:
+            desk.say(Msg.REDUCED_EXTERNALLY, symbol=symbol, qty=qty, left=left)
+        else:
+            desk.say(Msg.CLOSED_EXTERNALLY, symbol=symbol)
+        bracket.take_away(qty, value_paise, now_ns, desk.out)
+        self._replan(bracket, now_ns)
+
+    def _replan(self, bracket: Bracket, now_ns: int) -> None:
+        """Through its bot, which watches a position again that was over."""
+        if bracket.mine:
+            self._desk.route([bracket.mine[-1]], now_ns)
+        else:
+            bracket.plan(now_ns, self._desk.out)
+
+    def _find(self, verdict: Verdict, qty: int, now_ns: int) -> bool:
+        """Units that our books do not hold: ours to exit, to adopt, or only to name (LEG-39, RTP-51, CON-08)."""
+        bot = self._bot_for(verdict.symbol, verdict.product)
+        if not isinstance(bot, Adopter) or self._open_in(verdict.key):
+            return False  # growth of what we hold is never taken for ours (HUM-02)
+        consented = verdict.symbol.upper() in self._consented
+        ours = verdict.difference in (Difference.OURS_UNKNOWN, Difference.STILL_OPEN)
+        if not (ours or consented or bot.reserved_symbols):
+            return False
+        policy = OnUnexpected.ADOPT if consented else bot.on_unexpected
+        if policy is OnUnexpected.ALERT:
+            return False
+        if verdict.difference is Difference.STILL_OPEN:
+            reason = REASON_WATCHDOG
+            self._desk.say(Msg.OWNED_NOT_CLOSED, symbol=verdict.symbol, qty=abs(qty))
+        elif policy is OnUnexpected.FLATTEN:
+            reason = REASON_UNEXPECTED
+            self._desk.say(Msg.FLATTENING, symbol=verdict.symbol, qty=f"{qty:+d}")
+        else:
+            reason = ""
+            self._desk.say(Msg.ADOPTING, symbol=verdict.symbol)
+        if not self._open(bot, verdict, qty, reason, now_ns):
+            return False
+        self._consented.discard(verdict.symbol.upper())
+        self._correct(verdict.key, EventKind.OWN, qty, now_ns)
+        return True
+
+    def _open(self, bot: Adopter, verdict: Verdict, qty: int, reason: str, now_ns: int) -> bool:
+        """Let the bot take the units over, and leave at once when there is a reason."""
+        out = self._desk.out
+        bracket = bot.adopt(verdict.symbol, qty, verdict.average_paise, now_ns, out)
+        if bracket is not None and reason:
+            bracket.exit(reason, now_ns, out)
+        return bracket is not None
+
+    def _bot_for(self, symbol: str, product: str) -> Bot | None:
+        for bot in self._desk.bots.values():
+            if symbol in bot.instruments and bot.product == product:
+                return bot
+        return None
+
+    def _may_own(self, symbol: str, product: str) -> bool:
+        bot = self._bot_for(symbol, product)
+        return isinstance(bot, Adopter) and (bot.reserved_symbols or symbol.upper() in self._consented)
+
+    def consent(self, symbol: str) -> None:
+        """The trader says: what is open in this symbol and not ours, take it (CON-08)."""
+        self._consented.add(symbol.upper())
+
+    def _convert(self, verdict: Verdict, now_ns: int) -> None:
+        """The units stand under another product now: the exits follow them (EXI-15)."""
+        desk, left = self._desk, abs(verdict.qty)
+        to = key_of(verdict.symbol, verdict.product_to)
+        for bracket in reversed(self._open_in(verdict.key)):
+            if 0 < bracket.open_qty <= left:
+                left -= bracket.open_qty
+                self._correct(verdict.key, EventKind.OWN, -bracket.net_qty, now_ns)
+                self._correct(to, EventKind.OWN, bracket.net_qty, now_ns)
+                bracket.body.product = verdict.product_to
+                desk.say(Msg.CONVERTED, symbol=verdict.symbol, old=verdict.product, new=verdict.product_to)
+                for order in bracket.live(Role.TARGET, Role.STOP, Role.EXIT):
+                    bracket.cancel(order, f"{verdict.symbol}_ensure_exits", now_ns, desk.out)
+                desk.out.touched_brackets.add(bracket.body.bracket_id)
+        if left:
+            alarm = f"{verdict.symbol}: {left} units changed from {verdict.product} to {verdict.product_to}, only part"
+            desk.out.raise_alarm(f"converted:{verdict.symbol}", alarm)
+
+    def _take_price(self, verdict: Verdict, own: OwnRow) -> None:
+        """A price of ours that rests on trade records stays; an assumed one becomes theirs (HRD-16)."""
+        name = (verdict.key, verdict.average_paise)
+        if name in self._priced:
+            return
+        self._priced.add(name)
+        desk = self._desk
+        ours, theirs = rupees_text(own.average_paise), rupees_text(verdict.average_paise)
+        desk.say(Msg.PRICE_MISMATCH, symbol=verdict.symbol, ours=ours, theirs=theirs)
+        if own.is_price_proven:
+            return
+        for bracket in self._open_in(verdict.key):
+            for order in bracket.orders_of(Role.ENTRY):
+                if order.is_provisional:
+                    order.provisional_paise = verdict.average_paise
+                    desk.note_changed([order])
+                    bracket.on_order(order, desk.clock.now_ns(), desk.out)
+
+    # --- for the proof of flat ----------------------------------------------------------------------------------
+
+    def held_of(self, bracket: Bracket, positions: Sequence[PositionReport]) -> int:
+        """Units of this bracket's own position that the broker still shows in its direction; 0 proves flat (I-5)."""
+        key = key_of(bracket.body.symbol, bracket.body.product)
+        row = rows_by_key(positions).get(key)
+        others = sum(b.net_qty for b in self._open_in(key) if b is not bracket)
+        net = (row.net_qty if row else 0) - others - self.tape(key).foreign_qty
+        return max(0, bracket.sign * net)
+
+    def check_averages(self, reports: Sequence[OrderReport]) -> None:
+        """The trade book is the truth about money; a report that says otherwise is told once (UPD-11)."""
+        for report in reports:
+            order = self._desk.blotter.find(self._desk.account, report)
+            if order is None or order.is_provisional or order.filled_qty != report.filled_qty or not order.filled_qty:
+                continue
+            off = abs(order.average_paise - report.average_paise) if report.average_paise else 0
+            if off > 1 and order.tag not in self._odd_averages:
+                self._odd_averages.add(order.tag)
+                ours, theirs = rupees_text(order.average_paise), rupees_text(report.average_paise)
+                self._desk.say(Msg.ODD_AVERAGE, symbol=order.symbol, tag=order.tag, trades=ours, report=theirs)
+
+
+def _is_moving(bracket: Bracket) -> bool:
+    """An order that can fill at any moment, or whose fate is unknown."""
+    return bool(bracket.live(Role.ENTRY, Role.EXIT, Role.REPAIR)) or any(
+        order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENDED) for order in bracket.mine
+    )
+
+
+def is_over(report: OrderReport) -> bool:
+    """An update that ends its order, or fills part of it: the kind that moves positions (HRD-44)."""
+    return report.state in TERMINAL or report.filled_qty > 0
