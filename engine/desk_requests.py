@@ -90,7 +90,7 @@ class TraderRequests:
                     return "this leg is flat"
                 return "" if any(leg.is_staying for leg in active) else "an exit is under way"
             case ZeroOut():
-                return "" if desk.any_active else "nothing is open and nothing is working"
+                return ""  # the kill switch acts whatever we believe to hold: entries stop in any case (OPS-23)
             case CancelAll():
                 return "" if self._in_scope(request) else "no working order in scope"
             case CancelOrder(tag=tag):

@@ -54,7 +54,8 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ZeroOut(msgspec.Struct, frozen=True, kw_only=True):
-    """Cancel all, then exit every leg. Entries are paused until resumed."""
+    """The kill switch, by key or by SIGUSR1: no entries of any bot until resumed, working ones cancelled, everything of
+    ours closed. Asked twice it is still one exit for each position (OPS-23, EXI-17)."""
 
     request_id: str
 

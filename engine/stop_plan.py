@@ -107,9 +107,10 @@ class StopStep(NamedTuple):
 class StopPlan:
     """Feed it `look` every LOOK_NS until `is_over`. Instants in nanoseconds of the desk's clock."""
 
-    def __init__(self, began_ns: int) -> None:
+    def __init__(self, began_ns: int, *, patience_ns: int = PATIENCE_NS) -> None:
         self.phase = StopPhase.CLOSING
         self._began_ns = began_ns
+        self._patience_ns = patience_ns
         self._closing_ns = 0
         """When the first position was found closing; 0 = none."""
         self._hurried_ns = 0
@@ -151,7 +152,7 @@ class StopPlan:
 
     def _gives_up_ns(self) -> int:
         """A desk that had nothing to close does not wait half a minute for a broker that cannot be read."""
-        return self._began_ns + (PATIENCE_NS if self._closing_ns else ESCALATE_NS)
+        return self._began_ns + (self._patience_ns if self._closing_ns else ESCALATE_NS)
 
     def _begin(self, now_ns: int, holdings: Sequence[Holding]) -> Iterator[StopStep]:
         """Close what is to be closed, and take back what has not entered yet."""

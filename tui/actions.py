@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from engine.view import DeskView
+from engine.view import AlarmView, DeskView
 
 
 class Panel(IntEnum):
@@ -90,6 +90,15 @@ def _needs_details(now: Situation) -> str:
     return _needs_leg(now) if now.panel in _WITH_DETAILS else "Health has no details: o zooms it"
 
 
+def _needs_alarm(now: Situation) -> str:
+    return "" if unseen_alarms(now.view) else "no alarm is waiting to be seen"
+
+
+def unseen_alarms(view: DeskView) -> list[AlarmView]:
+    """Alarms that nobody has acknowledged, newest first."""
+    return [alarm for alarm in view.alarms if not alarm.acknowledged_ns]
+
+
 def _needs_question(now: Situation) -> str:
     return "" if now.is_quitting else "press q first: d leaves the screen and keeps the engine"
 
@@ -133,7 +142,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "arm_cancel_all", "C", "Cancel all",
     ),
     Action(
-        "zero_out", ("z", "ctrl+x"), _TWO, "everywhere", "cancel all orders, then square off every leg",
+        "zero_out", ("z", "ctrl+x"), _TWO, "everywhere", "kill switch: no entries until resumed, cancel all orders, square off every leg of every bot",
         "arm_zero_out", "Z", "Zero out",
     ),
     Action(
@@ -179,6 +188,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("layout", ("t",), _HARMLESS, "everywhere", "next layout preset", "next_layout"),
     Action("theme", ("T",), _HARMLESS, "everywhere", "next theme (dark, light, two colour-blind ones)", "next_theme"),
+    Action(
+        "acknowledge", ("a",), _HARMLESS, "everywhere",
+        "say that you have seen every alarm; one whose cause goes on stays in its panel", "acknowledge",
+        why_disabled=_needs_alarm,
+    ),
     Action("reconcile", ("r",), _HARMLESS, "everywhere", "compare with the broker now", "reconcile"),
     Action(
         "reload_config", ("R",), _HARMLESS, "everywhere",

@@ -109,7 +109,6 @@ def test_the_same_request_id_twice_does_it_once(run_desk, seed_setup) -> None:
         (CancelOrder, {"tag": "NOSUCHTAG"}),
         (CancelAll, {"symbols": ("NOSUCH",)}),
         (ExitLeg, {"symbol": PE}),
-        (ZeroOut, {}),
     ],
 )
 def test_a_mistyped_or_pointless_request_does_nothing_and_says_why(run_desk, seed_setup, kind, fields) -> None:
