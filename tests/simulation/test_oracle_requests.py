@@ -215,7 +215,7 @@ def test_a_cancel_of_somebody_elses_order_breaks_i8(day):
 
 def test_an_entry_on_an_old_price_breaks_m1(day):
     day.judged_by(FreshPrice(5 * NS_PER_S))
-    day.truth.last_tick[PE] = Tick(PE, day.truth.now_ns, 10_000)
+    day.truth.on_tick(Tick(PE, day.truth.now_ns, 10_000))
     day.pass_s(4)
     day.send(day.intend(Role.ENTRY, bracket="B1"))
     assert day.broken == []

@@ -32,13 +32,15 @@ from engine.journal.writer import InlineWriter
 from engine.log import LogBook
 from engine.order import Role
 from engine.order_charges import OrderCharges
-from engine.port import BrokerPort, MarketPort
+from engine.port import BrokerPort
 from engine.secrets import Redactions
 from engine.session import Calendar, SessionClass
+from engine.tick import Tick
 from engine.tick_feed import feed_ticks
 from engine.virtual_time import VirtualLoop, run_virtual
 from tui.simulation.day_market import DayMarket
 from tui.simulation.exit_checks import ExitQty, Flat, InTime, NoReverse, Protected, StopOnlyTightens
+from tui.simulation.faults import FaultLayer
 from tui.simulation.money_checks import CriticalIsHeard, FillOnce, LedgerAgrees, ProfitIsExact
 from tui.simulation.oracle import Check, FinalCheck, Oracle, Verdicts, Violation
 from tui.simulation.request_checks import (
@@ -137,12 +139,13 @@ class _Day:
         await self._build()
         await self.desk.start()
         self.trader.sit_down(self.terms.presses)
+        self.faults.hand.start()
         end_ns = self.close_ns - _REST_NS
         if self.plan.until is not None:
             # The event itself belongs to the replay: it ends a millisecond after the instant shown.
             end_ns = min(end_ns, at_ist(DEMO_DAY, self.plan.until) + 1_000_000)
         ticks = self.day_market.ticks(self.path_day, end_ns)
-        await feed_ticks(ticks, self.loop, self.clock, self._at_exchange, self._at_desk)
+        await feed_ticks(ticks, self.loop, self.clock, self.day_market.push, _nobody)
         await self.clock.sleep_until(end_ns)
         self._look()
         if self.plan.until is None:
@@ -173,10 +176,23 @@ class _Day:
         account = PaperAccount(
             account_id, self.exchange, self.clock, Random(f"{terms.seed}/wire"), latency=terms.latency
         )
-        port, self.market = self._with_faults(account)
+        self.faults = FaultLayer(
+            terms.seed,
+            terms.profile,
+            (self.open_ns, self.quiet_ns),
+            account,
+            self.exchange,
+            self.day_market,
+            self.clock,
+        )
+        port = self.faults.account
+        self.market = self.faults.market
+        self.market.listen_truth(self.exchange.on_tick)
         self.truth = Truth(account_id, instruments, round(port.ambiguity_s * NS_PER_S))
         if self._on_line is not None:
             self.truth.on_trace.append(lambda trace: self._tell(trace))
+        self.truth.spells, self.truth.tag_of = self.faults.spells(), self.faults.tag_of
+        self.market.listen(self.truth.on_tick)
         self.exchange.watch(self.truth, self._look, self.clock.now_ns)
         self.journal = Journal.in_memory()
         self.desk = WatchedDesk(self._parts(port, instruments), self._look)
@@ -198,9 +214,6 @@ class _Day:
         seed = self.terms.seed
         self.path_day = IndexPath(seed, DEMO_DAY, session, next_day, self.terms.path).day(DEMO_DAY)
         return DemoMarket(seed, self.open_ns, self.clock, session, next_day, model=self.terms.path)
-
-    def _with_faults(self, account: PaperAccount) -> tuple[BrokerPort, MarketPort]:
-        return account, self.day_market
 
     def _parts(self, port: BrokerPort, instruments) -> DeskParts:
         now_ns = self.clock.now_ns()
@@ -224,9 +237,7 @@ class _Day:
             alerts=alerts,
             run_no=run_no,
             groups=(
-                GroupParts(
-                    terms=self.terms.legs_terms(account), legs=tuple(instruments), trigger=self.terms.trigger
-                ),
+                GroupParts(terms=self.terms.legs_terms(account), legs=tuple(instruments), trigger=self.terms.trigger),
             ),
             times=DeskTimes(),
             labels=DeskLabels(mode="SIMULATION", broker="paper", is_live=False),
@@ -263,17 +274,11 @@ class _Day:
     def _is_open(self, _symbol: str, now_ns: int) -> bool:
         return self.open_ns <= now_ns < self.close_ns
 
-    def _at_exchange(self, tick) -> None:
-        self.exchange.on_tick(tick)
-
-    def _at_desk(self, tick) -> None:
-        self.truth.last_tick[tick.symbol] = tick
-        self.day_market.push(tick)
-
     def _look(self) -> None:
         if not hasattr(self, "oracle"):
             return
         self.truth.now_ns = self.clock.now_ns()
+        self.faults.tell(self.truth)
         self.oracle.look()
 
     def _tell(self, trace: Trace) -> None:
@@ -306,3 +311,7 @@ class _Day:
     def _at_first_try(self, tags: list[str]) -> bool:
         closing = [tag for tag in tags if self.truth.intents[tag].role is Role.EXIT]
         return len(closing) == 1 and not self.truth.intended[closing[0], "modify"]
+
+
+def _nobody(_tick: Tick) -> None:
+    """The feed's second listener: exchange and desk both hear through the market."""

@@ -118,7 +118,7 @@ class Protected:
             text = f"{group.symbol}: {held - covered} of {held} without a working exit for {age_ns / NS_PER_S:.1f} s"
             if age_ns > window_ns(truth, group, T_PROTECT_NS) and not _alarm_stands(truth, group):
                 verdicts.broken("P1", key, f"{text}, no alarm")
-            elif age_ns > self.LONGEST_NS and not truth.disturbed(truth.now_ns - self.LONGEST_NS):
+            elif age_ns > self.LONGEST_NS and not truth.disturbed(truth.now_ns - T_SLOW_NS):
                 verdicts.broken("P1", key, text)
 
 

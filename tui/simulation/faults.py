@@ -1,8 +1,67 @@
-"""The fault layer of a simulated day: which faults exist, and how a seed's plan stands around account and market."""
+"""The fault layer of a simulated day: a seed's plan around account and market, and its log told to the truth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-KNOWN_FAULTS: Final[Mapping[str, str]] = {}
+from brokers.paper.account import PaperAccount
+from brokers.paper.exchange import PaperExchange
+from brokers.paper.faults.account import FaultyAccount
+from brokers.paper.faults.catalogue import FAULTS
+from brokers.paper.faults.hand import Hand
+from brokers.paper.faults.knob import Door, Effect, Shape
+from brokers.paper.faults.market import FaultyMarket
+from brokers.paper.faults.plan import FaultPlan
+from engine.port import Clock, MarketPort
+from tui.simulation.seed_terms import Profile
+from tui.simulation.truth import Truth
+
+KNOWN_FAULTS: Final[Mapping[str, str]] = {
+    fault: knobs[0].says for fault, knobs in FAULTS.items() if any(knob.ceiling_bps or knob.per_day for knob in knobs)
+}
+"""Fault ids that a seed can draw, with what they are."""
+
+
+class FaultLayer:
+    """Everything that misbehaves around one desk."""
+
+    def __init__(
+        self,
+        seed: int,
+        profile: Profile,
+        span_ns: tuple[int, int],
+        account: PaperAccount,
+        exchange: PaperExchange,
+        market: MarketPort,
+        clock: Clock,
+    ) -> None:
+        self.plan = FaultPlan.of_seed(seed, profile=profile.value, start_ns=span_ns[0], end_ns=span_ns[1])
+        self.account = FaultyAccount(account, clock, self.plan)
+        self.market = FaultyMarket(market, clock, self.plan)
+        self.hand = Hand(exchange, account.account_id, clock, self.plan)
+        self._exchange = exchange
+        self._account_id = account.account_id
+        self._told = 0
+
+    def spells(self) -> list[tuple[int, int]]:
+        """Spans of time in which something is out of order, by their beginning."""
+        rules = (rule for rule in self.plan.timed(*Door) if rule.knob.shape is Shape.SPAN)
+        return [(rule.from_ns, self.plan.until(rule.until_ns)) for rule in rules]
+
+    def tell(self, truth: Truth) -> None:
+        """What struck since the last time becomes part of the story."""
+        log = self.plan.log
+        while self._told < len(log):
+            fired = log[self._told]
+            self._told += 1
+            truth.on_fault(fired.fault, f"{fired.knob}: {fired.what}")
+            if fired.knob in _BUSTS:
+                truth.on_busts({trade.trade_id for trade in self._exchange.trades(self._account_id)})
+
+    def tag_of(self, tag: str) -> str:
+        """Under which tag of ours the broker shows an order: one that it booked twice carries a tag of its own."""
+        return self.account.shown_tag(tag)
+
+
+_BUSTS: Final = frozenset(knob.knob for knobs in FAULTS.values() for knob in knobs if knob.effect is Effect.BUST)

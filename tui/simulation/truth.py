@@ -7,9 +7,11 @@ asks the desk what it believes. Prices in paise, quantities in units, instants i
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.instrument import Instrument
 from engine.order import EXIT_ROLES, TERMINAL, OrderState, OrderType, Role, Side, Trade
@@ -71,16 +73,12 @@ class Group(msgspec.Struct, kw_only=True):
     left_qty: int = 0
     """Exit fills."""
     filled_of: dict[Role, int] = {}
-    opened_ns: int = 0
-    """First entry fill."""
-    last_fill_ns: int = 0
     state: str = "entering"
     style: str = ""
     stop_paise: int = 0
     closed_ns: int = 0
     cash_paise: int = 0
     """Money moved by its fills: sold minus bought."""
-    exit_reason: str = ""
 
     @property
     def held_qty(self) -> int:
@@ -109,16 +107,14 @@ class Truth:
         # the exchange
         self.orders: dict[str, OrderReport] = {}
         self.live: dict[str, OrderReport] = {}
-        self.born_ns: dict[str, int] = {}
         self.trades: list[Trade] = []
         self.net: Counter[str] = Counter()
-        self.foreign_net: Counter[str] = Counter()
+        self.busted: set[str] = set()
+        """Trade ids that the exchange took back."""
         self.broker_ids: dict[str, list[str]] = {}
         """Tag -> broker ids that carry it."""
-        self.last_tick: dict[str, Tick] = {}
-        """What the desk was given last, per symbol."""
-        self.last_market: dict[str, Tick] = {}
-        """What the exchange showed last, per symbol."""
+        self.price_ns: dict[str, int] = {}
+        """Symbol -> exchange time of the newest price that the desk was given."""
         # the disk
         self.intents: dict[str, Intent] = {}
         self.intended: Counter[tuple[str, Op]] = Counter()
@@ -148,7 +144,7 @@ class Truth:
         """Tag -> the most filled units any message to the desk has shown."""
         self.told_state: dict[str, OrderState] = {}
         self.path_failed_ns = 0
-        """Newest answer that was no answer, or a read that failed."""
+        """Newest answer that was not a plain yes, or a read that failed."""
         self.read_ok_ns = 0
         """Begin of the newest successful read of the order book."""
         # the screen
@@ -157,7 +153,14 @@ class Truth:
         self.groups: dict[str, Group] = {}
         self.open_groups: dict[str, Group] = {}
         self.faults: Counter[str] = Counter()
-        self.fault_ns: deque[tuple[int, str]] = deque(maxlen=200)
+        self.fault_ns = 0
+        """Newest strike of a fault."""
+        self.spells: list[tuple[int, int]] = []
+        """Spans of time in which something is out of order, by their beginning."""
+        self.tag_of: Callable[[str], str] = _same
+        """Tag at the exchange -> ours: a broker may book one request twice."""
+        self.twins: set[str] = set()
+        """Brackets of which the broker booked some request twice."""
         self.by_hand: Counter[str] = Counter()
         """Symbol -> units moved by somebody else."""
         self.writes = 0
@@ -182,10 +185,13 @@ class Truth:
 
     def _on_order(self, report: OrderReport) -> None:
         self.note("exchange", report)
-        if report.broker_id not in self.orders:
-            self.born_ns[report.broker_id] = self.now_ns
-            if report.tag:
-                self.broker_ids.setdefault(report.tag, []).append(report.broker_id)
+        tag = self.tag_of(report.tag)
+        if tag != report.tag:
+            if tag in self.intents:
+                self.twins.add(self.intents[tag].bracket_id)
+            report = replace(report, tag=tag)
+        elif report.broker_id not in self.orders and tag:
+            self.broker_ids.setdefault(tag, []).append(report.broker_id)
         self.orders[report.broker_id] = report
         if report.state in TERMINAL:
             self.live.pop(report.broker_id, None)
@@ -194,23 +200,45 @@ class Truth:
 
     def _on_trade(self, trade: Trade) -> None:
         self.note("trade", trade)
+        tag = self.tag_of(trade.tag)
+        trade = trade if tag == trade.tag else replace(trade, tag=tag)
         self.trades.append(trade)
-        self.net[trade.symbol] += trade.side.sign * trade.qty
+        self._count(trade, 1)
+
+    def _count(self, trade: Trade, times: int) -> None:
+        """Add a trade to position and bracket, or (times -1) take it out again."""
+        units = times * trade.qty
+        self.net[trade.symbol] += trade.side.sign * units
         intent = self.intents.get(trade.tag)
         if intent is None:
-            self.foreign_net[trade.symbol] += trade.side.sign * trade.qty
             self.by_hand[trade.symbol] += trade.qty
             return
         group = self.groups[intent.bracket_id]
-        group.cash_paise -= trade.side.sign * trade.qty * trade.price_paise
-        group.last_fill_ns = self.now_ns
-        group.filled_of[intent.role] = group.filled_of.get(intent.role, 0) + trade.qty
+        group.cash_paise -= trade.side.sign * units * trade.price_paise
+        group.filled_of[intent.role] = group.filled_of.get(intent.role, 0) + units
         if intent.role in EXIT_ROLES:
-            group.left_qty += trade.qty
+            group.left_qty += units
         else:
-            group.entered_qty += trade.qty
-            group.opened_ns = group.opened_ns or self.now_ns
+            group.entered_qty += units
         self.open_groups[group.bracket_id] = group
+
+    def on_busts(self, left: set[str]) -> None:
+        """The exchange took trades back: all but those `left` never happened (UPD-13)."""
+        for trade in [trade for trade in self.trades if trade.trade_id not in left]:
+            self.trades.remove(trade)
+            self._count(trade, -1)
+            self.by_hand[trade.symbol] += trade.qty
+            self.busted.add(trade.trade_id)
+
+    def on_fault(self, fault: str, text: str) -> None:
+        self.faults[fault] += 1
+        self.fault_ns = self.now_ns
+        self.note("fault", f"{fault} {text}")
+
+    def on_tick(self, tick: Tick) -> None:
+        """What the desk is given; a tick without a price is no news, an older one neither (M2)."""
+        if tick.ltp_paise > 0 and tick.at_ns > self.price_ns.get(tick.symbol, 0):
+            self.price_ns[tick.symbol] = tick.at_ns
 
     # --- the disk
 
@@ -219,8 +247,7 @@ class Truth:
         if op != "place":
             return
         self.intents[intent.tag] = intent
-        tick = self.last_tick.get(intent.symbol)
-        self.decided_on[intent.tag] = tick.at_ns if tick is not None else 0
+        self.decided_on[intent.tag] = self.price_ns.get(intent.symbol, 0)
         group = self.groups.get(intent.bracket_id)
         if group is None:
             side = intent.side if intent.role not in EXIT_ROLES else intent.side.opposite
@@ -269,7 +296,7 @@ class Truth:
     def on_answer(self, sent: Sent, answer: Answer) -> None:
         sent.answer, sent.answered_ns = answer, self.now_ns
         self.note("answer", (sent.op, sent.tag, answer))
-        if isinstance(answer, Unknown | NotSent):
+        if not isinstance(answer, Acked):
             self.path_failed_ns = self.now_ns
         if isinstance(answer, Refused | NotSent):
             self.sent_of[sent.tag, sent.op] -= 1  # provably not done: the same intent may go again
@@ -333,6 +360,8 @@ class Truth:
 
     def has_ghost(self, group: Group) -> bool:
         """Some order of it was, or is, at the exchange without the desk being able to know."""
+        if group.bracket_id in self.twins:
+            return True
         return any(tag in self.ghosts or tag in self.doubts for tag in group.tags)
 
     def unseen_fill(self, group: Group) -> bool:
@@ -344,12 +373,20 @@ class Truth:
         return False
 
     def disturbed(self, since_ns: int) -> bool:
-        """Some fault fired at or after an instant."""
-        return bool(self.fault_ns) and self.fault_ns[-1][0] >= since_ns
+        """A fault struck, a request or a read failed, or something was out of order at or after an instant."""
+        if max(self.fault_ns, self.path_failed_ns) >= since_ns:
+            return True
+        while self.spells and self.spells[0][1] < since_ns:
+            self.spells.pop(0)
+        return any(begin <= self.now_ns and end >= since_ns for begin, end in self.spells)
 
     def is_triggered_stop(self, report: OrderReport) -> bool:
         """A stop that became a limit order: the exchange shows it as working."""
         return report.type in (OrderType.SL, OrderType.SL_M) and report.state is not OrderState.TRIGGER_PENDING
+
+
+def _same(tag: str) -> str:
+    return tag
 
 
 _FINAL: Final = frozenset(state.value for state in TERMINAL)

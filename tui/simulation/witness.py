@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from brokers.paper.exchange import PaperExchange
+from brokers.paper.ledger import Ledger
 from engine.desk import Desk
 from engine.desk_parts import DeskParts
 from engine.journal.rows import ALARMS, BRACKETS, EVENTS, FILLS, INTENTS, ORDERS, TRADES, Rows
 from engine.journal.store import Journal
 from engine.order import Role, Side, Trade
 from engine.port import (
-    Acked,
     Answer,
     BrokerPort,
     OrderChange,
@@ -24,10 +24,8 @@ from engine.port import (
     OrderRequest,
     PositionReport,
     ReadFailed,
-    Refused,
     Unknown,
 )
-from engine.tick import Tick
 from engine.venue_rules import VenueRules
 from tui.simulation.truth import Intent, Sent, Truth
 
@@ -36,7 +34,7 @@ Now = Callable[[], int]
 
 
 class WatchedExchange(PaperExchange):
-    """The paper exchange; after every call that changed something, the oracle looks."""
+    """The paper exchange; after every change that is whole and told, the oracle looks."""
 
     truth: Truth
     look: Look
@@ -53,30 +51,11 @@ class WatchedExchange(PaperExchange):
         self.heard = True
         self.truth.on_exchange(event)
 
-    def _looked(self) -> None:
+    def _settle(self, ledger: Ledger, now_ns: int) -> None:
+        super()._settle(ledger, now_ns)
         if self.heard:
             self.heard = False
             self.look()
-
-    def on_tick(self, tick: Tick) -> None:
-        self.truth.last_market[tick.symbol] = tick
-        super().on_tick(tick)
-        self._looked()
-
-    def place(self, account_id: str, request: OrderRequest, now_ns: int) -> Acked | Refused:
-        answer = super().place(account_id, request, now_ns)
-        self._looked()
-        return answer
-
-    def modify(self, account_id: str, change: OrderChange, now_ns: int) -> Acked | Refused:
-        answer = super().modify(account_id, change, now_ns)
-        self._looked()
-        return answer
-
-    def cancel(self, account_id: str, broker_id: str, now_ns: int) -> Acked | Refused:
-        answer = super().cancel(account_id, broker_id, now_ns)
-        self._looked()
-        return answer
 
 
 class WitnessPort:

@@ -357,21 +357,22 @@ class FaultyAccount:
         return [self._seen(row) for row in await self._inner.read_orders()]
 
     async def _seen_trades(self) -> Sequence[Trade]:
-        return [replace(trade, tag=self._tag(trade.tag)) for trade in await self._inner.read_trades()]
+        return [replace(trade, tag=self.shown_tag(trade.tag)) for trade in await self._inner.read_trades()]
 
     def _hear(self, update: Update) -> None:
         if isinstance(update, Trade):
-            self._updates.hear(replace(update, tag=self._tag(update.tag)))
+            self._updates.hear(replace(update, tag=self.shown_tag(update.tag)))
         else:
             self._updates.hear(self._seen(update))
 
     def _seen(self, row: OrderReport) -> OrderReport:
         """A row as this broker shows it: somebody else's order has no tag of ours, a held one is still on its way."""
         if row.broker_id in self._shown_cancelled:
-            return replace(row, tag=self._tag(row.tag), state=OrderState.CANCELLED)
+            return replace(row, tag=self.shown_tag(row.tag), state=OrderState.CANCELLED)
         if row.state is OrderState.TRIGGER_PENDING and self._venue.is_held(row.symbol, row.tag):
-            return replace(row, tag=self._tag(row.tag), state=OrderState.WORKING)
-        return replace(row, tag=self._tag(row.tag))
+            return replace(row, tag=self.shown_tag(row.tag), state=OrderState.WORKING)
+        return replace(row, tag=self.shown_tag(row.tag))
 
-    def _tag(self, tag: str) -> str:
+    def shown_tag(self, tag: str) -> str:
+        """Under which tag the desk sees an order that carries this one at the exchange; empty when it is not ours."""
         return tag if role_of(tag) is not None else self._twins.get(tag, "")
