@@ -72,6 +72,8 @@ class BracketOrders:
         self.proof_since_ns = 0
         """When the broker's positions were asked for after every order had ended; 0 = not asked."""
         self.proven_flat = False
+        self._slices = max(len(slices(body.qty, price.instrument)), 1)
+        """Orders that one logical order is cut into: the budget is per logical order (O4)."""
         self._tags = tags
         self._looked_up: dict[str, tuple[int, int]] = {}
 
@@ -277,9 +279,9 @@ class BracketOrders:
 
     def may_write(self, now_ns: int, out: Outbox, *, limit: int = WRITES_PER_MIN_ROUTINE) -> bool:
         """False when the minute's or the day's budget for this kind is used up; the caller waits for the next plan."""
-        used = self._recent_writes(now_ns)
-        day_limit = WRITES_PER_DAY * limit // WRITES_PER_MIN
-        if used < limit and self.body.writes_today < day_limit:
+        used = self._recent_writes(now_ns) // self._slices
+        used_today = self.body.writes_today // self._slices
+        if used < limit and used_today < WRITES_PER_DAY * limit // WRITES_PER_MIN:
             self.budget_told = self.budget_told and used >= WRITES_PER_MIN_OPTIONAL
             return True
         if limit >= WRITES_PER_MIN_CANCEL and not used:

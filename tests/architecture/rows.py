@@ -21,9 +21,10 @@ def _numbered(prefix: str, *spans: tuple[int, int], digits: int = 2) -> list[str
 
 IN_SCOPE: tuple[str, ...] = (
     *_numbered("I", (1, 9), digits=1),
-    *_numbered("LEG", (1, 35), (46, 61), (64, 72)),
-    *_numbered("HRD", (1, 3), (11, 12), (15, 15), (24, 24)),
-    *_numbered("OPS", (1, 4), (11, 14), (18, 20), (22, 22), (24, 25), (30, 31), (34, 35)),
+    *_numbered("LEG", (1, 72)),
+    *_numbered("HRD", (1, 25), (30, 30), (32, 38), (40, 44)),
+    *_numbered("RTP", (1, 51)),
+    *_numbered("OPS", (1, 4), (11, 14), (18, 26), (28, 31), (34, 35)),
 )
 
 

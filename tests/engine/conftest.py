@@ -219,6 +219,7 @@ class BracketBench:
         self.wrote: list[tuple[int, Command]] = []
         self.said: list[Said] = []
         self.alarms: dict[str, str] = {}
+        self.alerts: list[str] = []
         self.trips: dict[str, RoundTrip] = {}
         self.judge: Callable[[Command, Order], None] = lambda command, order: None
         """Sees every write at the moment it is decided."""
@@ -269,6 +270,7 @@ class BracketBench:
                 continue
             self.queue.append(command)
         self.said += self.out.said
+        self.alerts += [alert.text for alert in self.out.alerts]
         for alarm_id, text in self.out.alarms.items():
             if text:
                 self.alarms[alarm_id] = text
