@@ -12,6 +12,7 @@ from typing import NamedTuple
 from engine.console import Console
 from engine.instant import NS_PER_S, clock_text
 from engine.operator import (
+    Acknowledge,
     CancelAll,
     CancelOrder,
     CancelScope,
@@ -410,6 +411,9 @@ class Controls:
 
     def reconcile(self, _: str) -> None:
         self._submit_now(ReconcileNow(request_id=self._new_id()), "reconcile")
+
+    def acknowledge(self, _: str) -> None:
+        self._submit_now(Acknowledge(request_id=self._new_id()), "acknowledge alarms")
 
     def reload_config(self, _: str) -> None:
         self._submit_now(ReloadConfig(request_id=self._new_id()), "reload the configuration")

@@ -7,12 +7,12 @@ from typing import Final
 
 from engine.instant import NS_PER_S, clock_text
 from engine.order import OrderState
-from engine.view import ActionView, DeskView
-from tui.actions import PANEL_NAMES, FooterItem, Panel, find_actions, footer_items, key_name
+from engine.view import ActionView, AlarmView, DeskView
+from tui.actions import PANEL_NAMES, FooterItem, Panel, find_actions, footer_items, key_name, unseen_alarms
 from tui.armbar import armed_lines
 from tui.controls import Sent
 from tui.entryline import CommandLine, EntryLine, TextLine
-from tui.format import clean
+from tui.format import clean, crop
 from tui.lines import BLANK, Line, Span, line, spread, width_of
 from tui.panels.base import Bar, Scene
 from tui.panels.status import square_off_words
@@ -76,6 +76,14 @@ def resting_words(scene: Scene, width: int) -> Line:
     return spread(line(ready), line((last, "dim")), width)
 
 
+def alarm_words(unseen: Sequence[AlarmView], width: int) -> Line:
+    """The newest alarm that nobody has acknowledged, and how many more there are."""
+    more = f" and {len(unseen) - 1} more" if len(unseen) > 1 else ""
+    keys = "  a: seen"
+    room = max(width - len(f"> ALARM :  {more}{keys}"), 0)
+    return line("> ", (f" ALARM: {crop(clean(unseen[0].text), room)} ", "alarm"), (more, "warn"), (keys, "dim"))
+
+
 def in_flight(scene: Scene) -> tuple[Sent, ActionView | None] | None:
     """The newest request of this screen that is not answered, while it is young enough to wait for."""
     for sent in reversed(scene.controls.sent):
@@ -125,6 +133,9 @@ class BottomBar(Bar):
         waiting = in_flight(scene)
         if waiting is not None:
             return progress_words(*waiting, scene.mono_ns)
+        unseen = unseen_alarms(scene.view)
+        if unseen:
+            return alarm_words(unseen, width)
         return resting_words(scene, width)
 
 
