@@ -35,6 +35,9 @@ _PROOF_SLOW_NS: Final = 5 * NS_PER_S
 _PUSH_SETTLES_NS: Final = NS_PER_S // 4
 """After a push that ends an order: its siblings' news comes in the same burst, one read serves all (HRD-44)."""
 _RECOVER_RETRY_MAX_NS: Final = 30 * NS_PER_S
+_RECORDS_AGAIN_NS: Final = NS_PER_S
+_RECORDS_SLOW_NS: Final = 30 * NS_PER_S
+"""Between two looks for trade records that a fill still lacks; doubled up to the second (LEG-48)."""
 _ABSENT_READS: Final = 2
 """Clean reads, begun after the ambiguity window, that prove an order was never placed (faults §4.2)."""
 _UPDATES_KEPT: Final = 50
@@ -67,6 +70,9 @@ class BookReader:
         self._again_ns = 0
         self._due: TimerHandle | None = None
         """The schedule's next reconciliation."""
+        self._records: TimerHandle | None = None
+        """The next look for missing trade records."""
+        self._records_after_ns = _RECORDS_AGAIN_NS
         self._was_active = False
         self._path_was_down = False
         self._reads_failed = False
@@ -129,10 +135,10 @@ class BookReader:
 
     def close(self) -> None:
         """The desk is over: nothing is read any more."""
-        for timer in (self._again, self._due):
+        for timer in (self._again, self._due, self._records):
             if timer is not None:
                 timer.cancel()
-        self._again = self._due = None
+        self._again = self._due = self._records = None
 
     def _ask(self) -> None:
         self._asked = True
@@ -211,6 +217,7 @@ class BookReader:
             return
         self._reads_succeed(want_positions)
         self._settle_absent(orders, began_ns)
+        self._seek_records()
         if positions is not None:
             self._compare(positions, began_ns)
         if want_status:
@@ -251,6 +258,18 @@ class BookReader:
             if order is not None and report.filled_qty > order.traded_qty:
                 return True
         return False
+
+    def _seek_records(self) -> None:
+        """A price that was only assumed is put right by its trade record, however late that comes (LEG-48)."""
+        if not any(order.is_provisional for order in self._desk.blotter.orders.values()):
+            self._records_after_ns = _RECORDS_AGAIN_NS
+        elif self._records is None:
+            self._records = self._clock.call_at(self._clock.now_ns() + self._records_after_ns, self._on_records)
+            self._records_after_ns = min(2 * self._records_after_ns, _RECORDS_SLOW_NS)
+
+    def _on_records(self) -> None:
+        self._records = None
+        self._ask()
 
     def _check_legs(self, began_ns: int) -> None:
         took_ns = self._clock.now_ns() - began_ns
