@@ -30,12 +30,11 @@ from engine.config.accounts import PaperAccount as PaperConfig
 from engine.config.errors import ConfigError
 from engine.config.explain import as_json_masked
 from engine.config.load import Loaded
-from engine.config.model import Config, TriggerKind
+from engine.config.model import Config
 from engine.config.reload import safe_changes
 from engine.desk import Desk
-from engine.desk_parts import DeskLabels, DeskParts, GroupParts, Reloaded
+from engine.desk_parts import DeskLabels, DeskParts, Reloaded
 from engine.desk_view import DeskConsole
-from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.heartbeat import Heartbeat, start_heartbeat
 from engine.instant import NS_PER_S, ist_date
@@ -51,10 +50,9 @@ from engine.port import MarketPort
 from engine.secrets import Redactions, Secrets
 from engine.session import Calendar, session_class
 from engine.single_instance import InstanceLock, account_lock_path
-from engine.trend_gate import TrendSettings
-from engine.trend_watch import TrendWatch
 from tui.cli import VERSION
 from tui.files import DeskFiles
+from tui.groups import group_parts, orphans, say_groups, terms_by_bot
 
 if TYPE_CHECKING:
     from engine.alert_relay import AlertRelay
@@ -134,9 +132,8 @@ class Station:
         """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
         config = self.config
         known = {instrument.symbol: instrument for instrument in instruments}
-        legs = [self._validated(symbol, known) for symbol in config.legs.symbols]
         index = known.get(config.index)
-        rows = {leg.symbol: leg for leg in legs}
+        rows = {symbol: self._validated(symbol, known) for legs in config.all_groups for symbol in legs.symbols}
         if index is not None:
             rows.setdefault(index.symbol, index)
         self.exchange.list_instruments(instruments)
@@ -149,10 +146,10 @@ class Station:
         run_no = self.journal.start_run(
             started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
         )
-        trend = self._trend(legs[0])
-        if trend is not None:
-            market.listen(trend.on_tick)
-        terms = config.legs_terms()
+        groups = group_parts(config, account_id, rows, self.calendar)
+        for group in groups:
+            if group.trend is not None:
+                market.listen(group.trend.on_tick)
         self.desk = Desk(
             DeskParts(
                 clock=self.clock,
@@ -164,14 +161,7 @@ class Station:
                 log=self.log,
                 alerts=self.alerts,
                 run_no=run_no,
-                groups=(
-                    GroupParts(
-                        terms=msgspec.structs.replace(terms, account=account_id),
-                        legs=tuple(leg.symbol for leg in legs),
-                        trigger=_trigger(config),
-                        trend=trend,
-                    ),
-                ),
+                groups=groups,
                 risk=config.risk_limits,
                 labels=DeskLabels(
                     mode=self.plan.mode_words,
@@ -188,12 +178,12 @@ class Station:
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)
-        self._open_voices(legs)
+        self._open_voices(rows)
         return self.desk
 
-    def _open_voices(self, legs: Sequence[Instrument]) -> None:
+    def _open_voices(self, rows: Mapping[str, Instrument]) -> None:
         """The start lines, the minute's line, and the channels of alerts; a simulated day calls nobody."""
-        self._say_start(legs)
+        self._say_start(rows)
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
         if self.plan.is_virtual or not self.config.alerts.channel_words:
             return
@@ -398,27 +388,10 @@ class Station:
         """What the journal knows of the account. A position it still holds is never left alone by a changed symbol;
         only an expired one cannot be traded any more, and stands in the way of nothing."""
         restored = self.journal.load(account_id, trading_day=ist_date(now_ns).isoformat())
-        legs = self.config.legs.symbols
-        left = [row for row in restored.brackets if row.symbol in tradable and row.symbol not in legs]
+        left = orphans(self.config, restored.brackets, tradable)
         if left:
-            names = ", ".join(f"{row.symbol} {row.open_qty:+d}" for row in left)
-            raise StartFailed(
-                f"still open in this journal: {names}, which [legs] symbol {self.config.legs.symbol} does not trade; "
-                f"start with {left[0].symbol} until it is closed"
-            )
+            raise StartFailed(left)
         return restored
-
-    def _trend(self, primary: Instrument) -> TrendWatch | None:
-        gate = self.config.legs.trend_gate
-        if not gate.enabled:
-            return None
-        settings = TrendSettings(
-            ema_fast=gate.ema_fast,
-            ema_slow=gate.ema_slow,
-            atr_min_paise=gate.atr_min_paise,
-            warmup_days=gate.warmup_days,
-        )
-        return TrendWatch(settings, self.config.legs.interval_ns, primary, self.calendar)
 
     def _reload_terms(self, account_id: str) -> Callable[[], Reloaded] | None:
         read = self.plan.reload
@@ -428,9 +401,8 @@ class Station:
         def reload_terms() -> Reloaded:
             changes = safe_changes(self.config, read())
             self.config = changes.config
-            terms = msgspec.structs.replace(self.config.legs_terms(), account=account_id)
             return Reloaded(
-                terms={terms.bot: terms},
+                terms=terms_by_bot(self.config, account_id),
                 risk=self.config.risk_limits,
                 applied=", ".join(changes.applied),
                 restart_needed=", ".join(changes.restart_needed),
@@ -438,24 +410,12 @@ class Station:
 
         return reload_terms
 
-    def _say_start(self, legs: Sequence[Instrument]) -> None:
+    def _say_start(self, instruments: Mapping[str, Instrument]) -> None:
         """The operators' start lines (LEG-03, LEG-55, LEG-56)."""
         desk, config = self.desk, self.config
-        symbols = [leg.symbol for leg in legs]
         desk.say(Msg.BANNER)
         desk.say(Msg.CONFIG, strategy=config.legs.strategy, config=as_json_masked(config))
-        if len(symbols) == 1:
-            desk.say(Msg.INIT_SINGLE, symbol=symbols[0])
-        elif len(symbols) == 2:
-            desk.say(Msg.INIT_DUAL, primary=symbols[0], secondary=symbols[1])
-        else:
-            desk.say(Msg.INIT_GROUP, count=len(symbols), symbols=" + ".join(symbols))
-        lots = config.legs.lots
-        for leg in legs:
-            desk.say(Msg.LOTS, symbol=leg.symbol, lot=leg.lot_size, lots=lots, qty=lots * leg.lot_size)
-        if len({leg.lot_size for leg in legs}) > 1:
-            detail = ", ".join(f"{leg.symbol} {leg.lot_size}" for leg in legs)
-            desk.say(Msg.LOTS_DIFFER, detail=detail)
+        say_groups(desk, config, instruments)
 
 
 def _account_lock(books: Path) -> InstanceLock:
@@ -485,20 +445,6 @@ def _option_class():
     from engine.session import SessionClass
 
     return SessionClass.OPTIONS
-
-
-def _trigger(config: Config) -> TriggerSettings | None:
-    legs = config.legs
-    if legs.entry_trigger is not TriggerKind.BARS:
-        return None
-    return TriggerSettings(
-        interval_ns=legs.interval_ns,
-        every_n_bars=legs.trade_every_n_bars,
-        session_start=legs.session_start,
-        session_end=legs.session_end,
-        square_off=legs.square_off if legs.enable_eod_square_off else None,
-        ignore_entry_delta=legs.ignore_entry_delta,
-    )
 
 
 def _limits(config: Config) -> GatewayLimits:

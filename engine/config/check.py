@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from datetime import time
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from engine.config.accounts import AnyAccount, PaperAccount
 from engine.config.errors import Fault
@@ -70,9 +73,9 @@ def _groups(config: Config) -> Iterator[Fault]:
     """Each group on its own, and beside the others: one symbol may stand in several, a name only in one (CON-43)."""
     owners = {config.legs.strategy.casefold(): "[legs]"}
     for name, legs in config.groups.items():
-        for rule in (_instruments, _times, _levels, _rule_times, lambda legs: _lots(config, legs)):
-            for fault in rule(legs):
-                yield msgspec.structs.replace(fault, path=("groups", name, *fault.path[1:]))
+        found = (_instruments(legs), _times(legs), _levels(legs), _rule_times(legs), _lots(config, legs))
+        for fault in chain.from_iterable(found):
+            yield msgspec.structs.replace(fault, path=("groups", name, *fault.path[1:]))
         owner = owners.setdefault(legs.strategy.casefold(), f"[groups.{name}]")
         if owner != f"[groups.{name}]":
             yield Fault(("groups", name, "strategy"), f"is the name of {owner} already", f'"{legs.strategy}"')

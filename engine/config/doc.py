@@ -53,6 +53,14 @@ fixed stop and target: the tightest stop counts and never loosens, and the first
 For a short position everything is mirrored. "Gain" is per unit unless it says otherwise; charges are not taken off.
 """
 
+_GROUPS = """
+### More groups
+
+Every table `[groups.NAME]` is a further group of legs with the keys of [legs], traded by a bot of its own in the same
+desk and account. `strategy` defaults to NAME, `account` to that of [legs]. Two groups may hold the same contract, each
+with its own exits; two groups with one `strategy` are refused. Variables: `STRIKEDESK_GROUPS_NAME_LOTS`.
+"""
+
 _ENVIRONMENT = """
 ## Environment variables
 
@@ -87,6 +95,8 @@ def _tables() -> Iterator[str]:
     yield _HEAD
     for name, table in tables_of(Config).items():
         yield from _section(name, table)
+        if name == "legs":
+            yield _GROUPS.strip("\n") + "\n"
         for inner_name, inner in tables_of(table).items():
             yield from _section(f"{name}.{inner_name}", inner)
         if name == "legs":

@@ -8,14 +8,14 @@ TEST_MODE=true forces the paper demo whatever the rest says (LEG-61).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from engine.config.accounts import ACCOUNT_KINDS
 from engine.config.key import keys_of, tables_of
-from engine.config.model import Config
+from engine.config.model import Config, Legs
 
 Path = tuple[str, ...]
 PREFIX: Final = "STRIKEDESK_"
@@ -64,18 +64,20 @@ def variable_of(path: Path) -> str:
     return PREFIX + "_".join(path).upper().replace("-", "_")
 
 
-def key_variables(account_kinds: Mapping[str, str]) -> dict[str, Path]:
-    """Every STRIKEDESK_ variable there is, with its key, for accounts of these names and kinds."""
+def key_variables(account_kinds: Mapping[str, str], groups: Iterable[str] = ()) -> dict[str, Path]:
+    """Every STRIKEDESK_ variable there is, with its key, for accounts of these names and kinds, and these groups."""
     known = dict(_table_variables(Config, ()))
     for name, kind in account_kinds.items():
         if kind in ACCOUNT_KINDS:
             known |= dict(_table_variables(ACCOUNT_KINDS[kind], ("accounts", name)))
+    for name in groups:
+        known |= dict(_table_variables(Legs, ("groups", name)))
     return known
 
 
 def unknown_variables(env: Mapping[str, str], known: Mapping[str, Path]) -> list[str]:
     """One fault for each STRIKEDESK_<TABLE>_ variable that is no key; other STRIKEDESK_ variables are left alone."""
-    tables = tuple(f"{PREFIX}{table.upper()}_" for table in (*tables_of(Config), "accounts"))
+    tables = tuple(f"{PREFIX}{table.upper()}_" for table in (*tables_of(Config), "accounts", "groups"))
     faults: list[str] = []
     for name in env:
         if name.startswith(tables) and name not in known:

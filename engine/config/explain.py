@@ -37,8 +37,7 @@ def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
     """One labelled line per matter. `lot_sizes` by symbol, when the master is at hand, give units and rupees."""
     lines = (
         *_desk_lines(config),
-        *_leg_lines(config, lot_sizes or {}),
-        *_exit_lines(config.legs, is_live=config.is_live),
+        *(line for legs in config.all_groups for line in _group_lines(config, legs, lot_sizes or {})),
         *_limit_lines(config),
         *_alert_lines(config),
     )
@@ -85,8 +84,15 @@ def account_words(account: Account) -> str:
     return f"{words}; secrets {', '.join(account.secret_names)}"
 
 
-def _leg_lines(config: Config, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    legs = config.legs
+def _group_lines(config: Config, legs: Legs, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    if config.groups:
+        loss = f", no entry after a day loss of {_rupees(legs.max_day_loss_paise)}" if legs.max_day_loss_paise else ""
+        yield "Group", f"{legs.strategy}, a bot of its own{loss}"
+    yield from _leg_lines(legs, lot_sizes)
+    yield from _exit_lines(legs, is_live=config.is_live)
+
+
+def _leg_lines(legs: Legs, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     alone = " alone" if len(legs.symbols) == 1 else ""
     yield "Legs", f"{' + '.join(legs.symbols)}{alone} on {legs.exchange}, product {legs.product}"
     lots = f"{legs.lots} lot{'s' if legs.lots > 1 else ''} of each"
@@ -162,7 +168,7 @@ def _limit_lines(config: Config) -> Iterator[tuple[str, str]]:
     if risk.max_day_loss_paise:
         caps.append(f"no entry after a day loss of {_rupees(risk.max_day_loss_paise)}")
     if risk.max_entries_per_day:
-        caps.append(f"{risk.max_entries_per_day} entries a day")
+        caps.append(f"{risk.max_entries_per_day} entries a day{' and group' if config.groups else ''}")
     yield "Limits", "; ".join(caps) or "none set"
     gap = f", at least {gate.order_gap_seconds} s apart" if gate.order_gap_seconds else ""
     yield "Orders", f"at most {gate.orders_per_s} a second{gap}, {gate.exit_reserve} of them kept for exits"

@@ -423,16 +423,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def risk_limits(self) -> RiskLimits:
-        """Over all groups together; lots and entries are counted by group."""
-        return RiskLimits(day_loss_paise=self.risk.max_day_loss_paise)
-
-    def terms_of(self, legs: Legs) -> LegsTerms:
-        """How one group trades from now on; open positions keep the terms they were opened with (CFG-01)."""
-        limits = RiskLimits(
-            day_loss_paise=legs.max_day_loss_paise,
+        """Of the desk: the loss is that of all groups together, lots and entries count in each."""
+        return RiskLimits(
+            day_loss_paise=self.risk.max_day_loss_paise,
             lots_max=self.desk.max_lots,
             entries_per_day=self.risk.max_entries_per_day,
         )
+
+    def legs_terms(self) -> LegsTerms:
+        """Of [legs], the first group."""
+        return self.terms_of(self.legs)
+
+    def terms_of(self, legs: Legs) -> LegsTerms:
+        """How one group trades from now on; open positions keep the terms they were opened with (CFG-01)."""
+        limits = msgspec.structs.replace(self.risk_limits, day_loss_paise=legs.max_day_loss_paise)
         return LegsTerms(
             bot=legs.strategy,
             account=legs.account,

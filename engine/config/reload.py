@@ -28,13 +28,22 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def safe_changes(old: Config, new: Config) -> Changes:
-    """Compare key by key; the accounts as a whole never change while running."""
+    """Compare key by key; accounts never change while running, and no group is added or taken away."""
     applied: list[str] = []
     restart: list[str] = []
     for path, is_live in _changed(old, new, ""):
         (applied if is_live else restart).append(path)
     restart += [f"accounts.{name}" for name in _changed_accounts(old, new)]
-    return Changes(applied=tuple(applied), restart_needed=tuple(restart), config=_merged(old, new))
+    kept = dict(old.groups)
+    for name in [*old.groups, *(name for name in new.groups if name not in old.groups)]:
+        if name not in old.groups or name not in new.groups:
+            restart.append(f"groups.{name}")  # a bot comes and goes with the desk
+            continue
+        for path, is_live in _changed(old.groups[name], new.groups[name], f"groups.{name}."):
+            (applied if is_live else restart).append(path)
+        kept[name] = _merged(old.groups[name], new.groups[name])
+    merged = msgspec.structs.replace(_merged(old, new), groups=kept)
+    return Changes(applied=tuple(applied), restart_needed=tuple(restart), config=merged)
 
 
 def _changed(old: msgspec.Struct, new: msgspec.Struct, prefix: str) -> Iterator[tuple[str, bool]]:
