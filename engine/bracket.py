@@ -143,7 +143,8 @@ class Bracket(BracketExit):
         if body.state is BracketState.FLAT:
             return False
         if not self.leave(reason, context, now_ns, out, level_paise=level_paise):
-            out.say(Msg.EXIT_DUPLICATE, source=body.bot, symbol=body.symbol)
+            if reason != body.exit_reason:  # the same wish is repeated until it is fulfilled
+                out.say(Msg.EXIT_DUPLICATE, source=body.bot, symbol=body.symbol)
             return False
         if self.open_qty > 0:  # the fourth order of a round trip has a line that says why
             ltp = rupees_text(self.tick.ltp_paise)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from engine import refusals
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, StopType
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.instrument import Instrument, Segment
 from engine.messages import Msg
 from engine.order import Order, OrderState, OrderType, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
-from engine.exit_rules.lock_fraction import LockFraction
-from engine.exit_rules.registry import encode_rules
 from engine.venue_rules import VenueRules
 from engine.view import BracketState, ExitStyle, ProtectionWord
 
@@ -829,7 +829,10 @@ def test_a_moved_stop_is_for_what_is_left(bench: Any) -> None:
 
 def test_trailing_uses_half_the_budget_and_leaves_the_rest_for_exits(bench: Any) -> None:
     """O4."""
-    world = bench(msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=20000), ltp_paise=100_00)
+    world = bench(
+        msgspec.structs.replace(TERMS, rules=encode_rules([LockFraction()]), target_offset_paise=20000),
+        ltp_paise=100_00,
+    )
     entry = world.enter()
     world.settle()
     world.fill(entry, price_paise=100_00)

@@ -48,7 +48,7 @@ def flat_by_fills(world: Any) -> None:
         world.deliver_news()
 
 
-# --- one exit at a time ------------------------------------------------------------------------------------------------
+# --- one exit at a time
 
 
 @pytest.mark.row("RTP-24", "RTP-16", "I-2")
@@ -124,7 +124,7 @@ def test_the_trade_is_booked_at_its_fill_and_the_trigger_is_kept_apart(bench: An
     assert world.phrases(Msg.EXIT_PLACED) == [f"Market exit order placed: {symbol} - Order ID: V2"]
 
 
-# --- refused and unanswered --------------------------------------------------------------------------------------------
+# --- refused and unanswered
 
 
 @pytest.mark.row("RTP-28", "EXI-07")
@@ -189,7 +189,7 @@ def test_an_exit_that_dies_half_filled_is_followed_by_one_for_the_rest(bench: An
     assert world.trips["trade"].gross_paise == world.venue.gross_paise
 
 
-# --- the proof ---------------------------------------------------------------------------------------------------------
+# --- the proof -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.row("RTP-30", "I-5")
@@ -236,7 +236,7 @@ def test_a_position_that_stays_open_is_counted_then_an_alert_then_exited(bench: 
     assert len(world.phrases(Msg.OWNED_NOT_CLOSED)) == 1
 
 
-# --- escalation, hands, adoption -------------------------------------------------------------------------------------------
+# --- escalation, hands, adoption
 
 
 @pytest.mark.row("HRD-27", "BUG-23")
@@ -295,7 +295,7 @@ def test_an_adopted_position_gets_levels_and_both_exits_without_an_entry(bench: 
     assert world.trips["trade"].gross_paise == 75 * 2_00
 
 
-# --- the naked clock's limit -------------------------------------------------------------------------------------------------
+# --- the naked clock's limit
 
 
 @pytest.mark.row("I-4")
@@ -314,7 +314,7 @@ def test_a_position_naked_beyond_its_limit_is_left(bench: Any) -> None:
     assert world.body.exit_reason == "Unprotected"
 
 
-# --- slices ------------------------------------------------------------------------------------------------------------------
+# --- slices ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.row("HRD-10")

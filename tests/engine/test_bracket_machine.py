@@ -20,11 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engine import refusals
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.order import Order, OrderState, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
-from engine.exit_rules.lock_fraction import LockFraction
-from engine.exit_rules.registry import encode_rules
 from engine.view import ExitStyle
 
 WRITES_PER_MIN = 12
@@ -176,7 +176,7 @@ class World:
         self.bench.read_position(25 if lie else None)
 
     def by_hand(self, pick: Pick) -> None:
-        """The trader closes some of what is open at the broker himself; sooner or later we find out (HUM-01, HUM-02)."""
+        """The trader closes some of what is open at the broker himself; later we find out (HUM-01, HUM-02)."""
         held = self.bench.bracket.sign * self.bench.venue.position
         if self.untold and pick([True, False]):
             self.untold.pop(0)()
