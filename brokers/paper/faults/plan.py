@@ -47,6 +47,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """ONCE: armed until. SPAN: in force until. DEED: waits until then for something to do it to."""
     symbol: str = ""
     role: Role | None = None
+    door: Door | None = None
+    """One of the knob's doors; none = all of them."""
     nth: int = 1
     """Scripted ONCE: the first opportunity it strikes, counted from 1 while armed."""
     times: int = 1
@@ -132,7 +134,7 @@ class FaultPlan:
         self._armed: dict[Door, list[_Armed]] = {door: [] for door in Door}
         for index, rule in enumerate(self.rules):
             armed = _Armed(rule, Random(f"{seed}/{index}/{rule.knob.knob}"))
-            for door in rule.knob.doors:
+            for door in (rule.door,) if rule.door else rule.knob.doors:
                 self._armed[door].append(armed)
         for rules_of_door in self._armed.values():  # a span is the weather in which single faults strike
             rules_of_door.sort(key=lambda armed: armed.rule.knob.shape is not Shape.SPAN)

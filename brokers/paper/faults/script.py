@@ -24,7 +24,7 @@ from typing import Final, cast
 import msgspec
 
 from brokers.paper.faults.catalogue import KNOBS
-from brokers.paper.faults.knob import Knob, Shape
+from brokers.paper.faults.knob import Door, Knob, Shape
 from brokers.paper.faults.plan import AMBIGUITY_S, FaultPlan, Rule
 from engine import refusals
 from engine.instant import NS_PER_DAY, NS_PER_MS, at_ist, ns_from_s
@@ -54,6 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     delay_s: float | None = None
     symbol: str = ""
     role: Role | None = None
+    door: Door | None = None
     nth: int = 1
     times: int = 1
     amount: int | None = None
@@ -73,6 +74,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             until_ns=until_ns,
             symbol=self.symbol,
             role=self.role,
+            door=self.door,
             nth=self.nth,
             times=max(repeats, self.times),
             delay_ns=(delay_ns, delay_ns),
@@ -177,6 +179,10 @@ def _entry(row: dict[str, object], place: str, tell: Callable[[str], None]) -> E
     if knob.shape is not Shape.ONCE and ("nth" in row or "times" in row):
         tell(f"{place}: nth and times: {knob.knob} goes by time; say at and for_s")
         sound = False
+    door = values.get("door")
+    if isinstance(door, Door) and door not in knob.doors:
+        tell(f"{place}: door = {_shown(door.value)}: {knob.knob} has {', '.join(sorted(knob.doors))}")
+        sound = False
     return Entry(**values) if sound else None  # type: ignore[arg-type]
 
 
@@ -221,6 +227,11 @@ def _read_role(raw: object) -> _Read:
     return roles.get(raw) if isinstance(raw, str) else None, f"one of {', '.join(roles)}"
 
 
+def _read_door(raw: object) -> _Read:
+    doors = {door.value: door for door in Door}
+    return doors.get(raw) if isinstance(raw, str) else None, f"one of {', '.join(doors)}"
+
+
 def _read_symbol(raw: object) -> _Read:
     good = isinstance(raw, str) and _SYMBOL.fullmatch(raw)
     return (raw if good else None), "a contract's symbol in quotes"
@@ -240,6 +251,7 @@ _READERS: Final[dict[str, Callable[[object], _Read]]] = {
     "delay_s": _read_seconds,
     "symbol": _read_symbol,
     "role": _read_role,
+    "door": _read_door,
     "nth": _read_count,
     "times": _read_count,
     "amount": _read_amount,
