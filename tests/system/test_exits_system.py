@@ -188,7 +188,7 @@ def test_both_exits_filling_books_the_target_and_buys_the_surplus_back(run_desk,
         repairs = rig.venue.placed(Role.REPAIR)
         assert [(r.side, r.qty) for r in repairs] == [(Side.BUY, 75)]
         assert rig.said("[CRITICAL]") == [f"[CRITICAL] {PE} Both TP and SL filled! OCO failure"]
-        assert any("sold 75 too many" in alarm for alarm in rig.alarms)
+        assert any("closed 75 too many" in alarm for alarm in rig.alarms)
         trade, surplus = rig.trades()
         assert trade == (PE, 375_00, "Target Hit (OCO Race)")
         assert surplus[1] == 0, "sold at 145.00, bought back at 145.00"
