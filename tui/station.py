@@ -33,8 +33,9 @@ from engine.config.load import Loaded
 from engine.config.model import Config
 from engine.config.reload import safe_changes
 from engine.desk import Desk
-from engine.desk_parts import DeskLabels, DeskParts, Reloaded
+from engine.desk_parts import DeskLabels, DeskParts, DeskTimes, Reloaded
 from engine.desk_view import DeskConsole
+from engine.gap_watch import GapWatch
 from engine.gateway import GatewayLimits
 from engine.heartbeat import Heartbeat, start_heartbeat
 from engine.instant import NS_PER_S, ist_date
@@ -170,6 +171,9 @@ class Station:
                     index_symbol=index.symbol if index else "",
                 ),
                 limits=_limits(config),
+                times=DeskTimes(
+                    reconcile_active_ns=config.desk.reconcile_active_ns, reconcile_flat_ns=config.desk.reconcile_flat_ns
+                ),
                 restored=self._restored(account_id, now_ns, known),
                 charges_of=OrderCharges(
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
@@ -185,6 +189,9 @@ class Station:
         """The start lines, the minute's line, and the channels of alerts; a simulated day calls nobody."""
         self._say_start(rows)
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
+        if bps := self.config.alerts.gap_bps:
+            soon = asyncio.get_running_loop().call_soon
+            self.desk.parts.market.listen(GapWatch(self.desk, bps, soon).on_tick)
         if self.plan.is_virtual or not self.config.alerts.channel_words:
             return
         from tui.alert_outlets import open_channels, open_relay  # httpx is loaded only when something is to be sent

@@ -26,6 +26,7 @@ from engine.legs import LegsTerms, PairPolicy
 from engine.money import paise_from_rupees
 from engine.option_symbol import leg_symbols, parse_option_symbol
 from engine.order_pricing import AUTO_GAP_BPS, ONE_TICK_GAP
+from engine.reconcile import OnUnexpected
 from engine.risk import RiskLimits
 from engine.stop_plan import OnStop
 from engine.view import ExitStyle
@@ -61,6 +62,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where prices come from: `demo` (made up here), `replay` (the paper account's file) or the name of an account."""
     index: Annotated[str, Key("OPS-02", pattern=r"[A-Z0-9]{0,20}", form="up to 20 capitals and digits")] = ""
     """Index on the status line and behind the demo market; empty = the underlying of the symbol."""
+    reconcile_active: Annotated[Decimal, Key("LEG-36 CON-02", "s", 1, 300)] = Decimal(30)
+    """Own positions are compared with the broker's at least this often while something is open."""
+    reconcile_flat: Annotated[Decimal, Key("LEG-36 CON-02", "s", 1, 3600)] = Decimal(300)
+    """And this often while all is flat."""
     db: Annotated[str, Key("OPS-15")] = "strikedesk.db"
     """Journal file; a bare name lies in the state directory."""
     journal_synchronous: Annotated[Literal["FULL", "NORMAL"], Key("OPS-15")] = "FULL"
@@ -75,6 +80,14 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """File of NAME=value lines that only you can read; empty = secrets.env in the configuration directory."""
     seed_env: Annotated[bool, Key("OPS-11")] = False
     """Honour the leg scalper's own variable names (SYMBOL, LOTS, ...) in the environment."""
+
+    @property
+    def reconcile_active_ns(self) -> int:
+        return _ns(self.reconcile_active)
+
+    @property
+    def reconcile_flat_ns(self) -> int:
+        return _ns(self.reconcile_flat)
 
 
 class TrendGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +133,10 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """When one leg fails to enter: keep the others, or leave them too."""
     allow_short: Annotated[bool, Key("LEG-10")] = False
     """Take SHORT requests, with mirrored exits."""
+    on_unexpected: Annotated[OnUnexpected, Key("CON-08 LEG-39")] = OnUnexpected.ADOPT
+    """Units found at the broker that are this group's by tag or reserve: protect them, leave them, or only say so."""
+    reserved_symbols: Annotated[bool, Key("CON-08 BUG-12")] = False
+    """Nobody else trades these contracts in this account: whatever is found in them is this group's."""
 
     entry_trigger: Annotated[TriggerKind, Key("LEG-58")] = TriggerKind.BARS
     """`bars`: by closed bars; `key`: only when you ask; `off`: never."""
@@ -449,6 +466,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             times=legs.bot_times,
             on_stop=legs.on_stop,
             allow_short=legs.allow_short,
+            on_unexpected=legs.on_unexpected,
+            reserved_symbols=legs.reserved_symbols,
         )
 
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.config.model import Config, Legs
+from engine.instant import NS_PER_S
 from engine.port import PositionReport
 from engine.reconcile import (
     SIGHTINGS_EXPLAINED,
@@ -13,6 +15,7 @@ from engine.reconcile import (
     Difference,
     Event,
     EventKind,
+    OnUnexpected,
     OwnRow,
     Sightings,
     Tape,
@@ -315,3 +318,18 @@ def test_a_difference_that_changes_starts_anew() -> None:
     assert not sightings.is_proven(seen(explained=True, actual=25), 0, 1)
     assert not sightings.is_proven(seen(explained=True, actual=0), 2, 3)
     assert sightings.is_proven(seen(explained=True, actual=0), 4, 5)
+
+
+# --- configured -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("CON-08", "LEG-36", "CON-02")
+def test_the_file_says_what_is_adopted_and_how_often_it_is_looked() -> None:
+    default = Config()
+    terms = default.terms_of(default.legs)
+    assert (terms.on_unexpected, terms.reserved_symbols) == (OnUnexpected.ADOPT, False)
+    assert (default.desk.reconcile_active_ns, default.desk.reconcile_flat_ns) == (30 * NS_PER_S, 300 * NS_PER_S)
+
+    config = Config(legs=Legs(on_unexpected=OnUnexpected.ALERT, reserved_symbols=True))
+    terms = config.terms_of(config.legs)
+    assert (terms.on_unexpected, terms.reserved_symbols) == (OnUnexpected.ALERT, True)

@@ -482,6 +482,131 @@ def test_without_a_price_of_our_own_the_brokers_counts(run_desk, seed_setup) -> 
     run_desk(scenario, seed_setup(2, 1, symbols=(PE,)))
 
 
+# --- exits: stale, lost, and cancelled by hand ----------------------------------------------------------------------
+
+
+@pytest.mark.row("LEG-37")
+def test_a_broker_that_spells_symbols_in_small_letters_is_matched(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(150.0)
+        inner = rig.venue.read_positions
+
+        async def read_positions():
+            rows = await inner()
+            return [msgspec.structs.replace(row, symbol=row.symbol.lower()) for row in rows]
+
+        rig.venue.read_positions = read_positions
+        await rig.quiet(40.0, 150.0)
+        assert not rig.desk.mismatch and not rig.said("[RECONCILE]")
+
+    run_desk(scenario, seed_setup())
+
+
+@pytest.mark.row("LEG-42", "HRD-22", "LEG-44")
+def test_stale_exits_of_a_flat_leg_are_cancelled_confirmed_and_forgotten(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(150.0)
+        other = rig.facts(CE)
+        by_hand(rig, Side.SELL, 75, 150.0)
+        await rig.quiet(3.0, 150.0)
+
+        assert rig.said("[CLEANUP]") == [f"[CLEANUP] {PE} Removing stale orders"] * 2
+        assert len([line for line in rig.venue.story(PE) if line.startswith("cancel")]) == 2
+        assert rig.facts(PE) == type(other)(), "every field of a fresh leg"
+        assert rig.facts(CE) == other
+
+    run_desk(scenario, seed_setup())
+
+
+@pytest.mark.row("HRD-22")
+def test_a_cancel_that_is_answered_not_found_is_not_repeated_in_a_loop(run_desk, seed_setup) -> None:
+    from engine import refusals
+    from engine.port import Refused
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        rig.venue.mute_pushes = True
+        rig.tick(PE, 155.0)
+
+        def script(op, request):
+            if op == "cancel":
+                rig.exchange.cancel("paper", rig.desk.blotter.orders[request].broker_id, rig.clock.now_ns())
+                return Refused(refusals.NO_SUCH_ORDER, "no such order")
+            return None
+
+        rig.venue.script = script
+        await rig.quiet(40.0, 154.0)
+
+        assert len([line for line in rig.venue.story() if line.startswith("cancel")]) == 1
+        assert not rig.leg(PE).is_active
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("HRD-25", "I-5", "BUG-102")
+def test_a_cancel_that_was_accepted_and_not_done_is_read_again_and_asked_again(run_desk, seed_setup) -> None:
+    from engine.port import Acked
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        by_hand(rig, Side.SELL, 75, 190.0, tag="MYOWN")
+        lies = [1]
+
+        def script(op, request):
+            if op == "cancel" and lies[0]:
+                lies[0] -= 1
+                return Acked(rig.desk.blotter.orders[request].broker_id)
+            return None
+
+        rig.venue.script = script
+        rig.tick(PE, 155.0)
+        await rig.pass_s(0.05)
+        reads = rig.desk.reader.reads
+        await rig.pass_s(1.5)
+        assert rig.desk.reader.reads - reads >= 3, "0.2 s, 0.4 s, 0.6 s"
+        assert rig.leg(PE).is_active, "an answer is not an end"
+        await rig.quiet(12.0, 154.0)
+
+        assert [line for line in rig.venue.story() if line.startswith("cancel")] == ["cancel stop", "cancel stop"]
+        assert not rig.leg(PE).is_active and exits(rig) == {}
+        assert [o.tag for o in rig.working(PE)] == ["MYOWN"], "only orders of ours are swept"
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("LEG-43", "BUG-08")
+def test_a_stop_that_fills_as_protection_is_rearmed_gets_no_second_one(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(150.0)
+        rig.venue.mute_pushes = True
+        rig.exchange.cancel("paper", rig.facts(PE).tp_order_id, rig.clock.now_ns())
+        rig.tick(PE, 145.0)
+        rig.desk.reader.status_pass()
+        await rig.quiet(3.0, 145.0)
+
+        assert len(rig.venue.placed()) == 3, "no SELL for a position that is gone"
+        assert rig.trades()[0][2] == "Stoploss Hit" and rig.net(PE) == 0
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("HUM-03", "P4")
+def test_a_stop_cancelled_by_hand_is_placed_again_and_not_for_ever(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(150.0)
+        for _ in range(3):
+            (stop,) = [o for o in rig.working(PE) if o.type is OrderType.SL]
+            rig.exchange.cancel("paper", stop.broker_id, rig.clock.now_ns())
+            await rig.quiet(2.0, 150.0)
+
+        assert len(rig.venue.placed(Role.STOP)) == 3
+        assert len(rig.said("[CRITICAL] Position detected without exits!")) == 2
+        await rig.quiet(3.0, 150.0)
+        assert rig.net(PE) == 0 and rig.trades()[0][2] == "Unprotected"
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
 # --- connections and reads ----------------------------------------------------------------------------------------
 
 

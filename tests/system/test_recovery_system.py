@@ -239,3 +239,45 @@ def test_a_push_before_the_first_books_causes_no_order(run_desk, seed_setup) -> 
         assert again.venue.story() == ["cancel stop"] and not again.leg(PE).is_active
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("RTP-04", "LEG-72")
+def test_two_watched_positions_are_watched_again_before_the_first_tick(run_desk, seed_setup) -> None:
+    """Nothing rests for them: what a restart forgets is naked. The first tick through a level acts."""
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        assert not rig.working()
+        again = await rig.revived(await rig.kill())
+        assert [b.open_qty for b in again.desk.open_brackets()] == [75, 75]
+        assert [again.leg(s).bracket.band()[0] for s in (PE, CE)] == [145_00, 145_00]
+        again.tick(CE, 150.0)
+        again.tick(PE, 144.0)
+        await again.quiet(2.0, {PE: 144.0, CE: 150.0})
+
+        assert again.net(PE) == 0 and again.net(CE) == 75
+        assert [(r.symbol, r.side, r.qty) for r in again.venue.placed()] == [(PE, Side.SELL, 75)]
+
+    run_desk(scenario, seed_setup(style="monitored"))
+
+
+@pytest.mark.row("NET-07", "R4")
+def test_an_empty_order_book_at_the_start_expires_nothing_before_a_second_look(run_desk, seed_setup) -> None:
+    from engine.journal.store import Journal
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        again = type(rig)(rig.setup, Journal.in_memory(await rig.kill()), rig.exchange, rig.clock)
+        inner, empties = again.venue.read_orders, [1]
+
+        async def read_orders():
+            empties[0] -= 1
+            return [] if empties[0] >= 0 else await inner()
+
+        again.venue.read_orders = read_orders
+        await again.desk.start()
+        await again.quiet(3.0, 150.0)
+
+        assert again.venue.calls == [] and again.leg(PE).bracket.covered_qty == 75
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
