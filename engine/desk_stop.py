@@ -165,9 +165,9 @@ def _carry_out(act: StopAct, bracket: Bracket, now_ns: int, out: Outbox) -> None
             raise ValueError(f"{act.name} is no act on one bracket")
 
 
-def stop_words(desk: Desk) -> str:
+def stop_words(desk: Desk) -> tuple[str, ...]:
     """What a stop would do now, bot by bot: said at the start and asked before quitting (OPS-21)."""
-    return "; ".join(f"{name} {_words(desk, name)}" for name in desk.bots)
+    return tuple(f"{name} {_words(desk, name)}" for name in desk.bots)
 
 
 def _words(desk: Desk, name: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from engine.alerts import AlertBook
 from engine.bot import Bot
 from engine.bracket import Bracket
+from engine.desk_stop import stop_words
 from engine.instant import NS_PER_S, ist_date
 from engine.leg import Leg
 from engine.money import rupees_text
@@ -249,6 +250,7 @@ class DeskConsole:
             orders_per_s=desk.parts.limits.orders_per_s,
             survives_us=tuple(survives),
             dies_with_us=tuple(dies),
+            on_stop=stop_words(desk),
         )
 
     def _ticks_per_s(self, now_ns: int) -> int:

@@ -193,6 +193,8 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     """What rests at the broker."""
     dies_with_us: tuple[str, ...] = ()
     """What is only watched here."""
+    on_stop: tuple[str, ...] = ()
+    """What a stop would do now, bot by bot (OPS-21)."""
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):

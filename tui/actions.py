@@ -142,7 +142,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "arm_cancel_all", "C", "Cancel all",
     ),
     Action(
-        "zero_out", ("z", "ctrl+x"), _TWO, "everywhere", "kill switch: no entries until resumed, cancel all orders, square off every leg of every bot",
+        "zero_out", ("z", "ctrl+x"), _TWO, "everywhere",
+        "kill switch: no entries until resumed, cancel all orders, square off every leg of every bot",
         "arm_zero_out", "Z", "Zero out",
     ),
     Action(

@@ -17,6 +17,7 @@ from engine.config.errors import ConfigError
 from engine.config.load import Loaded, load
 from tui.console_slot import ConsoleSlot
 from tui.outcome import ScreenOutcome
+from tui.signals import Signals
 
 if TYPE_CHECKING:
     from tui.station import Station
@@ -46,23 +47,23 @@ class _Console:
         mode = "PAPER DEMO" if not loaded.config.is_live else "LIVE"
         self._slot = ConsoleSlot(mode, loaded.config.trading_account.kind)
         self._painted = asyncio.Event()
-        self._stop = asyncio.Event()
+        self._signals = Signals()
         self._station: Station | None = None
         self._failure: Exception | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        self._signals.listen_behind_a_screen()
         engine = loop.create_task(self._engine(), name="engine")
         code = 1
         try:
             outcome = await self._show(engine)
             self._painted.set()
             if outcome is ScreenOutcome.QUIT_STOP_ENGINE:
-                self._stop.set()
+                self._signals.stop.set()
             elif outcome is not ScreenOutcome.ENGINE_ENDED:
                 self._say(f"screen left ({outcome.value}): the engine goes on, pid {os.getpid()}")
-                loop.add_signal_handler(signal.SIGINT, self._stop.set)
+                self._signals.hear({signal.SIGINT: self._signals.ask_to_stop})
             code = await engine
         finally:
             engine.cancel()
@@ -105,7 +106,7 @@ class _Console:
         self._station = station
         station.console.count_ticks()
         self._slot.attach(station.console)
-        return await run_engine(station, market, self._arguments.duration, self._stop)
+        return await run_engine(station, market, self._arguments.duration, self._signals)
 
     def _say(self, text: str) -> None:
         if self._station is not None:

@@ -313,6 +313,8 @@ class Controls:
 
     def _what_dies(self) -> str:
         health = self._view.health
+        if health.on_stop:
+            return "; ".join(clean(words) for words in health.on_stop)
         return f"{len(health.survives_us)} orders keep resting, {len(health.dies_with_us)} watched exits die"
 
     def _rescope(self, armed: Arming, key: str) -> None:

@@ -6,9 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
-import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -16,10 +14,14 @@ from brokers.paper.demo_market import DEMO_DAY, DemoMarket
 from engine.config.accounts import PaperAccount
 from engine.config.errors import ConfigError
 from engine.config.load import Loaded, load
+from engine.desk_stop import stop_words
 from engine.instant import NS_PER_S, ist_date
+from engine.messages import Msg
 from engine.paths import places
 from engine.virtual_time import run_virtual
+from tui.desk_guard import DeskGuard
 from tui.files import DeskFiles
+from tui.signals import Signals
 from tui.station import Station, StationPlan
 from tui.summary import summary
 
@@ -84,11 +86,15 @@ async def open_demo(plan: StationPlan) -> tuple[Station, DemoMarket]:
     return station, market
 
 
-async def run_engine(station: Station, market: DemoMarket, duration_ns: int | None, stop: asyncio.Event) -> int:
+async def run_engine(station: Station, market: DemoMarket, duration_ns: int | None, signals: Signals) -> int:
     """The desk's own task: owned by main, watched by a screen when there is one."""
-    desk, clock = station.desk, station.clock
+    desk, clock, stop = station.desk, station.clock, signals.stop
     began_ns = clock.now_ns()
+    if not station.plan.is_virtual:
+        station.keep(DeskGuard(station).run, "stall guard")
     await desk.start()
+    signals.attach(desk)
+    desk.step(lambda _now: desk.say(Msg.DESK, text=f"when it is told to stop: {'; '.join(stop_words(desk))}"))
     station.keep(market.run, "market")
     if not station.plan.is_virtual:
         station.keep(station.keep_clock, "demo clock")
@@ -101,18 +107,18 @@ async def run_engine(station: Station, market: DemoMarket, duration_ns: int | No
         until_ns = close_ns - _AFTER_CLOSE_NS if duration_ns == 0 else began_ns + duration_ns
         clock.call_at(until_ns, stop.set)
     await stop.wait()
-    # A planned run ends flat; a desk that is told to stop leaves the resting protection where it is (PRC-02).
+    # A planned run ends flat; a desk that is told to stop does what each bot's on_stop says (OPS-21).
     is_over = duration_ns is not None and clock.now_ns() >= until_ns
-    return await desk.stop("the run is over" if is_over else "asked to", flatten=is_over)
+    return await desk.stop("the run is over" if is_over else "asked to", flatten=True if is_over else None)
 
 
 async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
     station, market = await open_demo(plan)
-    stop = asyncio.Event()
-    _on_signals(stop)
+    signals = Signals()
+    signals.listen()
     code = 1
     try:
-        code = await run_engine(station, market, duration_ns, stop)
+        code = await run_engine(station, market, duration_ns, signals)
     finally:
         await station.close(code)
     decisions = station.desk.decisions
@@ -120,18 +126,3 @@ async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
         print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
         print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
     return code
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    """SIGINT and SIGTERM ask the desk to stop; a lost terminal does not (style/tui.md §5)."""
-    loop = asyncio.get_running_loop()
-    add: Callable[[int, Callable[[], None]], object] | None = getattr(loop, "add_signal_handler", None)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            if add is None:
-                raise NotImplementedError
-            add(number, stop.set)
-        except NotImplementedError:  # the virtual loop has no wake-up socket; it never blocks either
-            signal.signal(number, lambda *_: loop.call_soon(stop.set))
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)

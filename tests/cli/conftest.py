@@ -69,9 +69,9 @@ class Home:
         """To its end."""
         return finish(self.popen(*arguments, env=env, program=program))
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> LiveDesk:
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "") -> LiveDesk:
         """In the background; ended with the test at the latest."""
-        desk = LiveDesk(self.popen(*arguments, env=env))
+        desk = LiveDesk(self.popen(*arguments, env=env, program=program))
         self.live.append(desk)
         return desk
 

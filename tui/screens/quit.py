@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.view import DeskView
+from tui.format import clean
 from tui.lines import BLANK, Line, line
 from tui.panels.health import survival_lines
 from tui.selection import names_of, open_legs, working_orders
@@ -11,14 +12,16 @@ from tui.selection import names_of, open_legs, working_orders
 def quit_lines(view: DeskView) -> list[Line]:
     held, working = open_legs(view), working_orders(view)
     stands = f"open: {names_of(held)}" if held else "no open position"
+    told = " as told above" if view.health.on_stop else "; what is listed as dying dies"
     lines: list[Line] = [
         line((f"{stands}; {len(working)} working orders.", "title")),
         BLANK,
-        line(("If the engine stops:", "title")),
+        *(line((f"A stop: {clean(words)}.", "")) for words in view.health.on_stop),
+        line(("If the engine dies instead:" if view.health.on_stop else "If the engine stops:", "title")),
         *survival_lines(view.health.survives_us, view.health.dies_with_us),
         BLANK,
         line(("d", "key"), "          leave the screen, keep the engine: it goes on protecting"),
-        line(("q then Q", "key"), "   stop the engine; what is listed as dying dies"),
+        line(("q then Q", "key"), f"   stop the engine{told}"),
         line(("Esc", "key"), "        stay"),
     ]
     return lines
