@@ -89,9 +89,8 @@ class AlarmBoard:
         self._desk.say(Msg.ALARM_OVER, symbol=self._symbol_of(alarm.text), text=alarm.text)
 
     def _symbol_of(self, text: str) -> str:
-        """An alarm about an instrument begins with its symbol."""
-        word = text.partition(" ")[0].rstrip(":")
-        return word if word in self._desk.prices else ""
+        """An alarm about an instrument names it; the first that is named counts."""
+        return next((word for part in text.split() if (word := part.strip(":,;")) in self._desk.prices), "")
 
 
 def _row(alarm: AlarmView) -> AlarmRow:

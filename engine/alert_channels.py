@@ -128,10 +128,11 @@ class Command:
             async with asyncio.timeout(self._timeout_s):
                 stderr = await _converse(process, f"{alert.words}\n".encode("utf-8", errors="replace"))
                 code = await process.wait()
-        except TimeoutError:
-            raise ChannelFailed(f"still running after {self._timeout_s:g} s, ended") from None
-        finally:
+        except BaseException as error:  # its time is over, or ours
             await _end(process)
+            if isinstance(error, TimeoutError):
+                raise ChannelFailed(f"still running after {self._timeout_s:g} s, ended") from None
+            raise
         if code:
             said = f": {stderr}" if stderr else ""
             raise ChannelFailed(f"ended with {code}{said}")
@@ -223,9 +224,7 @@ async def _converse(process: asyncio.subprocess.Process, text: bytes) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Nothing that was started for an alert outlives its deadline."""
-    if process.returncode is not None:
-        return
+    """Nothing that was started for an alert outlives its deadline: not the program, and not what it started itself."""
     with contextlib.suppress(ProcessLookupError):
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)

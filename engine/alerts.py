@@ -79,6 +79,8 @@ _OF_LINE: Final[dict[Msg, AlertKind]] = {
     Msg.INTERNAL: AlertKind.INTERNAL,
     Msg.JOURNAL: AlertKind.STATE_WRITE,
     Msg.OVERFLOW: AlertKind.QUEUE_OVERFLOW,
+    Msg.EXIT_FAILED: AlertKind.EXIT_FAILED,
+    Msg.NOT_PROVEN: AlertKind.NOT_CLOSED,
 }
 """Lines with a kind of their own. Every other CRITICAL line is an alert too, each sentence one of its own."""
 
@@ -90,6 +92,7 @@ _OF_ALARM: Final[dict[str, AlertKind]] = {
     "budget": AlertKind.BUDGET,
     "mismatch": AlertKind.MISMATCH,
     "blind": AlertKind.TICKS_STOPPED,
+    "proof": AlertKind.NOT_CLOSED,
     "internal": AlertKind.INTERNAL,
     "journal": AlertKind.STATE_WRITE,
     "channel": AlertKind.CHANNEL_DOWN,
@@ -145,7 +148,7 @@ class Damper:
 class AlertBook:
     """Hears every line that is an alert, holds repeats back, tells the listeners and keeps what nobody has seen yet.
 
-    The key of a repeat is kind and symbol; of the two kinds that stand for many causes, also the sentence.
+    The key of a repeat is kind and symbol; of the kinds that stand for several causes, also the sentence.
     """
 
     def __init__(self, repeat_ns: int = REPEAT_NS) -> None:
@@ -191,4 +194,4 @@ def _sentence(kind: AlertKind, msg: Msg, fields: Mapping[str, object]) -> str:
     """What else makes two alerts different, where the kind alone would let a small one silence a grave one."""
     if kind is AlertKind.CRITICAL:
         return msg.name
-    return str(fields.get("what", "")) if kind is AlertKind.ALARM else ""
+    return str(fields.get("what", "")) if kind in (AlertKind.ALARM, AlertKind.NAKED) else ""

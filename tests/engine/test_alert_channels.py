@@ -248,6 +248,14 @@ def is_gone(pid: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] == "Z"
 
 
+async def until_gone(pid: int) -> None:
+    for _ in range(500):
+        if is_gone(pid):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"process {pid} still runs")
+
+
 @pytest.mark.row("OPS-26")
 async def test_a_command_gets_the_text_on_stdin_and_kind_and_symbol_as_variables(tmp_path: Path) -> None:
     text = (
@@ -285,7 +293,20 @@ async def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -
     with pytest.raises(ChannelFailed, match="still running after"):
         await channel.send(alert())
 
-    assert is_gone(int((tmp_path / "out").read_text()))
+    await until_gone(int((tmp_path / "out").read_text()))
+
+
+async def test_what_a_command_leaves_running_behind_itself_is_ended_too(tmp_path: Path) -> None:
+    text = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "open(sys.argv[1], 'w').write(str(child.pid))\n"
+    )
+
+    with pytest.raises(ChannelFailed, match="still running after"):
+        await program(tmp_path, text, timeout_s=1.5).send(alert())
+
+    await until_gone(int((tmp_path / "out").read_text()))
 
 
 async def test_a_command_that_talks_without_end_or_does_not_read_is_no_trouble(tmp_path: Path) -> None:
