@@ -7,6 +7,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -193,9 +194,14 @@ def test_every_mistake_is_told_at_once() -> None:
     assert [(fault.number, fault.key) for fault in refused.value.faults] == [(1, "gain_pct"), (1, "x"), (2, "rule")]
 
 
-def test_a_time_may_be_text_or_a_time_of_the_file() -> None:
-    from datetime import time
+def test_one_of_two_ways_to_arm_puts_the_other_aside() -> None:
+    by_rupees, by_percent = parse_rules([{"rule": "breakeven", "gain_rupees": 5}, {"rule": "breakeven", "gain_pct": 5}])
 
+    assert (by_rupees.label, by_percent.label) == ("breakeven(₹5.00)", "breakeven(5 %)")
+    assert rule_table(by_rupees) == {"rule": "breakeven", "gain_rupees": 5, "offset_rupees": 0}
+
+
+def test_a_time_may_be_text_or_a_time_of_the_file() -> None:
     (text, plain) = parse_rules([{"rule": "time_exit", "at": "9:05"}, {"rule": "time_exit", "at": time(9, 5)}])
 
     assert text == plain == TimeExit(at_s=9 * 3600 + 300)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.bars import Bar
@@ -28,17 +28,25 @@ ENTRY = 100_00
 OPENED_NS = 1_800_000_000 * NS_PER_S
 BPS = st.integers(1, 4_000)
 
-MIRRORED_RULES = st.one_of(
-    st.builds(LockFraction, activation_bps=st.integers(0, 10_000), lock_bps=st.integers(0, 10_000)),
-    st.builds(Breakeven, gain_bps=BPS, offset_paise=st.integers(0, 20_00)),
-    st.builds(Breakeven, gain_paise=st.integers(20_01, 30_00), offset_paise=st.integers(0, 20_00)),
-    st.builds(PctBelowHwm, after_bps=BPS, drop_bps=BPS, basis=st.just("pnl")),
-    st.builds(MinLock, gain_paise=st.integers(1_000_00, 3_000_00), lock_paise=st.integers(1, 999_99)),
-    st.builds(Supertrend, trade_types=st.sampled_from([("Entry2",), ("Entry3", "Manual")])),
-    st.builds(MaCross, after_bps=st.integers(0, 3_000)),
-    st.builds(TimeExit, at_s=st.integers(0, 86_399)),
-)
-RULES = MIRRORED_RULES | st.builds(PctBelowHwm, after_bps=BPS, drop_bps=BPS)
+MIRRORED_RULES: dict[str, st.SearchStrategy[ExitRule]] = {
+    "lock_fraction": st.builds(LockFraction, activation_bps=st.integers(0, 10_000), lock_bps=st.integers(0, 10_000)),
+    "breakeven": st.builds(Breakeven, gain_bps=BPS, offset_paise=st.integers(0, 20_00)),
+    "breakeven in rupees": st.builds(
+        Breakeven, gain_paise=st.integers(20_01, 30_00), offset_paise=st.integers(0, 20_00)
+    ),
+    "pct_below_hwm of the gain": st.builds(PctBelowHwm, after_bps=BPS, drop_bps=BPS, basis=st.just("pnl")),
+    "min_lock": st.builds(MinLock, gain_paise=st.integers(100_00, 2_000_00), lock_paise=st.integers(1, 99_99)),
+    "supertrend": st.builds(Supertrend, trade_types=st.sampled_from([("Entry2",), ("Entry3", "Manual")])),
+    "ma_cross": st.builds(MaCross, after_bps=st.integers(0, 3_000)),
+    "time_exit": st.builds(TimeExit, at_s=st.integers(0, 86_399)),
+}
+RULES = {
+    **MIRRORED_RULES,
+    "pct_below_hwm": st.builds(PctBelowHwm, after_bps=BPS, drop_bps=BPS),
+    "pct_below_hwm by rupees": st.builds(PctBelowHwm, after_paise=st.integers(100_00, 2_000_00), drop_bps=BPS),
+}
+EVERY_RULE = pytest.mark.parametrize("kind", RULES)
+FEWER = settings(max_examples=50)  # of each kind
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -146,17 +154,21 @@ def copied(memory: RuleMemory) -> RuleMemory:
     return msgspec.structs.replace(memory)
 
 
-@given(RULES, BEATS, TICKS, TRADE_TYPES, SIDES, st.data())
+@EVERY_RULE
+@FEWER
+@given(st.data(), BEATS, TICKS, TRADE_TYPES, SIDES)
 def test_a_price_inside_the_band_never_changes_the_answer(
-    rule: ExitRule, beats: list[Beat], tick: int, trade_type: str, mirror: bool, data: st.DataObject
+    kind: str, data: st.DataObject, beats: list[Beat], tick: int, trade_type: str, mirror: bool
 ) -> None:
+    rule = data.draw(RULES[kind])
     day = Day(rule, tick, trade_type, mirror=mirror)
     for beat in beats:
         day.live(beat)
         now = rule.on_price(day.facts, day.memory, day.board)
         low, high = rule.band(day.facts, day.memory)
         assume(low + 1 < min(high, 1_000_00))
-        inside = data.draw(st.integers(low + 1, min(high, 1_000_00) - 1))
+        lowest, highest = low + 1, min(high, 1_000_00) - 1
+        inside = data.draw(st.sampled_from([lowest, highest]) | st.integers(lowest, highest))
         memory = copied(day.memory)
 
         assert rule.on_price(day.with_price(inside), memory, day.board) == now
@@ -164,10 +176,13 @@ def test_a_price_inside_the_band_never_changes_the_answer(
 
 
 @pytest.mark.row("CON-06", "RTP-21")
-@given(RULES, BEATS, TICKS, TRADE_TYPES, SIDES)
+@EVERY_RULE
+@FEWER
+@given(st.data(), BEATS, TICKS, TRADE_TYPES, SIDES)
 def test_no_rule_ever_loosens_its_level_or_forgets_that_it_armed(
-    rule: ExitRule, beats: list[Beat], tick: int, trade_type: str, mirror: bool
+    kind: str, data: st.DataObject, beats: list[Beat], tick: int, trade_type: str, mirror: bool
 ) -> None:
+    rule = data.draw(RULES[kind])
     day = Day(rule, tick, trade_type, mirror=mirror)
     for beat in beats:
         before = copied(day.memory)
@@ -180,10 +195,13 @@ def test_no_rule_ever_loosens_its_level_or_forgets_that_it_armed(
         assert not before.level_paise or day.facts.sign * (level - before.level_paise) >= 0
 
 
-@given(MIRRORED_RULES, BEATS, TICKS, TRADE_TYPES)
+@pytest.mark.parametrize("kind", MIRRORED_RULES)
+@FEWER
+@given(st.data(), BEATS, TICKS, TRADE_TYPES)
 def test_a_short_day_is_answered_as_the_mirror_of_a_long_one(
-    rule: ExitRule, beats: list[Beat], tick: int, trade_type: str
+    kind: str, data: st.DataObject, beats: list[Beat], tick: int, trade_type: str
 ) -> None:
+    rule = data.draw(MIRRORED_RULES[kind])
     long, short = Day(rule, tick, trade_type), Day(rule, tick, trade_type, mirror=True)
     for beat in beats:
         of_long, of_short = long.live(beat), short.live(beat)
