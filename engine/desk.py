@@ -264,6 +264,10 @@ class Desk:
             order, is_new = self.blotter.apply_trade(self.account, trade, now_ns)
             if order is not None and is_new:
                 changed[order.tag] = order
+        for order, detail in self.blotter.take_disbelieved():
+            self._say_order(Msg.DISBELIEVED, order, detail=detail)
+            if not read_ns:  # a book that says so is read again soon enough
+                self.reader.look_up(order.tag)
         self._changed(list(changed.values()), now_ns, recovered=recovered)
 
     def _changed(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
@@ -306,7 +310,7 @@ class Desk:
         block = self.entry_block(now_ns, bot.name)
         if not block and seat.trend is not None:
             block = seat.trend.reason(now_ns)
-        if not seat.schedule.on_time(now_ns, in_position=bot.any_active, block=block, out=self.out):
+        if not seat.schedule.on_time(now_ns, in_position=self.is_active(bot.name), block=block, out=self.out):
             return
         if block:
             self.say(Msg.SKIP, source=bot.name, reason=block)
@@ -315,12 +319,12 @@ class Desk:
 
     def _square_off_if_due(self, seat: Seat, now_ns: int) -> None:
         """At the time, or at once when it was missed and the market is still open (LEG-49, LEG-52)."""
-        if seat.square_off_passed(now_ns) and self.recovered and seat.bot.any_active:
+        if seat.square_off_passed(now_ns) and self.recovered and self.is_active(seat.bot.name):
             self.decide(seat.bot.name, lambda bot: bot.square_off(REASON_EOD, now_ns, self.out))
 
     def roll_day(self, now_ns: int) -> None:
         day = desk_rows.trading_day(now_ns)
-        rolled = [seat for seat in self.seats.values() if seat.bot.roll_day(day)]
+        rolled = [seat for name, seat in self.seats.items() if self.decide(name, lambda bot: bot.roll_day(day))]
         if not rolled:
             return
         self.positions.roll_day()
@@ -362,11 +366,15 @@ class Desk:
         stand_in.take_back_entries(self.clock.now_ns(), self.out)
 
     def book(self, trip: RoundTrip, previous: RoundTrip | None) -> None:
-        """Enter a round trip in its bot's day. Never tried twice: half a booking repeated would count double."""
+        """Enter a round trip in its bot's day, once: what a failing bot had counted already is not counted again."""
+        bot = self.bots[trip.bot]
+        before_paise = bot.body.day_net_paise
         try:
-            self.bots[trip.bot].book(trip, previous, self.out)
+            bot.book(trip, previous, self.out)
         except Exception as error:  # noqa: BLE001 - as in `decide`
             self._quarantine(trip.bot, error)
+            if bot.body.day_net_paise == before_paise:
+                self.bots[trip.bot].book(trip, previous, self.out)
 
     def check_status(self, now_ns: int) -> list[str]:
         """One status pass of every bot; returns the symbols looked at."""
@@ -379,11 +387,14 @@ class Desk:
 
     @property
     def any_active(self) -> bool:
-        return any(bot.any_active for bot in self.bots.values())
+        return any(self.is_active(name) for name in self.bots)
+
+    def is_active(self, name: str) -> bool:
+        return self.decide(name, lambda bot: bot.any_active)
 
     def open_brackets(self) -> list[Bracket]:
         """Of all bots, bot by bot, oldest first."""
-        return [bracket for bot in self.bots.values() for bracket in bot.open_brackets()]
+        return [bracket for name in self.bots for bracket in self.decide(name, lambda bot: bot.open_brackets())]
 
     def bracket(self, bracket_id: str) -> Bracket | None:
         """Whoever's it is; None when it is none of today's."""
@@ -462,6 +473,8 @@ class Desk:
             self._note_failure("decision", error)
         self.commit.flush()
         self.timer.arm()
+        if not self.out.is_empty:  # a bot failed while it was asked when to look again
+            self.commit.flush()
         self.reader.follow()
 
     def _check_locally(self, now_ns: int) -> None:

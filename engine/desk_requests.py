@@ -170,7 +170,8 @@ class TraderRequests:
 
     def _entry_reason(self, target: Target, request: Enter, now_ns: int) -> str:
         block = self._desk.entry_block(now_ns, target.bot.name)
-        return block or target.bot.entry_reason(target.symbols, request.lots or target.bot.lots, now_ns)
+        lots = request.lots or target.bot.lots
+        return block or self._desk.decide(target.bot.name, lambda bot: bot.entry_reason(target.symbols, lots, now_ns))
 
     def _why_not_enter(self, request: Enter, now_ns: int) -> str:
         """Refused when nobody would enter; with several bots one may go where another may not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.bracket import Bracket
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_time_ns
 from engine.port import TimerHandle
 from engine.price_book import NO_HIGH, NO_LOW
@@ -31,7 +32,7 @@ class DeskTimer:
         """A tick inside the band of its instrument touches nobody's levels; the tightest of all bots counts."""
         bands: dict[str, tuple[int, int]] = {}
         for bracket in self._desk.open_brackets():
-            low, high = bracket.band()
+            low, high = _band_of(bracket)
             known = bands.get(bracket.body.symbol, (NO_LOW, NO_HIGH))
             bands[bracket.body.symbol] = (max(low, known[0]), min(high, known[1]))
         prices = self._desk.prices
@@ -58,8 +59,9 @@ class DeskTimer:
         return True
 
     def _status_poll_ns(self) -> int:
-        bots = self._desk.bots.values()
-        return min((bot.times.status_poll_ns for bot in bots if bot.any_active), default=_NET_NS)
+        desk = self._desk
+        polls = [bot.times.status_poll_ns for name, bot in desk.bots.items() if desk.is_active(name)]
+        return min(polls, default=_NET_NS)
 
     def _arm_timer(self, has_open: bool) -> None:
         desk, now_ns = self._desk, self._desk.clock.now_ns()
@@ -71,7 +73,7 @@ class DeskTimer:
             if self._net_ns <= now_ns:
                 self._net_ns = now_ns + _NET_NS
             self._status_ns = self._status_ns or now_ns + self._status_poll_ns()
-            wakes += [bot.wake_ns(now_ns) for bot in desk.bots.values()]
+            wakes += [desk.decide(name, lambda bot: bot.wake_ns(now_ns)) for name in desk.bots]
             wakes += [self._net_ns, self._status_ns]
         wake_ns = min(wake for wake in wakes if wake > now_ns)
         if self._timer is not None and self._at_ns == wake_ns:
@@ -83,3 +85,12 @@ class DeskTimer:
     def _ring(self) -> None:
         self._timer = None
         self._desk.on_time()
+
+
+def _band_of(bracket: Bracket) -> tuple[int, int]:
+    """When its rules cannot say which prices matter, every price does: the tick then meets the same error where it is
+    dealt with (PRC-10)."""
+    try:
+        return bracket.band()
+    except Exception:  # noqa: BLE001 - the timer must be armed whatever a rule does
+        return NO_HIGH, NO_HIGH

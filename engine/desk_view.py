@@ -200,8 +200,6 @@ class DeskConsole:
     def _status(self, now_ns: int, legs: Sequence[LegView]) -> StatusView:
         desk, labels = self._desk, self._desk.parts.labels
         index = desk.prices.get(labels.index_symbol)
-        block = desk.entry_block(now_ns)
-        entries = "ON" if not block else "PAUSED" if block == "paused" else f"BLOCKED: {block}"
         return StatusView(
             mode=labels.mode,
             broker=labels.broker,
@@ -221,11 +219,19 @@ class DeskConsole:
             unrealised_paise=sum(leg.unrealised_paise for leg in legs),
             charges_paise=sum(desk.charges.values()),
             day_limit_paise=desk.risk.day_loss_paise,
-            entries=entries,
+            entries=self._entries(now_ns),
             square_off_ns=desk.square_off_at_ns(now_ns),
             session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
             engine_down=desk.engine_error,
         )
+
+    def _entries(self, now_ns: int) -> str:
+        blocks = {name: self._desk.entry_block(now_ns, name) for name in self._desk.bots}
+        if all(blocks.values()):
+            first = next(iter(blocks.values()))
+            return "PAUSED" if first == "paused" else f"BLOCKED: {first}"
+        except_for = "; ".join(f"{name}: {block}" for name, block in blocks.items() if block)
+        return f"ON, except {except_for}" if except_for else "ON"
 
     def _health(self, now_ns: int) -> HealthView:
         desk = self._desk

@@ -69,8 +69,11 @@ class ProtectOnly:
     # --- everything is protected ------------------------------------------------------------------------------------
 
     def on_tick(self, symbol: str, now_ns: int, out: Outbox) -> None:
-        touched = [b for b in self._planning() if b.body.symbol == symbol and b.is_touched()]
-        self._each(touched, out, lambda bracket: bracket.on_tick(now_ns, out))
+        def look(bracket: Bracket) -> None:
+            if bracket.is_touched():
+                bracket.on_tick(now_ns, out)
+
+        self._each([b for b in self._planning() if b.body.symbol == symbol], out, look)
 
     def on_candle(self, symbol: str, now_ns: int, out: Outbox) -> None:
         del symbol, now_ns, out
@@ -89,7 +92,14 @@ class ProtectOnly:
         self._each(self._planning(), out, lambda bracket: bracket.on_wake(now_ns, out))
 
     def wake_ns(self, now_ns: int) -> int:
-        return min((wake for bracket in self.open_brackets() if (wake := bracket.wake_ns(now_ns))), default=0)
+        """A bracket that cannot say when is looked at by the desk's one-second net."""
+        wakes: list[int] = []
+        for bracket in self.open_brackets():
+            try:
+                wakes.append(bracket.wake_ns(now_ns))
+            except Exception:  # noqa: BLE001 - as in `_each`; the next plan says what is wrong
+                wakes.append(0)
+        return min((wake for wake in wakes if wake), default=0)
 
     def check_status(self, now_ns: int, out: Outbox) -> list[str]:
         active = self.open_brackets()

@@ -223,7 +223,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     charges_paise: int = 0
     day_limit_paise: int = 0
     entries: str = "ON"
-    """`ON`, `PAUSED` or `BLOCKED: reason`."""
+    """`ON`, `ON, except NAME: reason`, `PAUSED` or `BLOCKED: reason`."""
     square_off_ns: int = 0
     session_text: str = ""
     engine_down: str = ""

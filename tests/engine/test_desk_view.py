@@ -18,6 +18,7 @@ from engine.order import Order, OrderState, Role
 from engine.outbox import CancelOrder
 from engine.rate_window import RateWindow
 from engine.risk import RiskLimits
+from engine.stop_plan import OnStop
 from engine.view import AlarmView, DeskView, ExitStyle, LegView, ProtectionWord
 
 TERMS = BracketTerms(target_offset_paise=500, stop_offset_paise=500)
@@ -34,6 +35,7 @@ class Shown:
             name="legs",
             legs={leg.symbol: leg},
             style=world.terms.style,
+            on_stop=OnStop.FLATTEN,
             body=SimpleNamespace(day_net_paise=0),
             open_brackets=lambda: [] if world.is_flat else [world.bracket],
         )
@@ -64,7 +66,7 @@ class Shown:
             reader=SimpleNamespace(reconciled_ns=0, differences=0),
             charges={},
             engine_error="",
-            entry_block=lambda now: self.block,
+            entry_block=lambda now, bot: self.block,
             session_reason=lambda now: "",
             square_off_at_ns=lambda now: 0,
         )

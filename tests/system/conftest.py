@@ -212,6 +212,19 @@ class HandMarket:
 
 
 @dataclass
+class Group:
+    """One more group of legs in the same desk; what is left out is as in the first."""
+
+    name: str
+    symbols: tuple[str, ...]
+    lots: int = 1
+    bracket: BracketTerms | None = None
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    bot_times: BotTimes | None = None
+    trigger: TriggerSettings | None = None
+
+
+@dataclass
 class Setup:
     """What a scenario may change before the desk is built."""
 
@@ -231,6 +244,11 @@ class Setup:
     lot_of: dict[str, int] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     product: str = "MIS"
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def all_symbols(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.symbols, *(symbol for group in self.groups for symbol in group.symbols)]))
 
 
 class Rig:
@@ -247,7 +265,7 @@ class Rig:
         self.clock = clock or LoopClock(asyncio.get_running_loop(), setup.start_ns)
         self.instruments = {
             symbol: setup.instruments.get(symbol) or option(symbol, lot=setup.lot_of.get(symbol, LOT))
-            for symbol in setup.symbols
+            for symbol in setup.all_symbols
         }
         self.calendar = Calendar.load()
         self.market = HandMarket()
@@ -292,7 +310,10 @@ class Rig:
                 log=self.log,
                 alerts=self.alerts,
                 run_no=run_no,
-                groups=(GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),),
+                groups=(
+                    GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),
+                    *(self._more(group, terms) for group in setup.groups),
+                ),
                 risk=setup.limits,
                 times=setup.times,
                 labels=DeskLabels(mode="PAPER TEST", broker="paper", is_live=False),
@@ -302,6 +323,17 @@ class Rig:
                 on_alarm=self.alarms.append,
             )
         )
+
+    def _more(self, group: Group, first: LegsTerms) -> GroupParts:
+        terms = msgspec.structs.replace(
+            first,
+            bot=group.name,
+            lots=group.lots,
+            bracket=group.bracket or first.bracket,
+            limits=group.limits,
+            times=group.bot_times or first.times,
+        )
+        return GroupParts(terms=terms, legs=group.symbols, trigger=group.trigger)
 
     def _on_journal_error(self, error) -> None:
         self.desk.on_journal_error(error)
@@ -314,6 +346,7 @@ class Rig:
         """End the desk as `kill -9` does: what is on the wire still arrives. Returns the image of its journal."""
         desk = self.desk
         desk.timer.disarm()
+        desk.reader.close()
         self.market.listeners.clear()
         self.venue.mute_pushes = True
         for task in list(desk._tasks):
@@ -338,7 +371,7 @@ class Rig:
             listener(made)
 
     def ticks(self, ltp: float = 100.0) -> None:
-        for symbol in self.setup.symbols:
+        for symbol in self.setup.all_symbols:
             self.tick(symbol, ltp)
 
     async def pass_s(self, seconds: float) -> None:
@@ -348,7 +381,7 @@ class Rig:
         """Let time pass with prices coming in, so that nothing goes blind."""
         until = self.clock.now_ns() + ns_from_s(seconds)
         while self.clock.now_ns() < until:
-            prices = price if isinstance(price, dict) else dict.fromkeys(self.setup.symbols, price)
+            prices = price if isinstance(price, dict) else dict.fromkeys(self.setup.all_symbols, price)
             for symbol, ltp in prices.items():
                 self.tick(symbol, ltp)
             await self.pass_s(min(step, (until - self.clock.now_ns()) / NS_PER_S) or step)
@@ -388,8 +421,8 @@ class Rig:
         """The only bot, or the first of several."""
         return next(iter(self.desk.bots.values()))
 
-    def leg(self, symbol: str):
-        return self.bot.legs[symbol]
+    def leg(self, symbol: str, bot: str = ""):
+        return (self.desk.bots[bot] if bot else self.bot).legs[symbol]
 
     def texts(self) -> list[str]:
         return [line.text for line in self.log.lines_since(0)]
@@ -435,10 +468,16 @@ def seed_setup():
         if "trail" in terms:
             terms["rules"] = encode_rules([LockFraction(**terms.pop("trail"))])
         setup.bracket = msgspec.convert({**msgspec.to_builtins(setup.bracket), **terms}, BracketTerms)
-        setup.lot_of = dict.fromkeys(setup.symbols, lot) | setup.lot_of
+        setup.lot_of = dict.fromkeys(setup.all_symbols, lot) | setup.lot_of
         return setup
 
     return build
+
+
+@pytest.fixture
+def group():
+    """`group(name, symbols, **terms)`: one more group in the desk of a `Setup`."""
+    return Group
 
 
 @pytest.fixture
