@@ -44,8 +44,8 @@ class GapWatch:
         if tick.ltp_paise <= 0 or (last is not None and tick.at_ns < last.at_ns):
             return
         self._last[tick.symbol] = tick
-        if last is None or last.ltp_paise == tick.ltp_paise:
-            return
+        if last is None or abs(tick.ltp_paise - last.ltp_paise) * _BPS < last.ltp_paise * self._bps:
+            return  # nearly every tick
         book = self._desk.prices.get(tick.symbol)
         if book is None or not is_gap(
             last.ltp_paise, tick.ltp_paise, bps=self._bps, tick_paise=book.instrument.tick_paise
