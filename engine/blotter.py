@@ -6,12 +6,16 @@ about orders that are not ours is counted, never acted on (UPD-07, I-8).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import msgspec
 
 from engine import refusals
-from engine.order import TERMINAL, Order, OrderState, OrderType, Pending, Trade
+from engine.instant import NS_PER_S
+from engine.money import rupees_text
+from engine.order import AT_BROKER, TERMINAL, Order, OrderState, OrderType, Pending, Trade
+from engine.plausible import implausible_report, implausible_trade
 from engine.port import Acked, Answer, NotSent, OrderReport, Refused, Unknown
 
 NOT_SENT: Final = "not_sent"
@@ -33,6 +37,7 @@ _RANK: Final = {
 }
 
 
+_CHANGE_SHOWS_NS: Final = 3 * NS_PER_S
 _EARLY_IDS: Final = 500
 """Orders whose trade records may wait for their order at a time."""
 
@@ -46,6 +51,11 @@ class Blotter:
         self._early_trades: dict[tuple[str, str], list[Trade]] = {}
         self._booked: list[tuple[Order, Trade]] = []
         self.foreign_ids: set[tuple[str, str]] = set()
+        self._disbelieved: list[tuple[Order, str]] = []
+        self._disbelieved_told: deque[tuple[str, str]] = deque(maxlen=_EARLY_IDS)
+        self._changed_ns: dict[str, int] = {}
+        """Tag -> when a change of ours was confirmed."""
+        self._by_hand: list[tuple[Order, str]] = []
 
     def add(self, order: Order) -> None:
         self.orders[order.tag] = order
@@ -61,6 +71,7 @@ class Blotter:
         for tag in finished[: max(0, len(finished) - keep)]:
             order = self.orders.pop(tag)
             self._tag_of.pop((order.account, order.broker_id), None)
+            self._changed_ns.pop(tag, None)
 
     # --- answers to our own calls -------------------------------------------------------------------------------
 
@@ -85,6 +96,7 @@ class Blotter:
         if order.pending is not Pending.MODIFY:
             return order
         if isinstance(answer, Acked):
+            self._changed_ns[tag] = at_ns
             _take_asked(order)
         else:
             _note_unchanged(order, answer, Pending.MODIFY_UNKNOWN, at_ns)
@@ -126,9 +138,12 @@ class Blotter:
         if order is None:
             self.foreign_ids.add((account, report.broker_id))
             return None
+        if reason := implausible_report(report):
+            self._disbelieve(order, reason)
+            return None
         self._learn_id(order, report.broker_id, at_ns)
         self._revive(order, at_ns)
-        self._settle_pending(order, report, is_newer=read_ns > order.pending_since_ns)
+        self._settle_pending(order, report, at_ns, read_ns)
         order.apply_filled(report.filled_qty, provisional_price(order, report), at_ns)
         self._merge_state(order, report, at_ns)
         return order
@@ -155,13 +170,31 @@ class Blotter:
         booked, self._booked = self._booked, []
         return booked
 
+    def take_hand_changes(self) -> list[tuple[Order, str]]:
+        """Orders of ours whose terms somebody else changed since the last call, with `qty limit/trigger` before it."""
+        changes, self._by_hand = self._by_hand, []
+        return changes
+
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
-        if trade.trade_id in order.trade_ids or trade.qty <= 0:
+        if trade.trade_id in order.trade_ids:
+            return False
+        if reason := implausible_trade(trade, order):
+            self._disbelieve(order, reason)
             return False
         self._revive(order, at_ns)
         order.apply_trade(trade, at_ns)
         self._booked.append((order, trade if trade.tag else msgspec.structs.replace(trade, tag=order.tag)))
         return True
+
+    def take_disbelieved(self) -> list[tuple[Order, str]]:
+        """Orders about which something impossible was said since the last call, and what; each saying only once."""
+        disbelieved, self._disbelieved = self._disbelieved, []
+        return disbelieved
+
+    def _disbelieve(self, order: Order, reason: str) -> None:
+        if (order.tag, reason) not in self._disbelieved_told:
+            self._disbelieved_told.append((order.tag, reason))
+            self._disbelieved.append((order, reason))
 
     def _revive(self, order: Order, at_ns: int) -> None:
         """A ghost: proven absent, and now the broker shows it after all (ORD-03). A refused order stays refused."""
@@ -189,19 +222,29 @@ class Blotter:
             order.reject_code, order.reject_text = code, text
             order.move(OrderState.REJECTED, at_ns)
 
-    def _settle_pending(self, order: Order, report: OrderReport, *, is_newer: bool) -> None:
+    def _settle_pending(self, order: Order, report: OrderReport, at_ns: int, read_ns: int) -> None:
         """A book row tells how a change without an answer ended; without one, the larger size is believed (E1)."""
         shown = (report.qty, report.limit_paise, report.trigger_paise)
+        is_newer = read_ns > order.pending_since_ns
         if order.pending is Pending.MODIFY_UNKNOWN:
             if shown == (order.asked_qty, order.asked_limit_paise, order.asked_trigger_paise):
+                self._changed_ns[order.tag] = at_ns
                 _take_asked(order)
             elif is_newer and report.qty > 0:
                 order.qty, order.limit_paise, order.trigger_paise = shown
                 order.clear_pending()
         elif order.pending is Pending.CANCEL_UNKNOWN and is_newer and report.state not in TERMINAL:
             order.clear_pending()  # it is still there: asking again is right
+        elif _is_changed_by_hand(order, report) and read_ns > self._settled_ns(order):
+            was = order_terms(order)
+            order.qty, order.limit_paise, order.trigger_paise = shown
+            self._by_hand.append((order, was))
         elif order.is_live and order.pending is not Pending.MODIFY:
             order.qty = max(order.qty, report.qty)
+
+    def _settled_ns(self, order: Order) -> int:
+        """From when on a book must show our newest terms: some brokers acknowledge a change before it is done."""
+        return max(order.state_ns, self._changed_ns.get(order.tag, 0)) + _CHANGE_SHOWS_NS
 
     def _merge_state(self, order: Order, report: OrderReport, at_ns: int) -> None:
         state = report.state
@@ -225,6 +268,26 @@ def provisional_price(order: Order, report: OrderReport) -> int:
         implied = (report.average_paise * report.filled_qty - order.traded_value_paise) // gap
         return implied if implied > 0 else report.average_paise
     return order.provisional_paise or order.limit_paise or order.trigger_paise
+
+
+def order_terms(order: Order) -> str:
+    """`75 142.10/145.00`: units, limit and trigger."""
+    return f"{order.qty} {rupees_text(order.limit_paise)}/{rupees_text(order.trigger_paise)}"
+
+
+def _is_changed_by_hand(order: Order, report: OrderReport) -> bool:
+    """The broker shows other terms for a resting order of ours, and no change of ours is under way (HUM-04).
+
+    Only kinds whose prices every broker reports as they were sent: a MARKET order's limit is the venue's own affair.
+    """
+    if not order.is_at_broker or order.pending is not Pending.NONE or report.state not in AT_BROKER:
+        return False
+    if report.type is not order.type or order.type not in (OrderType.LIMIT, OrderType.SL):
+        return False
+    if report.qty <= 0 or report.limit_paise <= 0 or (order.type is OrderType.SL and report.trigger_paise <= 0):
+        return False
+    shown = (report.qty, report.limit_paise, report.trigger_paise)
+    return shown != (order.qty, order.limit_paise, order.trigger_paise)
 
 
 def _resting_state(order_type: OrderType) -> OrderState:

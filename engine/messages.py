@@ -93,11 +93,17 @@ class Msg(Enum):
     CHECKING_EXITS = Text("INFO", "[RECONCILE] Position detected, checking exits...")
     CONVERTED = Text("WARN", "[RECONCILE] {symbol} product converted from {old} to {new}: exits follow it")
     PRICE_MISMATCH = Text("WARN", "[RECONCILE] {symbol} price mismatch: ours ₹{ours}, broker ₹{theirs}")
-    ODD_AVERAGE = Text("WARN", "[RECONCILE] {symbol} {tag}: trades say ₹{trades}, the order says ₹{report}; trades count")
+    HAND_CHANGE = Text("WARN", "[RECONCILE] {symbol} {role} {tag} was changed by hand: {was}, now {now}")
+    ODD_AVERAGE = Text(
+        "WARN", "[RECONCILE] {symbol} {tag}: trades say ₹{trades}, the order says ₹{report}; trades count"
+    )
     FOREIGN_ORDER = Text("INFO", "[FOREIGN] {symbol} {text}: not ours, left alone")
     ALL_FLAT = Text("INFO", "[INFO] All positions flat. Reconciliation reduced to {minutes} minutes.")
     PERF_RECONCILE = Text("WARN", "[PERF] reconcile took {seconds}s")
     RECOVERED = Text("INFO", "[RECOVER] {text}")
+    DISBELIEVED = Text(
+        "CRITICAL", "[CRITICAL] {symbol} {role} {tag}: the broker says {detail}; not believed, books read"
+    )
     UNKNOWN_ORDER = Text("ERROR", "[UNKNOWN] {symbol} {role} {tag}: no answer ({reason}); looking it up")
     RESOLVED_ORDER = Text("INFO", "[UNKNOWN] {symbol} {role} {tag}: {outcome}")
     LOCAL_REFUSAL = Text("ERROR", "[RULES] {symbol} {role} refused before sending: {reason}")

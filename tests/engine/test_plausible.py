@@ -1,0 +1,130 @@
+"""What a broker cannot truly say about an order is not booked, and a person hears of it once (UPD-10)."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from engine.blotter import Blotter
+from engine.order import Order, OrderState, OrderType, Role, Side, Trade
+from engine.plausible import implausible_report, implausible_trade
+from engine.port import OrderReport
+
+SYMBOL = "NIFTY01DEC2624500PE"
+
+
+def entry() -> Order:
+    return Order(
+        tag="SD00010001E",
+        account="paper",
+        bracket_id="B1",
+        bot="legs",
+        role=Role.ENTRY,
+        symbol=SYMBOL,
+        exchange="NFO",
+        product="MIS",
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        qty=65,
+        limit_paise=10_000,
+        state=OrderState.SENT,
+    )
+
+
+REPORT = OrderReport(
+    tag="SD00010001E",
+    broker_id="N1",
+    symbol=SYMBOL,
+    side=Side.BUY,
+    type=OrderType.MARKET,
+    product="MIS",
+    qty=65,
+    limit_paise=10_000,
+    trigger_paise=0,
+    state=OrderState.PART_FILLED,
+    filled_qty=30,
+    average_paise=9_990,
+)
+TRADE = Trade(
+    trade_id="T1", broker_id="N1", tag="SD00010001E", symbol=SYMBOL, side=Side.BUY, qty=65, price_paise=9_990, at_ns=1
+)
+
+
+@pytest.mark.row("HRD-02")
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"filled_qty": 65_000}, "65000 of 65"),
+        ({"filled_qty": -65}, "-65 of 65"),
+        ({"qty": 0, "filled_qty": 0}, "0 units"),
+        ({"average_paise": -1}, "-1 paise"),
+        ({"limit_paise": -5}, "-5 paise"),
+    ],
+)
+def test_an_impossible_row_is_named_by_its_raw_figure_and_books_nothing(wrong, says):
+    report = replace(REPORT, **wrong)
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+
+    assert says in implausible_report(report)
+    assert blotter.apply_report("paper", report, 5) is None
+    assert (order.filled_qty, order.state) == (0, OrderState.SENT)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"qty": 65_000}, "65000 units on an order of 65"),
+        ({"qty": -65}, "-65 units"),
+        ({"price_paise": 0}, "at 0 paise"),
+        ({"side": Side.SELL}, "a SELL trade of a BUY order"),
+    ],
+)
+def test_an_impossible_trade_is_named_by_its_raw_figure_and_books_nothing(wrong, says):
+    trade = replace(TRADE, **wrong)
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+
+    assert says in implausible_trade(trade, order)
+    assert blotter.apply_trade("paper", trade, 5) == (order, False)
+    assert order.filled_qty == 0
+    assert blotter.take_booked() == []
+
+
+def test_what_may_be_true_is_believed():
+    assert implausible_report(REPORT) == ""
+    assert implausible_report(replace(REPORT, qty=130, filled_qty=130)) == "", "changed by hand at the broker"
+    assert implausible_trade(TRADE, entry()) == ""
+
+
+def test_the_true_record_counts_after_the_false_one_of_the_same_id():
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+    blotter.apply_trade("paper", replace(TRADE, qty=65_000), 5)
+
+    assert blotter.apply_trade("paper", TRADE, 6) == (order, True)
+    assert order.filled_qty == 65
+
+
+def test_the_same_impossible_news_is_told_once():
+    blotter = Blotter()
+    blotter.add(entry())
+    for _ in range(3):
+        blotter.apply_report("paper", replace(REPORT, filled_qty=65_000), 5)
+
+    assert [reason for _, reason in blotter.take_disbelieved()] == ["65000 of 65 units filled"]
+    assert blotter.take_disbelieved() == []
+
+
+def test_a_modified_order_may_fill_up_to_what_was_asked():
+    order = entry()
+    order.doubt(1)
+    grown = replace(TRADE, qty=130)
+    assert implausible_trade(grown, order)
+
+    order.qty = 130
+
+    assert implausible_trade(grown, order) == ""
