@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from engine.blotter import order_terms
 from engine.bot import Bot
 from engine.bracket import Bracket
 from engine.instant import ist_time_ns
@@ -432,6 +433,8 @@ class Reconciler:
         if not (ours or consented or bot.reserved_symbols):
             return False
         policy = OnUnexpected.ADOPT if consented else bot.on_unexpected
+        if policy is OnUnexpected.ADOPT and self._desk.stopping:
+            return False  # a desk that is leaving takes nothing over and arms nothing (BUG-24)
         if policy is OnUnexpected.ALERT:
             return False
         if verdict.difference is Difference.STILL_OPEN:
@@ -480,11 +483,8 @@ class Reconciler:
                 left -= bracket.open_qty
                 self._correct(verdict.key, EventKind.OWN, -bracket.net_qty, now_ns)
                 self._correct(to, EventKind.OWN, bracket.net_qty, now_ns)
-                bracket.body.product = verdict.product_to
                 desk.say(Msg.CONVERTED, symbol=verdict.symbol, old=verdict.product, new=verdict.product_to)
-                for order in bracket.live(Role.TARGET, Role.STOP, Role.EXIT):
-                    bracket.cancel(order, f"{verdict.symbol}_ensure_exits", now_ns, desk.out)
-                desk.out.touched_brackets.add(bracket.body.bracket_id)
+                bracket.convert(verdict.product_to, now_ns, desk.out)
         if left:
             alarm = f"{verdict.symbol}: {left} units changed from {verdict.product} to {verdict.product_to}, only part"
             desk.out.raise_alarm(f"converted:{verdict.symbol}", alarm)
@@ -506,6 +506,20 @@ class Reconciler:
                     order.provisional_paise = verdict.average_paise
                     desk.note_changed([order])
                     bracket.on_order(order, desk.clock.now_ns(), desk.out)
+
+    def follow_hand(self, now_ns: int) -> None:
+        """Orders of ours that the trader changed at the broker; all are taken in before anything is planned (HUM-04)."""
+        desk = self._desk
+        changed: list[Order] = []
+        for order, was in desk.blotter.take_hand_changes():
+            now = order_terms(order)
+            desk.say(Msg.HAND_CHANGE, symbol=order.symbol, tag=order.tag, role=order.role.value, was=was, now=now)
+            bracket = desk.bracket(order.bracket_id)
+            if bracket is not None:
+                bracket.follow_hand(order, desk.out)
+            changed.append(order)
+        desk.note_changed(changed)
+        desk.route(changed, now_ns)
 
     # --- for the proof of flat ----------------------------------------------------------------------------------
 

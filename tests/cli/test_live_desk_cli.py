@@ -22,7 +22,7 @@ BOTH_LEGS_REST = [
 def test_a_desk_told_to_stop_leaves_its_protection_and_says_that_it_is_still_in_position(
     home, far_exits, query
 ) -> None:
-    desk = home.start(*LIVE, env=far_exits)
+    desk = home.start(*LIVE, env={**far_exits, "STRIKEDESK_LEGS_ON_STOP": "leave"})
     desk.wait_for("[EXITS]", times=2)
 
     ended = desk.end(signal.SIGTERM)
@@ -125,7 +125,7 @@ def test_a_reader_of_stderr_that_goes_away_takes_nothing_with_it(home, far_exits
 def test_a_second_desk_on_the_same_account_or_journal_is_refused_and_the_first_untouched(
     home, far_exits, query, finished
 ) -> None:
-    first = home.start("--no-ui", "--seed", "7", "--speed", "60", env=far_exits)
+    first = home.start("--no-ui", "--seed", "7", "--speed", "60", env={**far_exits, "STRIKEDESK_LEGS_ON_STOP": "leave"})
     first.wait_for("[EXITS]", times=2)
     book = query(home.state / "account-paper.db", BOOK)
     home.write("other.toml", '[desk]\ndb = "other.db"\n')

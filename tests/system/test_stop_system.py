@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brokers.paper.rules import PaperRules
+from engine.desk_stall import note_stall
 from engine.instant import NS_PER_S
 from engine.operator import Enter, ZeroOut
 from engine.order import Role, Side
@@ -203,6 +204,28 @@ def test_a_leg_whose_stop_does_not_rest_is_closed_though_its_bot_leaves(run_desk
         assert (rig.net(PE), rig.net(CE)) == (0, 0)
 
     run_desk(scenario, setup)
+
+
+@pytest.mark.row("PRC-09", "X1", "M1")
+def test_after_a_standstill_prices_are_stale_until_they_move_and_the_books_are_read(run_desk) -> None:
+    async def scenario(rig):
+        rig.ticks(100.0)
+        reads = rig.desk.reader.reads
+
+        note_stall(rig.desk, 2_300, "station.py:12 f > slow.py:3 g")
+
+        assert rig.said("[CRITICAL] the desk stood still for 2300 ms at station.py:12 f > slow.py:3 g")
+        rig.request(Enter, side=Side.BUY)
+        await rig.pass_s(0.2)
+        assert rig.venue.placed() == [], "a price from before the standstill enters nothing"
+        assert rig.desk.reader.reads > reads
+        assert not rig.said("[BLIND]"), "stale is not blind"
+        rig.ticks(100.0)
+        rig.request(Enter, side=Side.BUY)
+        await rig.pass_s(0.5)
+        assert len(rig.venue.placed(Role.ENTRY)) == 2
+
+    run_desk(scenario)
 
 
 @pytest.mark.row("OPS-23", "EXI-17", "HUM-06")
