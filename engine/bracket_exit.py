@@ -214,10 +214,29 @@ class BracketExit(BracketProtection):
         self.leave(REASON_OWNED, "square_off", now_ns, out)
         out.touched_brackets.add(body.bracket_id)
 
+    def convert(self, product: str, now_ns: int, out: Outbox) -> None:
+        """The units stand under another product now: an exit of the old one would open a position there (EXI-15)."""
+        self.body.product = product
+        self._cancel_for(self.live(Role.TARGET, Role.STOP, Role.EXIT), "ensure_exits", now_ns, out)
+        out.touched_brackets.add(self.body.bracket_id)
+
+    def follow_hand(self, order: Order, out: Outbox) -> None:
+        """The trader changed an order of ours at the broker: a target stays where he put it and a tighter stop counts;
+        a looser one is put back by the plan, because a stop never loosens (HUM-04, I-4)."""
+        body = self.body
+        if order.role is Role.TARGET:
+            body.target_paise = order.limit_paise
+        elif order.role is Role.STOP and self.is_tighter(order.trigger_paise, body.stop_paise):
+            body.stop_paise = order.trigger_paise
+        out.touched_brackets.add(body.bracket_id)
+
     # --- taking orders away ------------------------------------------------------------------------------------------
 
     def cancel_all(self, role: Role, context: str, now_ns: int, out: Outbox) -> None:
-        for order in self.live(role):
+        self._cancel_for(self.live(role), context, now_ns, out)
+
+    def _cancel_for(self, orders: Sequence[Order], context: str, now_ns: int, out: Outbox) -> None:
+        for order in orders:
             self.cancel(order, f"{self.body.symbol}_{context}", now_ns, out)
 
     def cancel_exits(self, context: str, now_ns: int, out: Outbox) -> None:

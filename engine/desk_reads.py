@@ -237,6 +237,7 @@ class BookReader:
     ) -> None:
         self._desk.merge(orders, trades or (), now_ns, read_ns=read_ns)
         self._note_books(orders, trades)
+        self.reconciler.follow_hand(now_ns)
 
     def _note_books(self, orders: Sequence[OrderReport], trades: Sequence[Trade] | None) -> None:
         self.reconciler.note_orders(orders)

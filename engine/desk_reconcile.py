@@ -508,7 +508,7 @@ class Reconciler:
                     bracket.on_order(order, desk.clock.now_ns(), desk.out)
 
     def follow_hand(self, now_ns: int) -> None:
-        """Orders of ours that the trader changed at the broker; all are taken in before anything is planned (HUM-04)."""
+        """Orders of ours that the trader changed at the broker; all are taken in before any plan (HUM-04)."""
         desk = self._desk
         changed: list[Order] = []
         for order, was in desk.blotter.take_hand_changes():

@@ -13,7 +13,7 @@ from engine.desk_parts import DeskTimes
 from engine.instant import NS_PER_S
 from engine.operator import Enter
 from engine.order import OrderType, Role, Side
-from engine.port import OrderRequest
+from engine.port import OrderChange, OrderRequest
 from engine.reconcile import OnUnexpected
 
 PE = "NIFTY01DEC2624500PE"
@@ -605,6 +605,47 @@ def test_a_stop_cancelled_by_hand_is_placed_again_and_not_for_ever(run_desk, see
         assert rig.net(PE) == 0 and rig.trades()[0][2] == "Unprotected"
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+def change(rig, order, *, qty: int = 0, limit: float = 0, trigger: float = 0) -> None:
+    """The trader edits an order of ours in the broker's app."""
+    rig.exchange.modify(
+        "paper",
+        OrderChange(
+            tag=order.tag, broker_id=order.broker_id, type=order.type, qty=qty or order.qty,
+            limit_paise=round(limit * 100) or order.limit_paise,
+            trigger_paise=round(trigger * 100) or order.trigger_paise,
+        ),
+        rig.clock.now_ns(),
+    )  # fmt: skip
+
+
+def one(rig, kind: OrderType):
+    (order,) = [o for o in rig.working(PE) if o.type is kind]
+    return order
+
+
+@pytest.mark.row("HUM-04", "I-4")
+def test_what_the_trader_changes_stays_when_it_protects_and_is_put_back_when_it_does_not(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(150.0)
+        await rig.quiet(4.0, 150.0)
+        change(rig, one(rig, OrderType.LIMIT), limit=157.0)
+        change(rig, one(rig, OrderType.SL), limit=144.0, trigger=147.0)
+        await rig.quiet(15.0, 150.0)
+        assert one(rig, OrderType.LIMIT).limit_paise == 157_00 and one(rig, OrderType.SL).trigger_paise == 147_00
+        assert (rig.facts(PE).tp_level, rig.facts(PE).sl_level) == (157_00, 147_00)
+        assert len(rig.said("was changed by hand")) == 2
+        assert not any(line.startswith("modify") for line in rig.venue.story()), "nobody fights the trader"
+
+        change(rig, one(rig, OrderType.SL), limit=138.0, trigger=140.0)
+        await rig.quiet(10.0, 150.0)
+        assert one(rig, OrderType.SL).trigger_paise == 147_00, "a stop never loosens"
+        change(rig, one(rig, OrderType.SL), qty=25)
+        await rig.quiet(10.0, 150.0)
+        assert one(rig, OrderType.SL).qty == 75 and rig.leg(PE).bracket.covered_qty == 75
+
+    run_desk(scenario, seed_setup(symbols=(PE,), lot=25, lots=3))
 
 
 # --- connections and reads ----------------------------------------------------------------------------------------
