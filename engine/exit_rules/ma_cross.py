@@ -24,7 +24,7 @@ class MaCross(ExitRule, frozen=True, kw_only=True):
 
     fast: Annotated[int, count("fast", low=1, high=200)] = 4
     """Candles of the fast average; below slow."""
-    slow: Annotated[int, count("slow", low=2, high=500)] = 7
+    slow: Annotated[int, count("slow", low=2, high=200)] = 7
     """Candles of the slow average."""
     average: Annotated[str, word("average", "sma", "ema")] = "sma"
     """Simple or exponential."""
