@@ -37,6 +37,7 @@ examples:
   strikedesk --no-ui --duration 60s       a minute without a screen, log lines on stderr
   strikedesk --no-ui --seed 7 --speed max --duration day --db day.db
                                           a whole demo day in virtual time
+  strikedesk --faults swarm --seed 7      the same with a broker that misbehaves (docs/faults.md)
   strikedesk check --config my.toml       what a configuration means, in words
   strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
                                           the legs bot over a recorded day
@@ -72,6 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from engine.config.errors import ConfigError
     from engine.secrets import SecretMissing
 
+    if arguments.faults is not None and arguments.command is not None:
+        return _fail(f"--faults is for the paper demo, not for {arguments.command}", EXIT_CONFIG)
     try:
         match arguments.command:
             case "check":
@@ -198,6 +201,9 @@ def _desk_options(parser: argparse.ArgumentParser) -> None:
         help="stop after this exchange time: 60s, 5m, 2h; day = session end",
     )
     parser.add_argument("--fresh", action="store_true", help="open a new paper account; the old file is kept")
+    parser.add_argument(
+        "--faults", metavar="FILE", help="make the paper venue misbehave: a script, or swarm or hostile by --seed"
+    )
     parser.add_argument("--json-log", action="store_true", help="log lines on stderr as JSON (with --no-ui)")
     parser.add_argument("--theme", help="desk-dark, desk-light, desk-cvd-dark or desk-cvd-light")
 

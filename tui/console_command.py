@@ -44,8 +44,7 @@ class _Console:
     def __init__(self, arguments: argparse.Namespace, loaded: Loaded) -> None:
         self._arguments = arguments
         self._loaded = loaded
-        mode = "PAPER DEMO" if not loaded.config.is_live else "LIVE"
-        self._slot = ConsoleSlot(mode, loaded.config.trading_account.kind)
+        self._slot = ConsoleSlot(_mode(arguments, loaded), loaded.config.trading_account.kind)
         self._painted = asyncio.Event()
         self._signals = Signals()
         self._station: Station | None = None
@@ -111,3 +110,12 @@ class _Console:
     def _say(self, text: str) -> None:
         if self._station is not None:
             self._station.tell(text)
+
+
+def _mode(arguments: argparse.Namespace, loaded: Loaded) -> str:
+    """The mode in words before the desk is open. Raises ConfigError for a fault script that cannot be used."""
+    if arguments.faults is None:  # the common case loads nothing of the venue before the first paint
+        return "LIVE" if loaded.config.is_live else "PAPER DEMO"
+    from tui.faults_option import demo_mode, read_faults_option
+
+    return demo_mode(loaded, read_faults_option(arguments))

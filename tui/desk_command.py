@@ -20,6 +20,7 @@ from engine.messages import Msg
 from engine.paths import places
 from engine.virtual_time import run_virtual
 from tui.desk_guard import DeskGuard
+from tui.faults_option import demo_mode, read_faults_option
 from tui.files import DeskFiles
 from tui.signals import Signals
 from tui.station import Station, StationPlan
@@ -48,6 +49,7 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
         raise ConfigError([f"desk.market = {config.desk.market!r}: only demo is built yet; replays: strikedesk replay"])
     seed = arguments.seed if arguments.seed is not None else getattr(account, "seed", 1)
     path = loaded.path
+    faults = read_faults_option(arguments)
     is_virtual = arguments.speed == float("inf")
     return StationPlan(
         loaded=loaded,
@@ -56,7 +58,8 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
         speed=arguments.speed,
         fresh=arguments.fresh,
         log_to=("json" if arguments.json_log else "text") if arguments.no_ui else "nothing",
-        mode_words="PAPER DEMO" if isinstance(account, PaperAccount) else "LIVE",
+        mode_words=demo_mode(loaded, faults),
+        faults=faults,
         use_journal_file=not is_virtual or arguments.db is not None,
         reload=None if path is None else lambda: load(path, os.environ, env_file=arguments.env_file).config,
     )
@@ -77,9 +80,10 @@ async def open_demo(plan: StationPlan) -> tuple[Station, DemoMarket]:
             station.next_day,
             on_instruments=lambda master: (station.know(master), station.exchange.list_instruments(master))[0],
         )
-        instruments = await market.instruments()
+        feed = station.make_faults(market, start_ns)
+        instruments = await feed.instruments()
         station.know(instruments)
-        await station.build(market, instruments)
+        await station.build(feed, instruments, exchange_hears=feed is market)
     except BaseException:
         await station.close(1)
         raise
@@ -96,6 +100,8 @@ async def run_engine(station: Station, market: DemoMarket, duration_ns: int | No
     signals.attach(desk)
     desk.step(lambda _now: desk.say(Msg.DESK, text=f"when it is told to stop: {'; '.join(stop_words(desk))}"))
     station.keep(market.run, "market")
+    if station.faults is not None:
+        station.faults.start()
     if not station.plan.is_virtual:
         station.keep(station.keep_clock, "demo clock")
         station.keep(station.watch_loop, "loop lag")
@@ -124,5 +130,7 @@ async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
     decisions = station.desk.decisions
     with suppress(BrokenPipeError):  # the exit code tells of positions, whoever reads the table
         print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
+        if station.faults is not None:
+            print(station.faults.summary())  # noqa: T201
         print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201
     return code

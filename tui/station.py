@@ -52,6 +52,7 @@ from engine.secrets import Redactions, Secrets
 from engine.session import Calendar, session_class
 from engine.single_instance import InstanceLock, account_lock_path
 from tui.cli import VERSION
+from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
 
@@ -77,6 +78,8 @@ class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
     log_to: str = "text"
     """stderr gets `text`, `json` or `nothing` (a screen is up)."""
     mode_words: str = "PAPER DEMO"
+    faults: FaultsOption | None = None
+    """How the paper venue misbehaves."""
     use_journal_file: bool = True
     book_life_ns: int = 5 * NS_PER_S
     reload: Callable[[], Config] | None = None
@@ -105,6 +108,7 @@ class Station:
         self.log: LogBook
         self.heartbeat: Heartbeat
         self.relay: AlertRelay | None = None
+        self.faults: DemoFaults | None = None
         self._books: BooksFile | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -142,7 +146,8 @@ class Station:
             market.listen(self.exchange.on_tick)
         now_ns = self.clock.now_ns()
         self.journal = self._open_journal(now_ns)
-        port = self._open_account()
+        account = self._open_account()
+        port = account if self.faults is None else self.faults.account(account)
         account_id = port.account_id
         run_no = self.journal.start_run(
             started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
@@ -266,6 +271,14 @@ class Station:
         )
         self.exchange = PaperExchange([], rules, self.is_open)
         return self.exchange
+
+    def make_faults(self, market: MarketPort, start_ns: int) -> MarketPort:
+        """The feed that the desk sees: the market itself, or what the asked-for faults make of it."""
+        if self.plan.faults is None:
+            return market
+        plan = self.plan.faults.plan(self.plan.seed, self.session_hours(ist_date(start_ns))[0])
+        self.faults = DemoFaults(plan, self.exchange, self.clock)
+        return self.faults.market(market)
 
     def is_open(self, symbol: str, now_ns: int) -> bool:
         """Continuous trading of an option at this instant, by the dated session table."""

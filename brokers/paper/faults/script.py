@@ -270,10 +270,14 @@ def _printable(text: str) -> str:
 
 def _shown(value: object) -> str:
     """A value of the file as a message shows it: one line, nothing that a terminal obeys, not too long."""
-    text = (
-        value if isinstance(value, str) else repr(value) if isinstance(value, float | int | bool) else "a table or list"
-    )
-    if isinstance(value, int) and abs(value) > _AMOUNT_MAX:
-        return "a very large number"
-    short = _printable(text[:_SHOWN_CHARS]) + ("…" if len(text) > _SHOWN_CHARS else "")
-    return f'"{short}"' if isinstance(value, str) else short
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() if abs(value) > _AMOUNT_MAX:
+            return "a very large number"
+        case int() | float():
+            return str(value)
+        case str():
+            return f'"{_printable(value[:_SHOWN_CHARS])}{"…" if len(value) > _SHOWN_CHARS else ""}"'
+        case _:
+            return "a table, list or date"

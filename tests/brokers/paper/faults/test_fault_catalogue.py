@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from brokers.paper.faults.catalogue import BEYOND, FAULTS, KNOBS
+from brokers.paper.faults.doc import page
 from brokers.paper.faults.knob import Shape
 
 
@@ -31,3 +32,9 @@ def test_no_two_rows_share_a_spelling() -> None:
     from brokers.paper.faults.knobs_of_venue import VENUE_KNOBS
 
     assert len(KNOBS) == len(ORDER_KNOBS) + len(MARKET_KNOBS) + len(VENUE_KNOBS)
+
+
+def test_the_generated_page_is_the_one_in_docs() -> None:
+    root = Path(__file__).resolve().parents[4]
+
+    assert (root / "docs" / "faults.md").read_text(encoding="utf-8") == page(), "run `make docs`"
