@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL
+from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL, WRITES_PER_MIN_CHASE
 from engine.bracket_protection import BracketProtection
 from engine.instant import NS_PER_S
 from engine.messages import Msg
@@ -81,6 +81,8 @@ class BracketExit(BracketProtection):
         """Re-price working marketable orders to the touch until they fill (CON-05)."""
         body = self.body
         is_due = now_ns >= body.repriced_ns + body.terms.chase_ns
+        others_rest = bool(self.live(Role.TARGET, Role.STOP))
+        limit_of_writes = WRITES_PER_MIN_CHASE if others_rest else WRITES_PER_MIN_CANCEL
         for order, share in shares:
             if not order.is_at_broker or order.pending or self.change_waits(order, now_ns):
                 continue
@@ -94,7 +96,7 @@ class BracketExit(BracketProtection):
                 body.repriced_ns = now_ns
             elif not self.is_modifiable(order):
                 self.cancel(order, f"{body.symbol}_chase", now_ns, out)
-            elif self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+            elif self.may_write(now_ns, out, limit=limit_of_writes):
                 body.repriced_ns = now_ns
                 self.modify(order, OrderType.LIMIT, order.filled_qty + share, limit, 0, "chase", now_ns, out)
 

@@ -24,9 +24,11 @@ from engine.venue_rules import VenueRules
 _MINUTE_NS: Final = 60 * NS_PER_S
 WRITES_PER_MIN: Final = 12
 """The last of them are for what closes the position: exits and repairs."""
-WRITES_PER_MIN_CANCEL: Final = 10
-WRITES_PER_MIN_ROUTINE: Final = 8
-"""Protection placed, resized or re-priced; what is left takes it away and closes."""
+WRITES_PER_MIN_CANCEL: Final = 11
+WRITES_PER_MIN_CHASE: Final = 8
+"""Re-pricing what closes the position: it must leave room to cancel the other exit, else that one closes too much."""
+WRITES_PER_MIN_ROUTINE: Final = 7
+"""Protection placed or resized; what is left takes it away and closes."""
 WRITES_PER_MIN_OPTIONAL: Final = 6
 """Trailing may use half the minute's budget."""
 WRITES_PER_DAY: Final = 40

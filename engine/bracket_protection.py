@@ -13,6 +13,7 @@ from engine import refusals
 from engine.bracket_orders import (
     CHANGE_RETRY_NS,
     WRITES_PER_MIN_CANCEL,
+    WRITES_PER_MIN_CHASE,
     WRITES_PER_MIN_OPTIONAL,
     WRITES_PER_MIN_ROUTINE,
 )
@@ -215,6 +216,10 @@ class BracketProtection(BracketRules):
         out_of_market = ltp > 0 and self.sign * (ltp - stop.limit_paise) < 0
         return waited >= (300 * NS_PER_MS if out_of_market else body.terms.stop_fill_timeout_ns)
 
+    @property
+    def _chase_limit(self) -> int:
+        return WRITES_PER_MIN_CHASE if self.live(Role.TARGET) else WRITES_PER_MIN_CANCEL
+
     def _escalate_stop(self, stop: Order, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Turn the stop itself into a marketable limit: one order exists instead of two (faults §4.6)."""
         body = self.body
@@ -222,7 +227,7 @@ class BracketProtection(BracketRules):
         resized = stop.remaining_qty != open_qty
         due = resized or now_ns >= body.repriced_ns + body.terms.chase_ns
         same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and not resized
-        if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+        if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=self._chase_limit):
             return
         if not self.is_modifiable(stop):
             self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=body.stop_paise)
