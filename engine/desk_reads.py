@@ -29,6 +29,7 @@ _SLOW_RECONCILE_NS: Final = 2 * NS_PER_S
 _POSITION_RETRY_NS: Final = NS_PER_S
 _POSITION_AGAIN_NS: Final = NS_PER_S // 5
 """After the first sighting of a difference: an exit that rests for nothing should not rest long (HUM-01)."""
+_PATH_AGAIN_NS: Final = 5 * NS_PER_S
 _PROOF_AGAIN_NS: Final = NS_PER_S // 2
 _PROOF_SLOW_NS: Final = 5 * NS_PER_S
 """Looks for the proof of flat: RTP-30's interval, slower after its last try, for ever."""
@@ -165,6 +166,8 @@ class BookReader:
         is_down = bool(self._desk.gateway.path_error)
         if self._path_was_down and not is_down:
             self.reconcile()
+        elif is_down and not self._path_was_down:
+            self._try_path_later()
         self._path_was_down = is_down
         active = self._desk.any_active
         if active == self._was_active:
@@ -173,6 +176,15 @@ class BookReader:
         self._schedule()
         if not active and self._desk.recovered:
             self._clock.call_at(self._clock.now_ns(), self._tell_all_flat)
+
+    def _try_path_later(self) -> None:
+        """While the order path is silent, ask for the books now and then: only an answer proves that it is back."""
+        self._clock.call_at(self._clock.now_ns() + _PATH_AGAIN_NS, self._try_path)
+
+    def _try_path(self) -> None:
+        if self._desk.gateway.path_error and not self._desk.stopping:
+            self._ask()
+            self._try_path_later()
 
     def _tell_all_flat(self) -> None:
         flat_ns = self._desk.parts.times.reconcile_flat_ns
@@ -208,6 +220,7 @@ class BookReader:
         try:
             orders = await self._port.read_orders()
             trades = await self._port.read_trades() if self._lacks_records(orders) else None
+            self._desk.gateway.note_books_read(began_ns)
             self._desk.step(lambda now: self._take_books(orders, trades, now, began_ns))
             positions = await self._read_positions() if want_positions else None
         except ReadFailed as error:

@@ -75,6 +75,8 @@ class Gateway:
         """Time of the newest answer; with `proven_ns` it is the order path's proof on screen."""
         self.proven_ns = 0
         self.path_error = ""
+        self._failed_ns = 0
+        """When the newest request got no answer."""
         self.writes = 0
 
     @property
@@ -213,6 +215,16 @@ class Gateway:
             self.path_error = ""
         else:
             self.path_error = answer.reason
+            self._failed_ns = now_ns
+
+    def note_books_read(self, began_ns: int) -> None:
+        """A clean read of the order book that began after the last silence: the broker answers again.
+
+        Without it a desk that is flat would wait for ever: no entry while the path is down, no proof without an entry.
+        """
+        if self.path_error and began_ns > self._failed_ns:
+            self.path_error = ""
+            self.proven_ns = self._clock.now_ns()
 
 
 def _give_up(call: asyncio.Future[Answer]) -> None:
