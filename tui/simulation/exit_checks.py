@@ -11,7 +11,7 @@ from typing import Final
 from engine.instant import NS_PER_S, clock_text
 from engine.order import Role
 from tui.simulation.oracle import Timers, Verdicts
-from tui.simulation.truth import Group, Truth
+from tui.simulation.truth import BY_HAND_NS, Group, Truth
 
 T_CR_NS: Final = 2 * NS_PER_S
 T_SLOW_NS: Final = 10 * NS_PER_S
@@ -19,26 +19,17 @@ T_REPAIR_NS: Final = 5 * NS_PER_S
 T_PROTECT_NS: Final = 2 * NS_PER_S
 WIRE_NS: Final = 3 * NS_PER_S // 2
 """One request and its answer at the slowest simulated wire, and the desk's one-second net."""
-BY_HAND_NS: Final = 45 * NS_PER_S
-"""A position changed by somebody else is found by the reconciliation of every 30 s, then acted on."""
 
 
 def window_ns(truth: Truth, group: Group, clean_ns: int) -> int:
     """How long a state may last: longer while the desk cannot know (faults §2)."""
-    if group.symbol in truth.by_hand:
-        return truth.ambiguity_ns + BY_HAND_NS
+    if truth.moved_by_hand(group):
+        return BY_HAND_NS + T_SLOW_NS
     if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
         return truth.ambiguity_ns + T_SLOW_NS + WIRE_NS
     if truth.unseen_fill(group) or truth.disturbed(truth.now_ns - T_SLOW_NS):
         return T_SLOW_NS + WIRE_NS
     return clean_ns + WIRE_NS
-
-
-def held_by_broker(truth: Truth, group: Group) -> int:
-    """Units of the bracket that the broker still has: somebody else may have closed part of them."""
-    if group.symbol not in truth.by_hand:
-        return group.held_qty
-    return min(group.held_qty, max(0, truth.net[group.symbol] * group.side.sign))
 
 
 class ExitQty:
@@ -51,7 +42,7 @@ class ExitQty:
         for key, group in truth.open_groups.items():
             pair = max(truth.remaining(group, Role.STOP), truth.remaining(group, Role.TARGET))
             could = pair + truth.remaining(group, Role.EXIT)
-            held = max(0, held_by_broker(truth, group))
+            held = max(0, group.held_qty)
             age_ns = self.over.age(key, could > held, truth.now_ns)
             if age_ns > window_ns(truth, group, T_CR_NS):
                 text = f"{group.symbol}: exits of {could} over {held} open for {age_ns / NS_PER_S:.1f} s"
@@ -84,7 +75,7 @@ def reversal_cause(truth: Truth, group: Group) -> str:
         return "OCO double fill"
     if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
         return "ghost"
-    if group.symbol in truth.by_hand:
+    if group.bracket_id in truth.touched:
         return "external fill"
     return ""
 
@@ -109,7 +100,7 @@ class Protected:
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for key, group in truth.open_groups.items():
-            held = held_by_broker(truth, group)
+            held = group.held_qty
             covered = truth.remaining(group, Role.STOP, Role.EXIT)
             is_naked = held > covered and group.style != "monitored"
             age_ns = self.naked.age(key, is_naked, truth.now_ns)
@@ -145,7 +136,7 @@ class Flat:
             age_ns = self.left.age(key, is_left, truth.now_ns)
             if not is_left and not truth.in_doubt(group):
                 done.append(key)
-            knew = not truth.has_ghost(group) and group.symbol not in truth.by_hand and not truth.unseen_fill(group)
+            knew = not truth.has_ghost(group) and group.bracket_id not in truth.touched and not truth.unseen_fill(group)
             if is_left and (knew or age_ns > window_ns(truth, group, T_SLOW_NS)):
                 orders = ", ".join(report.tag for report in live) or "no order"
                 verdicts.broken("Q1", key, f"{group.symbol}: called flat with {group.held_qty} open and {orders}")

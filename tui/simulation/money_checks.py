@@ -44,8 +44,8 @@ class ProfitIsExact:
         for bracket_id, gross_paise in truth.trade_rows.values():
             booked[bracket_id] += gross_paise
         for key, group in truth.groups.items():
-            moved_by_others = group.symbol in truth.by_hand
-            if group.held_qty == 0 and not moved_by_others and booked[key] != group.cash_paise:
+            is_ours_alone = key not in truth.touched and key not in truth.twins
+            if group.held_qty == 0 and is_ours_alone and booked[key] != group.cash_paise:
                 text = f"{group.symbol}: journal {booked[key]}, exchange {group.cash_paise} paise"
                 verdicts.broken("A1", key, text)
 

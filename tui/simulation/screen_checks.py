@@ -22,7 +22,7 @@ class TruthfulScreen:
     A deviation may be as old as the newest confirmation may be, and as old as news that no message has brought.
     """
 
-    def __init__(self, console: Console, every_ns: int = 5 * NS_PER_S) -> None:
+    def __init__(self, console: Console, every_ns: int = 10 * NS_PER_S) -> None:
         self._console = console
         self._every_ns = every_ns
         self._next_ns = 0
@@ -73,6 +73,11 @@ class Converged:
             verdicts.broken("L1", "gateway", f"{desk.gateway.depth} requests wait at the end")
         for text in desk.failures:
             verdicts.broken("L1", "desk", f"internal error: {text}")
+        if desk.gateway.path_error:
+            verdicts.broken("L1", "order path", f"still called down at the end: {desk.gateway.path_error}")
+        for key, group in truth.groups.items():
+            if group.entered_qty and not group.closed_ns:
+                verdicts.broken("L1", key, f"{group.symbol}: never called closed, state {group.state}")
         for name in truth.alarms:
             if name.startswith(("naked:", "mismatch")):
                 verdicts.broken("L1", name, "the alarm still stands at the end")

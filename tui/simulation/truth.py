@@ -13,12 +13,15 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from engine.instant import NS_PER_S
 from engine.instrument import Instrument
 from engine.order import EXIT_ROLES, TERMINAL, OrderState, OrderType, Role, Side, Trade
 from engine.outbox import Op
 from engine.port import Acked, Answer, NotSent, OrderChange, OrderReport, OrderRequest, Refused, Unknown
 from engine.tick import Tick
 
+BY_HAND_NS: Final = 45 * NS_PER_S
+"""A position changed by somebody else is found by the reconciliation of every 30 s, then acted on."""
 TAIL: Final = 40
 """Events shown with a violation."""
 
@@ -72,6 +75,8 @@ class Group(msgspec.Struct, kw_only=True):
     entered_qty: int = 0
     left_qty: int = 0
     """Exit fills."""
+    taken_qty: int = 0
+    """Units that somebody else closed, or that the exchange took back."""
     filled_of: dict[Role, int] = {}
     state: str = "entering"
     style: str = ""
@@ -83,7 +88,7 @@ class Group(msgspec.Struct, kw_only=True):
     @property
     def held_qty(self) -> int:
         """Units open in the entry's direction; below zero when exits went too far and are not yet repaired."""
-        return self.entered_qty - self.left_qty
+        return self.entered_qty - self.left_qty - self.taken_qty
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -161,8 +166,10 @@ class Truth:
         """Tag at the exchange -> ours: a broker may book one request twice."""
         self.twins: set[str] = set()
         """Brackets of which the broker booked some request twice."""
-        self.by_hand: Counter[str] = Counter()
-        """Symbol -> units moved by somebody else."""
+        self.hand_ns: dict[str, int] = {}
+        """Symbol -> when somebody else traded it last."""
+        self.touched: set[str] = set()
+        """Brackets that were open when somebody else traded their contract."""
         self.writes = 0
 
     # --- story
@@ -211,7 +218,7 @@ class Truth:
         self.net[trade.symbol] += trade.side.sign * units
         intent = self.intents.get(trade.tag)
         if intent is None:
-            self.by_hand[trade.symbol] += trade.qty
+            self._by_hand(trade.symbol)
             return
         group = self.groups[intent.bracket_id]
         group.cash_paise -= trade.side.sign * units * trade.price_paise
@@ -222,12 +229,28 @@ class Truth:
             group.entered_qty += units
         self.open_groups[group.bracket_id] = group
 
+    def _by_hand(self, symbol: str) -> None:
+        """Somebody else traded: what the broker no longer has of ours was taken from us."""
+        self.hand_ns[symbol] = self.now_ns
+        for group in self.open_groups.values():
+            if group.symbol != symbol:
+                continue
+            self.touched.add(group.bracket_id)
+            left = max(0, self.net[symbol] * group.side.sign)
+            if group.held_qty > left:
+                group.taken_qty += group.held_qty - left
+
+    def moved_by_hand(self, group: Group) -> bool:
+        """Somebody else traded its contract lately: the desk may not have found it yet."""
+        at_ns = self.hand_ns.get(group.symbol, 0)
+        return bool(at_ns) and self.now_ns - at_ns < BY_HAND_NS
+
     def on_busts(self, left: set[str]) -> None:
         """The exchange took trades back: all but those `left` never happened (UPD-13)."""
         for trade in [trade for trade in self.trades if trade.trade_id not in left]:
             self.trades.remove(trade)
             self._count(trade, -1)
-            self.by_hand[trade.symbol] += trade.qty
+            self._by_hand(trade.symbol)
             self.busted.add(trade.trade_id)
 
     def on_fault(self, fault: str, text: str) -> None:
@@ -318,7 +341,8 @@ class Truth:
         if not tag:
             return
         if isinstance(news, OrderReport):
-            self.told_filled[tag] = max(self.told_filled[tag], news.filled_qty)
+            if 0 <= news.filled_qty <= news.qty:  # else it cannot be right, and tells nothing
+                self.told_filled[tag] = max(self.told_filled[tag], news.filled_qty)
             self.told_state[tag] = news.state
         if tag in self.doubts:
             del self.doubts[tag]
