@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+import msgspec
+
 from engine.blotter import order_terms
 from engine.bot import Bot
 from engine.bracket import Bracket
@@ -85,6 +87,8 @@ class Reconciler:
         self._nets: dict[Key, int] = {}
         """The newest position book without a difference, all rows."""
         self._trades: Sequence[Trade] = ()
+        self._has_foreign: set[Key] = set()
+        """Rows in which somebody else traded today."""
         self._products: dict[str, str] = {}
         """Of every order the broker listed, by its id: trade records name none."""
         self._own_tags: set[str] = set()
@@ -94,6 +98,8 @@ class Reconciler:
         self._priced: set[tuple[Key, int]] = set()
         self._consented: set[str] = set()
         self._odd_averages: set[str] = set()
+        self._second_desk: dict[str, str] = {}
+        """By symbol, in words; entries stay blocked to the end of the day (PRC-13)."""
         self.standing: dict[Key, str] = {}
         """Differences that stand, in words."""
         self.foreign_orders: dict[str, OrderReport] = {}
@@ -117,6 +123,7 @@ class Reconciler:
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """The day's trade book, whole."""
         self._trades = trades
+        self._has_foreign = {self._key_of(trade) for trade in trades if not self._is_own(trade)}
 
     def _is_own_report(self, report: OrderReport) -> bool:
         return self._desk.blotter.find(self._desk.account, report) is not None or report.tag in self._own_tags
@@ -128,8 +135,9 @@ class Reconciler:
         text = f"{report.side.value} {report.qty} {report.product} {report.state.value}{filled}"
         self._desk.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
         if is_tag(report.tag) and report.tag not in self._lost_tags and self._start:
-            alarm = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
-            self._desk.out.raise_alarm(f"second-desk:{report.symbol}", alarm)
+            text = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
+            self._second_desk[report.symbol] = text
+            self._desk.out.raise_alarm(f"second-desk:{report.symbol}", text)
 
     # --- start-up -----------------------------------------------------------------------------------------------
 
@@ -170,6 +178,10 @@ class Reconciler:
         self._corrections.clear()
         self._told_taken.clear()
         self._trades = ()
+        self._has_foreign.clear()
+        for symbol in self._second_desk:
+            self._desk.out.end_alarm(f"second-desk:{symbol}")
+        self._second_desk.clear()
         self.foreign_orders.clear()
         self._products.clear()
 
@@ -181,29 +193,23 @@ class Reconciler:
 
     def _open_in(self, key: Key) -> list[Bracket]:
         """Oldest first."""
-        found = [b for b in self._brackets() if key_of(b.body.symbol, b.body.product) == key]
-        return [b for b in found if b.body.state is not BracketState.FLAT]
+        return [b for b in self._desk.open_brackets() if key_of(b.body.symbol, b.body.product) == key]
 
     def _symbols(self) -> set[str]:
         return {symbol.upper() for bot in self._desk.bots.values() for symbol in bot.instruments}
 
     def own_rows(self) -> dict[Key, OwnRow]:
         """One row for every symbol and product that a bot may hold, or does."""
-        names: dict[Key, tuple[str, str]] = {}
-        for bot in self._desk.bots.values():
-            for symbol in bot.instruments:
-                names[key_of(symbol, bot.product)] = (symbol, bot.product)
+        names = {key_of(*name): name for name in self._desk.holdings}
         held: dict[Key, list[Bracket]] = {}
-        for bracket in self._brackets():
+        for bracket in self._desk.open_brackets():
             key = key_of(bracket.body.symbol, bracket.body.product)
             names.setdefault(key, (bracket.body.symbol, bracket.body.product))
             held.setdefault(key, []).append(bracket)
         return {key: self._own_row(key, name, held.get(key, [])) for key, name in names.items()}
 
     def _own_row(self, key: Key, name: tuple[str, str], brackets: Sequence[Bracket]) -> OwnRow:
-        open_ones = [b for b in brackets if b.body.state is not BracketState.FLAT]
-        holding = [b for b in open_ones if b.open_qty]
-        over = [b for b in brackets if b.body.state is BracketState.FLAT]
+        holding = [b for b in brackets if b.open_qty]
         single = holding[0] if len(holding) == 1 else None
         return OwnRow(
             symbol=name[0],
@@ -211,10 +217,14 @@ class Reconciler:
             net_qty=sum(b.net_qty for b in brackets),
             average_paise=single.body.entry_paise if single else 0,
             is_price_proven=single is not None and not any(o.is_provisional for o in single.orders_of(Role.ENTRY)),
-            closed_qty=sum(b.sign * b.entered_qty for b in over),
             lost_qty=self._lost_qty(key),
-            is_settled=not any(_is_moving(b) for b in open_ones),
+            is_settled=not any(_is_moving(b) for b in brackets),
         )
+
+    def _closed_qty(self, key: Key) -> int:
+        """Signed units of today's positions that are over here; asked only when something was found (RTP-51)."""
+        over = [b for b in self._brackets() if b.body.state is BracketState.FLAT]
+        return sum(b.sign * b.entered_qty for b in over if key_of(b.body.symbol, b.body.product) == key)
 
     def _is_own(self, trade: Trade) -> bool:
         return self._order_of(trade) is not None or trade.tag in self._own_tags or trade.tag.startswith(self._prefix)
@@ -223,6 +233,8 @@ class Reconciler:
         return self._desk.blotter.find(self._desk.account, trade)
 
     def _lost_qty(self, key: Key) -> int:
+        if not self._lost_tags:
+            return 0
         lost = [trade for trade in self._trades if trade.tag in self._lost_tags and self._key_of(trade) == key]
         found = sum(event.qty for event in self._corrections.get(key, ()) if event.kind is EventKind.OWN)
         total = sum(trade.side.sign * trade.qty for trade in lost)
@@ -239,7 +251,10 @@ class Reconciler:
     # --- the tape -----------------------------------------------------------------------------------------------
 
     def tape(self, key: Key) -> Tape:
+        """Who holds what. Nothing is walked where nobody else has traded: busy days have many fills."""
         own_before, foreign_before = self._start.get(key, (0, 0))
+        if key not in self._has_foreign and key not in self._corrections:
+            return Tape(foreign_qty=foreign_before, is_mixed=foreign_before != 0)
         return replay(own_before, foreign_before, [*self._events(key), *self._corrections.get(key, ())])
 
     def _events(self, key: Key) -> list[Event]:
@@ -285,7 +300,12 @@ class Reconciler:
         for key, own in self.own_rows().items():
             row = rows.get(key)
             actual, average = (row.net_qty, row.average_paise) if row else (0, 0)
-            verdicts.append(judge(own, actual, average, self.tape(key), self._told_taken.get(key, 0)))
+            tape, told = self.tape(key), self._told_taken.get(key, 0)
+            verdict = judge(own, actual, average, tape, told)
+            if verdict.difference is Difference.UNEXPECTED:
+                own = msgspec.structs.replace(own, closed_qty=self._closed_qty(key))
+                verdict = judge(own, actual, average, tape, told)
+            verdicts.append(verdict)
         return converted(verdicts, self._nets, rows)
 
     def compare(self, positions: Sequence[PositionReport], began_ns: int, now_ns: int) -> bool:
@@ -351,7 +371,7 @@ class Reconciler:
             if self.standing.get(key) != text:
                 expected, actual = text.split(" ours ")[1].split(" (")[0].split(", broker ")
                 desk.say(Msg.MISMATCH, symbol=text.split(" ours ")[0], expected=expected, actual=actual)
-        text = "; ".join(standing.values())
+        text = "; ".join([*standing.values(), *self._second_desk.values()])
         if text and text != desk.mismatch:
             desk.out.raise_alarm("mismatch", text)
         elif not text and (desk.mismatch or "mismatch" in desk.alarms):

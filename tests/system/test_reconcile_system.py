@@ -728,12 +728,15 @@ def test_a_pushed_fill_acts_at_once_and_a_foreign_one_brings_a_read(run_desk, se
 def test_a_tag_like_ours_that_is_not_ours_is_a_second_desk(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
-        by_hand(rig, Side.BUY, 75, 120.0, tag="SD9ZZZ00001E")
+        by_hand(rig, Side.BUY, 75, 120.0, tag="SD9ZZZ00001E", symbol=CE)
         await rig.quiet(6.0, 150.0)
 
         assert any("second desk" in alarm for alarm in rig.alarms)
+        await rig.quiet(31.0, 150.0)
+        assert "second desk" in rig.desk.entry_block(rig.clock.now_ns())
+        assert exits(rig) == {"LIMIT": ("SELL", 75), "SL": ("SELL", 75)}, "protection goes on"
 
-    run_desk(scenario, seed_setup(symbols=(PE,)))
+    run_desk(scenario, seed_setup())
 
 
 # --- while we were away -------------------------------------------------------------------------------------------
