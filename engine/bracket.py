@@ -163,6 +163,7 @@ class Bracket(BracketExit):
             return False
         body.exit_reason = body.exit_context = ""
         body.exit_asked_ns = body.retry_at_ns = 0
+        body.writes.clear()  # the trader's word begins a new budget: going without a stop is no thrift (O4)
         out.touched_brackets.add(body.bracket_id)
         self.plan(now_ns, out)
         return True

@@ -43,6 +43,8 @@ class BracketRules(BracketOrders):
         self.lost_rules: tuple[str, ...] = decoded.warnings
         """Rules of a restored position that this build does not know; the fixed stop still protects."""
         self._broken_rules: set[int] = set()
+        self._untold_errors: dict[int, Exception] = {}
+        """Of rules that failed while only their band or their next instant was asked for."""
         body.memories += [RuleMemory() for _ in self.exit_rules[len(body.memories) :]]
 
     # --- asking -------------------------------------------------------------------------------------------------
@@ -78,6 +80,7 @@ class BracketRules(BracketOrders):
     def ask_rules(self, now_ns: int, out: Outbox, *, candle: bool = False) -> None:
         """Every rule in its order; the tightest stop wins, the first reason to leave ends the asking (§5.7)."""
         body = self.body
+        self.tell_failed_rules(out)
         for index, rule in enumerate(self.exit_rules):
             if body.exit_reason or index in self._broken_rules:
                 continue
@@ -94,6 +97,11 @@ class BracketRules(BracketOrders):
                 memory.since_ns = memory.since_ns or now_ns
                 self._tell_armed(facts, out)
             self._take(rule, proposal, now_ns, out)
+
+    def tell_failed_rules(self, out: Outbox) -> None:
+        """Set aside what failed where nothing could be said."""
+        for index in list(self._untold_errors):
+            self._set_aside(index, self._untold_errors.pop(index), out)
 
     def _set_aside(self, index: int, error: Exception, out: Outbox) -> None:
         self._broken_rules.add(index)
@@ -145,9 +153,16 @@ class BracketRules(BracketOrders):
         low, high = (NO_LOW, best + 1) if self.sign > 0 else (best - 1, NO_HIGH)
         facts = self.rule_facts(now_ns)
         for index, rule in enumerate(self.exit_rules):
-            if index not in self._broken_rules:
+            if index in self._broken_rules:
+                continue
+            if index in self._untold_errors:
+                return NO_HIGH, NO_HIGH  # every tick looks, so that it is told soon
+            try:
                 rule_low, rule_high = rule.band(facts, self.body.memories[index])
-                low, high = max(low, rule_low), min(high, rule_high)
+            except Exception as error:  # noqa: BLE001 - as in `ask_rules`; told when there is an outbox again
+                self._untold_errors.setdefault(index, error)
+                return NO_HIGH, NO_HIGH
+            low, high = max(low, rule_low), min(high, rule_high)
         return low, high
 
     def rules_wakes(self, now_ns: int) -> list[int]:
@@ -155,7 +170,14 @@ class BracketRules(BracketOrders):
         if not self.exit_rules or self.body.exit_reason or not self.body.entry_paise:
             return []
         facts = self.rule_facts(now_ns)
-        asked = [rule.wake_ns(facts, memory) for rule, memory in zip(self.exit_rules, self.body.memories, strict=False)]
+        asked: list[int] = []
+        for index, rule in enumerate(self.exit_rules):
+            if index in self._broken_rules or index in self._untold_errors:
+                continue
+            try:
+                asked.append(rule.wake_ns(facts, self.body.memories[index]))
+            except Exception as error:  # noqa: BLE001 - as in `ask_rules`; told when there is an outbox again
+                self._untold_errors[index] = error
         return [wake_ns for wake_ns in asked if wake_ns]
 
     def stories(self, now_ns: int) -> tuple[Story, ...]:

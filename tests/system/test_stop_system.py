@@ -6,10 +6,12 @@ import pytest
 
 from brokers.paper.rules import PaperRules
 from engine.desk_stall import note_stall
+from engine.exit_rules.rule import NO_HIGH, NO_LOW, Proposal, RuleMemory
 from engine.instant import NS_PER_S
 from engine.operator import Enter, ZeroOut
 from engine.order import Role, Side
 from engine.port import ReadFailed
+from engine.stall_guard import BotHung
 from engine.view import ExitStyle
 
 PE = "NIFTY01DEC2624500PE"
@@ -257,6 +259,49 @@ def test_the_kill_switch_stops_entries_of_a_flat_desk_too(run_desk) -> None:
 
         assert rig.venue.placed() == []
         assert rig.desk.is_paused
+
+    run_desk(scenario)
+
+
+@pytest.mark.row("PRC-10", "OPS-23")
+@pytest.mark.parametrize("broken", ["band", "wake_ns"])
+def test_a_rule_that_fails_where_nothing_can_be_said_is_set_aside_a_moment_later(run_desk, broken) -> None:
+    class Rule:
+        name = "mine"
+
+        def needs(self):
+            return ()
+
+        def band(self, facts, memory):
+            return self.fail() if broken == "band" else (NO_LOW, NO_HIGH)
+
+        def wake_ns(self, facts, memory):
+            return self.fail() if broken == "wake_ns" else 0
+
+        def on_price(self, facts, memory, readings):
+            self.asked_after = getattr(self, "failed", 0)
+            return Proposal()
+
+        on_candle = on_price
+
+        def fail(self):
+            self.failed = getattr(self, "failed", 0) + 1
+            raise BotHung("an exit rule", 250)
+
+    async def scenario(rig):
+        await rig.enter(100.0)
+        rule = Rule()
+        bracket = rig.leg(PE).bracket
+        bracket.exit_rules = (rule,)
+        bracket.body.memories = [RuleMemory()]
+        await rig.quiet(3.0)
+
+        assert rule.failed == 1
+        assert rule.asked_after == 0, "a rule that is set aside is not asked"
+        assert any("rule mine" in text for text in rig.texts())
+        assert rig.leg(PE).bracket.covered_qty == 65
+        await rig.desk.stop("asked to")
+        assert rig.net(PE) == 0
 
     run_desk(scenario)
 
