@@ -162,6 +162,7 @@ class _Gauge:
         self.wanted = 0
         self.reading: Reading | None = None
         self.bars_seen = 0
+        self._trusted = trusted_bars(spec)
         self._indicator = indicator
 
     def take(self, bar: Bar, end_ns: int) -> None:
@@ -175,6 +176,7 @@ class _Gauge:
             previous=before.value if before is not None else None,
             direction=self._indicator.direction if isinstance(self._indicator, SuperTrend) else 0,
             previous_direction=before.direction if before is not None else 0,
+            missing_bars=max(self._trusted - self.bars_seen, 0),
             bar=bar,
             bar_end_ns=end_ns,
         )

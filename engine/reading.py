@@ -38,6 +38,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     direction: int = 0
     """SuperTrend: 1 bullish, -1 bearish; 0 for indicators without one."""
     previous_direction: int = 0
+    missing_bars: int = 0
+    """Candles still to come until its start can no longer be felt; a rule does not arm on a guess."""
     bar: Bar
     """The candle that made it."""
     bar_end_ns: int

@@ -81,6 +81,8 @@ class Supertrend(ExitRule, frozen=True, kw_only=True):
         reading = readings.reading(self.spec)
         if reading is None:
             return f"{self.label} has no value yet: it has not seen enough {self.interval} candles"
+        if reading.missing_bars:
+            return f"{self.label} needs {reading.missing_bars} more {self.interval} candles to be trusted"
         line = _line_paise(facts, reading)
         if not line:
             return f"{self.label} runs against the position"
@@ -94,6 +96,8 @@ class Supertrend(ExitRule, frozen=True, kw_only=True):
         reading = readings.reading(self.spec)
         if reading is None or not isfinite(reading.value):
             return "no value" if memory.active else "no value yet"
+        if reading.missing_bars:
+            return f"{reading.missing_bars} candles until it is trusted"
         trend = {1: "bullish", -1: "bearish"}.get(reading.direction, "undecided")
         return f"{trend} {rupees_text(_to_paise(reading.value))}, fixed stop {rupees_text(facts.first_stop_paise)}"
 
@@ -102,7 +106,9 @@ class Supertrend(ExitRule, frozen=True, kw_only=True):
         return f"while {self.label} on {self.interval} candles runs with the position, the stop follows its line{kinds}"
 
     def _may_arm(self, facts: RuleFacts, reading: Reading, line: int) -> bool:
-        if facts.trade_type not in self.trade_types or not facts.is_better_stop(line, facts.first_stop_paise):
+        if reading.missing_bars or facts.trade_type not in self.trade_types:
+            return False
+        if not facts.is_better_stop(line, facts.first_stop_paise):
             return False
         return facts.trade_type != _FROM_NEXT_CANDLE or reading.bar_end_ns > facts.opened_ns
 

@@ -20,7 +20,7 @@ from engine.reading import MINUTE_NS
 Open = Any
 SYMBOL = "NIFTY01DEC2624500PE"
 OPEN_NS = 1_800_000_000 * NS_PER_S - 1_800_000_000 * NS_PER_S % (300 * NS_PER_S)
-WARM_UP = 40
+WARM_UP = 110
 """Candles before the position is opened."""
 
 
