@@ -168,15 +168,17 @@ class Venue:
 Act = Callable[[Venue], Awaitable[None]]
 
 
-@pytest.fixture
-def play(instruments: list[Instrument]) -> Callable[..., FaultPlan]:
-    """Runs a scene under the given faults and returns the plan, which knows what fired."""
+class OpenVenue:
+    """Runs a scene at a venue under a plan: `open_venue(act, plan)`."""
 
-    def play(act: Act, *faults: dict[str, object], funds_paise: int = 500_000_000, **rules: Any) -> FaultPlan:
-        plan = read_script(tomli_w.dumps({"fault": list(faults)}), "test").plan(DAY) if faults else FaultPlan([])
+    start_ns = TEN
 
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self._instruments = instruments
+
+    def __call__(self, act: Act, plan: FaultPlan, *, funds_paise: int = 500_000_000, **rules: Any) -> None:
         async def scene() -> None:
-            venue = Venue(instruments, plan, PaperRules(book_life_ns=0, funds_paise=funds_paise, **rules))
+            venue = Venue(self._instruments, plan, PaperRules(book_life_ns=0, funds_paise=funds_paise, **rules))
             await venue.account.connect()
             await venue.market.instruments()
             venue.show()
@@ -184,6 +186,20 @@ def play(instruments: list[Instrument]) -> Callable[..., FaultPlan]:
             await act(venue)
 
         run_virtual(scene())
+
+
+@pytest.fixture
+def open_venue(instruments: list[Instrument]) -> OpenVenue:
+    return OpenVenue(instruments)
+
+
+@pytest.fixture
+def play(open_venue: OpenVenue) -> Callable[..., FaultPlan]:
+    """Runs a scene under the given faults and returns the plan, which knows what fired."""
+
+    def play(act: Act, *faults: dict[str, object], **rules: Any) -> FaultPlan:
+        plan = read_script(tomli_w.dumps({"fault": list(faults)}), "test").plan(DAY) if faults else FaultPlan([])
+        open_venue(act, plan, **rules)
         return plan
 
     return play

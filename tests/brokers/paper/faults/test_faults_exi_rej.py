@@ -39,7 +39,6 @@ def test_exi_02_the_target_fills_in_part_beside_a_full_stop(play) -> None:
     play(act, {"knob": "match.partial(target)", "at": "10:01"})
 
 
-@pytest.mark.row("HRD-13")
 def test_exi_03_the_market_jumps_past_the_stops_limit(play) -> None:
     async def act(venue) -> None:
         await venue.entry()

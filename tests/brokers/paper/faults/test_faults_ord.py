@@ -12,7 +12,6 @@ from engine.port import Acked, NotSent, Refused, Unknown
 PUT = "NIFTY01DEC2624500PE"
 
 
-@pytest.mark.row("HRD-05", "HRD-09")
 def test_ord_01_the_order_is_placed_and_nobody_says_so(play) -> None:
     async def act(venue) -> None:
         assert isinstance(await venue.entry(), Unknown)
@@ -79,7 +78,6 @@ def test_ord_06_an_error_page_is_unknown_whether_done_or_not(play, knob, at_once
     play(act, {"knob": knob})
 
 
-@pytest.mark.row("HRD-09")
 @pytest.mark.parametrize("knob", [knob.knob for knob in FAULTS["ORD-07"]])
 def test_ord_07_a_success_without_an_id_is_unknown_and_the_order_exists(play, knob) -> None:
     async def act(venue) -> None:
