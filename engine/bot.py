@@ -22,6 +22,7 @@ from engine.messages import Msg
 from engine.money import divide_half_up, rupees_text
 from engine.order import Order, Side
 from engine.outbox import Outbox, RoundTrip
+from engine.reading import IndicatorSpec
 from engine.risk import RiskLimits
 from engine.stop_plan import OnStop
 from engine.view import ExitStyle
@@ -132,7 +133,11 @@ class Bot(Protocol):
         """Brackets that are not over, oldest first."""
         ...
 
-    def entry_reason(self, symbols: Sequence[str], lots: int, now_ns: int) -> str:
+    def indicators(self) -> Mapping[str, tuple[IndicatorSpec, ...]]:
+        """By symbol: what its next position will ask about the candles."""
+        ...
+
+    def entry_reason(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int) -> str:
         """Why it would not enter these now, the desk's own reasons aside; empty when it would."""
         ...
 

@@ -19,6 +19,7 @@ from engine.alarm_board import AlarmBoard
 from engine.blotter import Blotter
 from engine.bot import REASON_EOD, Bot
 from engine.bracket import Bracket
+from engine.candle_feed import CandleFeed
 from engine.decision_hash import DecisionHash
 from engine.desk_commit import DeskCommit
 from engine.desk_events import HubVoice
@@ -30,6 +31,7 @@ from engine.desk_stop import DeskStop
 from engine.desk_timer import DeskTimer
 from engine.entry_schedule import EntrySchedule
 from engine.event_hub import EventHub
+from engine.exposure import ExposureClock
 from engine.gateway import Gateway
 from engine.instant import NS_PER_S, ist_date
 from engine.instrument import Instrument
@@ -39,6 +41,7 @@ from engine.messages import Msg
 from engine.operator import Request
 from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
 from engine.outbox import Op, Outbox, PlaceOrder, RoundTrip
+from engine.outlier import is_outlier
 from engine.port import Answer, OrderReport, Refused
 from engine.positions import PositionBook
 from engine.price_book import PriceBook
@@ -49,7 +52,7 @@ from engine.seat import Seat
 from engine.session import session_class
 from engine.tags import TagMaker
 from engine.tick import Tick
-from engine.venue_rules import RequestFacts, check_request, lpp_gap_paise
+from engine.venue_rules import RequestFacts, check_request
 from engine.view import AlarmView
 
 _LOCAL_ROUNDS = 8
@@ -77,6 +80,7 @@ class Desk:
         """Whose code is running at this moment; empty between decisions (PRC-10)."""
         self.decisions_begun = 0
         """Tells two short decisions from a long one (`engine.stall_guard`)."""
+        self.candles = CandleFeed(self)
         tags = TagMaker(parts.run_no)
         for group in parts.groups:
             self._seat(group, tags)
@@ -88,6 +92,7 @@ class Desk:
         self.requests = TraderRequests(self)
         self.ending = DeskStop(self)
         self.out = Outbox()
+        self.exposure = ExposureClock()
         self.commit = DeskCommit(self)
         self.timer = DeskTimer(self)
         self.price_watch = PriceWatch(self)
@@ -109,7 +114,7 @@ class Desk:
 
     def _seat(self, group: GroupParts, tags: TagMaker) -> None:
         prices = [self.prices[symbol] for symbol in group.legs]
-        bot = LegsBot(group.terms, prices, self.parts.port.rules, tags, self.blotter.orders)
+        bot = LegsBot(group.terms, prices, self.parts.port.rules, tags, self.blotter.orders, self.candles.readings)
         schedule = EntrySchedule(group.trigger, self.parts.calendar, prices[0].instrument, bot.name)
         self.bots[bot.name] = bot
         self.seats[bot.name] = Seat(bot, schedule, group.trend)
@@ -127,7 +132,7 @@ class Desk:
         self.spawn("gateway", self.gateway.run, restarts=True)  # exits need it whatever broke
         await self.reader.recover()
         self.recovered = True
-        self.step(lambda _now: None)
+        self.step(self.candles.settle)
 
     async def stop(self, reason: str, *, flatten: bool | None = None) -> int:
         """End by each bot's own policy, or by `flatten` for all (OPS-21). Returns the exit code (OPS-22)."""
@@ -166,6 +171,8 @@ class Desk:
         book = self.prices.get(tick.symbol)
         if book is None or tick.at_ns < book.at_ns:
             return
+        if book.is_charted:
+            self.candles.on_tick(tick)
         if book.low < tick.ltp_paise < book.high:
             book.tick = tick
             book.at_ns = tick.at_ns
@@ -183,7 +190,7 @@ class Desk:
                 )
                 book.at_ns = tick.at_ns
             return
-        if _is_outlier(tick):
+        if is_outlier(tick):
             return
         book.tick = tick
         book.at_ns = tick.at_ns
@@ -296,6 +303,8 @@ class Desk:
     def _on_time(self, now_ns: int) -> None:
         self.roll_day(now_ns)
         self.price_watch.look(now_ns)
+        self.candles.settle(now_ns)
+        self.candles.on_time(now_ns)
         for name, seat in self.seats.items():
             self.decide(name, lambda bot: bot.on_wake(now_ns, self.out))
             self._square_off_if_due(seat, now_ns)
@@ -333,6 +342,7 @@ class Desk:
         for seat in rolled:
             seat.charges.clear()
             seat.schedule.begin(seat.bot.body.trigger, now_ns, self.out)
+        self.candles.begin_day(now_ns)
         closed = self.parts.calendar.why_closed(ist_date(now_ns))
         if closed:
             self.say(Msg.HOLIDAY, day=day, name=closed)
@@ -472,7 +482,16 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - the top of every event: whatever it was, exits must go on
             self._note_failure("decision", error)
         self.commit.flush()
-        self.timer.arm()
+        self._arm_timer()
+
+    def _arm_timer(self) -> None:
+        """Rules are asked for their bands and instants here: their code may hang here as well."""
+        self.decisions_begun += 1
+        self.deciding = "an exit rule"
+        try:
+            self.timer.arm()
+        finally:
+            self.deciding = ""
         if not self.out.is_empty:  # a bot failed while it was asked when to look again
             self.commit.flush()
         self.reader.follow()
@@ -542,11 +561,3 @@ class Desk:
 
 def _after_the_step(job: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(job)
-
-
-def _is_outlier(tick: Tick) -> bool:
-    """A last price far outside its own touch is one bad tick, not a market (M3, MKT-06)."""
-    bid, ask, ltp = tick.bid_paise, tick.ask_paise, tick.ltp_paise
-    if bid <= 0 or ask < bid:
-        return False
-    return ltp > ask + lpp_gap_paise(ask) or ltp < bid - lpp_gap_paise(bid)

@@ -170,13 +170,13 @@ class TraderRequests:
 
     def _entry_reason(self, target: Target, request: Enter, now_ns: int) -> str:
         block = self._desk.entry_block(now_ns, target.bot.name)
-        lots = request.lots or target.bot.lots
-        return block or self._desk.decide(target.bot.name, lambda bot: bot.entry_reason(target.symbols, lots, now_ns))
+        lots, side = request.lots or target.bot.lots, request.side
+        return block or self._desk.decide(
+            target.bot.name, lambda bot: bot.entry_reason(target.symbols, side, lots, now_ns)
+        )
 
     def _why_not_enter(self, request: Enter, now_ns: int) -> str:
         """Refused when nobody would enter; with several bots one may go where another may not."""
-        if request.side is Side.SELL:
-            return "short legs are switched off (allow_short=false)"
         targets = self._targets(request.bot, request.symbols)
         reasons = [self._entry_reason(target, request, now_ns) for target in targets]
         return "; ".join(dict.fromkeys(reasons)) if all(reasons) else ""
@@ -310,6 +310,7 @@ class TraderRequests:
             bot = desk.bots.get(name)
             if isinstance(bot, LegsBot):
                 bot.terms = terms
+        desk.candles.settle(desk.clock.now_ns())
         restart = changes.restart_needed or "nothing"
         desk.say(Msg.CONFIG_RELOADED, applied=changes.applied or "nothing", restart=restart)
 

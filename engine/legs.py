@@ -6,7 +6,7 @@ independently: nothing one leg does touches another, unless the pair policy is b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -15,12 +15,14 @@ import msgspec
 from engine.bot import REASON_EOD, BotBody, BotTimes, book_trip
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody, BracketTerms
+from engine.exit_rules.registry import decode_rules
 from engine.instrument import Instrument
 from engine.leg import Leg, LegFacts
 from engine.messages import Msg
 from engine.order import Order, Role, Side
 from engine.outbox import Outbox, RoundTrip
 from engine.price_book import PriceBook
+from engine.reading import IndicatorSpec, NoReadings, Readings
 from engine.reconcile import OnUnexpected
 from engine.risk import EntryFacts, RiskLimits, entry_block
 from engine.stop_plan import OnStop
@@ -64,6 +66,15 @@ class LegsBody(BotBody, kw_only=True):
     """Symbols whose SL-M the broker refused today: not tried again this session (HRD-12, F-28)."""
 
 
+ReadingsOf = Callable[[str], Readings]
+"""The window on one symbol's indicators."""
+
+
+def _no_readings(symbol: str) -> Readings:
+    del symbol
+    return NoReadings()
+
+
 class LegsBot:
     """Owns the legs and their brackets; every public method is one event."""
 
@@ -74,6 +85,7 @@ class LegsBot:
         rules: VenueRules,
         tags: TagMaker,
         orders: Mapping[str, Order],
+        readings: ReadingsOf = _no_readings,
     ) -> None:
         self.terms = terms
         self.legs: dict[str, Leg] = {price.instrument.symbol: Leg(price) for price in prices}
@@ -86,6 +98,7 @@ class LegsBot:
         self._rules = rules
         self._tags = tags
         self._orders = orders
+        self._readings = readings
 
     @property
     def name(self) -> str:
@@ -142,8 +155,16 @@ class LegsBot:
 
     # --- entering -----------------------------------------------------------------------------------------------
 
-    def entry_reason(self, symbols: Sequence[str], lots: int, now_ns: int) -> str:
+    def indicators(self) -> dict[str, tuple[IndicatorSpec, ...]]:
+        """Of every leg: its rules need their candles before there is a position (RTP-50)."""
+        rules = decode_rules(self.terms.bracket.rules).rules
+        specs = tuple(dict.fromkeys(spec for rule in rules for spec in rule.needs()))
+        return dict.fromkeys(self.legs, specs)
+
+    def entry_reason(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int) -> str:
         """Why these legs may not be entered now, leaving the desk's own reasons aside; empty when they may."""
+        if side is Side.SELL and not self.terms.allow_short:
+            return "short legs are switched off (allow_short=false)"
         if self.any_active:
             return "a position is already active"
         for symbol in symbols:
@@ -165,21 +186,19 @@ class LegsBot:
 
     def enter(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int, out: Outbox) -> str:
         """Send one entry per leg, primary first. Returns why nothing was sent, or empty (LEG-08..12)."""
-        if side is Side.SELL:
-            out.say(Msg.SKIP, source=self.name, reason="short legs are switched off (allow_short=false)")
-            return "short legs are switched off"
         if self.any_active:
             out.say(Msg.SKIP_ACTIVE, source=self.name)
             return "a position is already active"
-        reason = self.entry_reason(symbols, lots, now_ns)
+        reason = self.entry_reason(symbols, side, lots, now_ns)
         if reason:
             out.say(Msg.SKIP, source=self.name, reason=reason)
             return reason
         quantities = [lots * self.legs[symbol].instrument.lot_size for symbol in symbols]
         batch_qty = "/".join(str(qty) for qty in dict.fromkeys(quantities))
-        out.say(Msg.ENTRY_BATCH, source=self.name, count=len(symbols), qty=batch_qty)
+        batch, one = (Msg.ENTRY_BATCH, Msg.ENTRY) if side is Side.BUY else (Msg.SHORT_BATCH, Msg.SHORT)
+        out.say(batch, source=self.name, count=len(symbols), qty=batch_qty)
         for symbol, qty in zip(symbols, quantities, strict=True):
-            out.say(Msg.ENTRY, source=self.name, symbol=symbol, qty=qty)
+            out.say(one, source=self.name, symbol=symbol, qty=qty)
             self._open(self.legs[symbol], side, qty, now_ns, out)
         self.body.entries_today += 1
         return ""
@@ -207,7 +226,7 @@ class LegsBot:
         leg.note = ""
         if leg.bracket is not None:
             out.end_alarm(f"entry:{leg.bracket.body.bracket_id}")  # the new entry is the answer to a failed one
-        leg.bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
+        leg.bracket = self._bracket(body, leg)
         self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = leg.bracket
         return leg.bracket
 
@@ -233,6 +252,10 @@ class LegsBot:
         out.say(Msg.CHECKING_EXITS, source=self.name, symbol=symbol)
         bracket.adopt(price, now_ns, out)
         return bracket
+
+    def _bracket(self, body: BracketBody, leg: Leg) -> Bracket:
+        readings = self._readings(leg.symbol)
+        return Bracket(body, leg.price, self._rules, self._tags, self._orders, readings)
 
     def _has_price(self, leg: Leg) -> bool:
         tick = leg.price.tick
@@ -282,7 +305,9 @@ class LegsBot:
                 bracket.on_tick(now_ns, out)
 
     def on_candle(self, symbol: str, now_ns: int, out: Outbox) -> None:
-        del symbol, now_ns, out
+        for bracket in self.open_brackets() if self.books_known else ():
+            if bracket.body.symbol == symbol:
+                bracket.on_candle(now_ns, out)
 
     def on_wake(self, now_ns: int, out: Outbox) -> None:
         for bracket in self.open_brackets() if self.books_known else ():
@@ -350,6 +375,6 @@ class LegsBot:
             leg = self.legs.get(body.symbol)
             if leg is None:
                 continue
-            bracket = Bracket(body, leg.price, self._rules, self._tags, self._orders)
+            bracket = self._bracket(body, leg)
             self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = bracket
             leg.bracket = bracket

@@ -31,6 +31,8 @@ class Msg(Enum):
     SKIP = Text("INFO", "[SKIP] entry refused: {reason}")
     ENTRY_BATCH = Text("INFO", "[ENTRY] BUY {count} symbols x {qty}")
     ENTRY = Text("INFO", "[ENTRY] BUY {symbol} x {qty}")
+    SHORT_BATCH = Text("INFO", "[ENTRY] SELL {count} symbols x {qty}")
+    SHORT = Text("INFO", "[ENTRY] SELL {symbol} x {qty}")
     HINT_MISSING = Text("WARN", "[WARN] no quote for {symbol}, entry sent without a price hint")
     ORDER_FILLED = Text("INFO", "[ORDER] {side} {symbol} qty={qty} @₹{price}")
     EXITS = Text("INFO", "[EXITS] TP oid={target_id} @₹{target} | SL oid={stop_id} @₹{stop}")

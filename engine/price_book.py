@@ -12,7 +12,7 @@ NO_HIGH = 1 << 60
 class PriceBook:
     """Slots, because the desk reads it on every tick. `low < ltp < high` means no bracket has to look."""
 
-    __slots__ = ("at_ns", "high", "instrument", "low", "previous_paise", "tick")
+    __slots__ = ("at_ns", "high", "instrument", "is_charted", "low", "previous_paise", "tick")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -23,6 +23,8 @@ class PriceBook:
         """The last price before the newest, for the direction mark."""
         self.low = NO_LOW
         self.high = NO_HIGH
+        self.is_charted = False
+        """Somebody wants its candles: every tick counts for them."""
 
     def age_ns(self, now_ns: int) -> int:
         """Age of the newest tick; without one, the age of everything."""

@@ -17,6 +17,7 @@ from engine.leg import Leg
 from engine.messages import Msg
 from engine.order import Order, Side
 from engine.outbox import Outbox, RoundTrip
+from engine.reading import IndicatorSpec
 from engine.risk import RiskLimits
 from engine.view import BracketState
 
@@ -52,13 +53,15 @@ class ProtectOnly:
 
     # --- nothing is entered ---------------------------------------------------------------------------------------
 
-    def entry_reason(self, symbols: Sequence[str], lots: int, now_ns: int) -> str:
-        del symbols, lots, now_ns
+    def indicators(self) -> Mapping[str, tuple[IndicatorSpec, ...]]:
+        return {}  # its open brackets are asked on their own
+
+    def entry_reason(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int) -> str:
+        del symbols, side, lots, now_ns
         return f"{self.name} is {PROTECT_ONLY}: {self.why}"
 
     def enter(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int, out: Outbox) -> str:
-        del side
-        reason = self.entry_reason(symbols, lots, now_ns)
+        reason = self.entry_reason(symbols, side, lots, now_ns)
         out.say(Msg.SKIP, source=self.name, reason=reason)
         return reason
 
@@ -76,7 +79,8 @@ class ProtectOnly:
         self._each([b for b in self._planning() if b.body.symbol == symbol], out, look)
 
     def on_candle(self, symbol: str, now_ns: int, out: Outbox) -> None:
-        del symbol, now_ns, out
+        mine = [bracket for bracket in self._planning() if bracket.body.symbol == symbol]
+        self._each(mine, out, lambda bracket: bracket.on_candle(now_ns, out))
 
     def on_orders(self, orders: Sequence[Order], now_ns: int, out: Outbox, *, recovered: bool = False) -> None:
         changed: dict[str, Bracket] = {}

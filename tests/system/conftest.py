@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from random import Random
+from typing import get_type_hints
 
 import msgspec
 import pytest
@@ -467,7 +468,9 @@ def seed_setup():
         terms = {"target_offset_paise": round(target * 100), "stop_offset_paise": round(stop * 100), **changes}
         if "trail" in terms:
             terms["rules"] = encode_rules([LockFraction(**terms.pop("trail"))])
-        setup.bracket = msgspec.convert({**msgspec.to_builtins(setup.bracket), **terms}, BracketTerms)
+        hints = get_type_hints(BracketTerms)
+        typed = {name: msgspec.convert(value, hints[name]) for name, value in terms.items()}
+        setup.bracket = msgspec.structs.replace(setup.bracket, **typed)
         setup.lot_of = dict.fromkeys(setup.all_symbols, lot) | setup.lot_of
         return setup
 
