@@ -19,9 +19,10 @@ from engine.bracket_orders import (
 )
 from engine.bracket_rules import BracketRules
 from engine.bracket_state import BreachedStop, Exhausted, StopType
+from engine.exit_rules.level import stop_from_offset, stop_from_percent, target_from_offset, target_from_percent
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.money import divide_half_up, round_to_tick, rupees_text
+from engine.money import divide_half_up, rupees_text
 from engine.order import Order, OrderState, OrderType, Pending, Role
 from engine.order_pricing import stop_limit
 from engine.outbox import Outbox
@@ -67,12 +68,11 @@ class BracketProtection(BracketRules):
 
     def derive_levels(self, now_ns: int, out: Outbox) -> None:
         """Target and fixed stop from the entry average, on the tick; then the rules' own stops (LEG-14, RTP-23)."""
-        body, tick = self.body, self.instrument.tick_paise
-        target_offset, stop_offset = self.target_offset_paise, self._stop_offset_paise
-        if target_offset and not body.target_dropped:
-            body.target_paise = max(round_to_tick(body.entry_paise + self.sign * target_offset, tick), tick)
-        if stop_offset:
-            stop = max(round_to_tick(body.entry_paise - self.sign * stop_offset, tick), tick)
+        body = self.body
+        target, stop = self._fixed_target(), self._fixed_stop()
+        if not body.target_dropped:
+            body.target_paise = target
+        if stop:
             first = body.original_stop_paise
             if not body.trail_active and (not first or self.is_tighter(stop, first)):
                 body.original_stop_paise = stop
@@ -81,10 +81,20 @@ class BracketProtection(BracketRules):
         self.note_best(body.entry_paise, out)
         self.ask_rules(now_ns, out)
 
-    @property
-    def _stop_offset_paise(self) -> int:
-        terms = self.body.terms
-        return self.body.entry_paise * terms.stop_bps // 10_000 if terms.stop_bps else terms.stop_offset_paise
+    def _fixed_target(self) -> int:
+        """By the terms, as a share of the entry or a distance from it; 0 = none."""
+        body, terms, tick = self.body, self.body.terms, self.instrument.tick_paise
+        if terms.target_bps:
+            return target_from_percent(body.entry_paise, terms.target_bps, tick, body.side)
+        offset = terms.target_offset_paise
+        return target_from_offset(body.entry_paise, offset, tick, body.side) if offset else 0
+
+    def _fixed_stop(self) -> int:
+        body, terms, tick = self.body, self.body.terms, self.instrument.tick_paise
+        if terms.stop_bps:
+            return stop_from_percent(body.entry_paise, terms.stop_bps, tick, body.side)
+        offset = terms.stop_offset_paise
+        return stop_from_offset(body.entry_paise, offset, tick, body.side) if offset else 0
 
     # --- the plan for both exits -----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from engine.bracket_state import BracketBody
 from engine.exit_rules.registry import decode_rules
 from engine.exit_rules.rule import NO_HIGH, NO_LOW, ExitRule, Proposal, RuleFacts, RuleMemory, Story
 from engine.messages import Msg
-from engine.money import rupees_text
+from engine.money import divide_half_up, rupees_text
 from engine.order import Order
 from engine.outbox import ExitSignal, Outbox
 from engine.price_book import PriceBook
@@ -73,9 +73,9 @@ class BracketRules(BracketOrders):
 
     @property
     def target_offset_paise(self) -> int:
-        """Distance of the target by the terms: in paise, or as a share of the entry (RTP-23)."""
+        """Distance of the fixed target by the terms; 0 = none."""
         terms = self.body.terms
-        return self.body.entry_paise * terms.target_bps // 10_000 if terms.target_bps else terms.target_offset_paise
+        return divide_half_up(self.body.entry_paise * terms.target_bps, 10_000) or terms.target_offset_paise
 
     def ask_rules(self, now_ns: int, out: Outbox, *, candle: bool = False) -> None:
         """Every rule in its order; the tightest stop wins, the first reason to leave ends the asking (§5.7)."""
