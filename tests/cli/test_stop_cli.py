@@ -86,9 +86,10 @@ def test_the_kill_switch_by_signal_flattens_and_the_desk_stays_without_entries(h
     desk.wait_for("[EXIT]", times=2)
 
     desk.wait_for("[SIGNAL] expired: paused")
+    assert desk.end(signal.SIGTERM).code == 0
     assert query(home.folder / "live.account.db", HELD) == []
     assert query(home.folder / "live.db", "SELECT count(*) FROM orders WHERE role = 'exit'") == [(2,)]
-    assert desk.end(signal.SIGTERM).code == 0
+    assert query(home.folder / "live.db", "SELECT DISTINCT reason FROM trades") == [("Zero Out",)]
 
 
 HANGS = """

@@ -235,7 +235,7 @@ _HOLDINGS = st.lists(
 
 @pytest.mark.row("HRD-27", "HRD-29")
 @given(looks=st.lists(st.tuples(_HOLDINGS, st.sampled_from(Proof), st.booleans()), min_size=1, max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_is_seen_the_plan_ends_in_time_escalates_at_most_once_and_says_flat_only_with_proof(looks) -> None:
     plan = StopPlan(BEGAN)
     now_ns, acts = BEGAN, []
