@@ -99,7 +99,13 @@ _OF_ALARM: Final[dict[str, AlertKind]] = {
 }
 """By the word before the colon of an alarm's id."""
 
-_CARRIERS: Final = (Msg.ALERT, Msg.ALARM)
+_KINDS: Final[dict[str, AlertKind]] = {
+    **{msg.name: AlertKind.CRITICAL for msg in Msg if msg.level == "CRITICAL"},
+    **{msg.name: kind for msg, kind in _OF_LINE.items()},
+}
+"""Every sentence that is an alert, by name: nearly every line of the log is none, and one look must say so."""
+
+_CARRIERS: Final = (Msg.ALERT.name, Msg.ALARM.name)
 """Their kind stands in their fields: they carry what a core step handed over by `Outbox.alert` and `raise_alarm`."""
 
 
@@ -110,10 +116,10 @@ def kind_of_alarm(alarm_id: str) -> AlertKind:
 
 def kind_of_line(msg: Msg, fields: Mapping[str, object]) -> AlertKind | None:
     """The kind of alert that a line of the log is; None for a line that is none."""
-    if msg in _CARRIERS:
+    name = msg.name
+    if name in _CARRIERS:
         return _kind_of_word(str(fields.get("kind", "")))
-    kind = _OF_LINE.get(msg)
-    return AlertKind.CRITICAL if kind is None and msg.level == "CRITICAL" else kind
+    return _KINDS.get(name)
 
 
 def _kind_of_word(word: str) -> AlertKind:
