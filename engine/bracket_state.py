@@ -45,8 +45,12 @@ class Exhausted(StrEnum):
     ALERT = "alert"
 
 
-class BracketTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """How one position is entered, protected and left."""
+class BracketTerms(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How one position is entered, protected and left.
+
+    Stored in full and by place, not by name (LEG-68): a new term goes to the end, with the default that a position
+    opened before it shall have; none is moved or taken out.
+    """
 
     style: ExitStyle = ExitStyle.RESTING
     target_offset_paise: int = 200

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine import desk_rows
 from engine.desk_events import publish_step
+from engine.exposure import Exposure
+from engine.exposure_sight import sight_of
 from engine.journal.errors import JournalError
 from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
 from engine.order import Order, Trade
@@ -29,6 +31,7 @@ class DeskCommit:
         self._fills: list[FillRow] = []
         self._answers: list[AnswerRow] = []
         self._trades: dict[str, TradeRow] = {}
+        self._exposures: list[Exposure] = []
 
     # --- gathering ------------------------------------------------------------------------------------------------
 
@@ -57,7 +60,8 @@ class DeskCommit:
         desk = self._desk
         out, now_ns = desk.out, desk.clock.now_ns()
         self.register_new_orders()
-        if out.is_empty and not self._orders and not self._answers:
+        self._look_at_exposure(now_ns)
+        if out.is_empty and not (self._orders or self._answers or self._exposures):
             return
         self._book_round_trips(now_ns)
         commands = out.commands
@@ -98,8 +102,9 @@ class DeskCommit:
             events=[event for event in events if event.level != "DEBUG"],
             alarms=desk.alarm_board.take_rows(),
             bots=self._bot_rows(),
+            exposures=self._exposures,
         )
-        self._answers, self._fills, self._trades, self._orders = [], [], {}, {}
+        self._answers, self._fills, self._trades, self._orders, self._exposures = [], [], {}, {}, []
         return batch
 
     def _tell(self, said: Said, now_ns: int) -> str:
@@ -116,6 +121,16 @@ class DeskCommit:
                 desk.reader.prove_flat(command.bracket_id)
             else:
                 desk.gateway.submit(command)
+
+    def _look_at_exposure(self, now_ns: int) -> None:
+        """After the decision and in the same commit; not before the broker's books were read, when all is in doubt."""
+        desk = self._desk
+        for key in sorted(desk.out.touched_brackets | desk.exposure.attended):
+            bracket = desk.bracket(key)
+            if bracket is None or not desk.bots[bracket.body.bot].books_known:
+                continue
+            if (finished := desk.exposure.look(sight_of(bracket, now_ns), now_ns)) is not None:
+                self._exposures.append(finished)
 
     # --- rows -----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine import desk_rows
+from engine.exposure_sight import resume
 from engine.journal.records import PositionRow, TradeRow
 from engine.messages import Msg
 from engine.view import AlarmView
@@ -28,6 +29,11 @@ def restore_desk(desk: Desk) -> None:
             seat.schedule.begin(seat.bot.body.trigger, now_ns, desk.out)
         seat.bot.books_known = False
         seat.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets if row.bot == name])
+    desk.exposure.restore(restored.exposures_today)
+    for bracket in desk.open_brackets():
+        resume(desk.exposure, bracket)
+        for text in bracket.lost_rules:
+            desk.say(Msg.DESK_WARN, symbol=bracket.body.symbol, text=f"{bracket.body.symbol}: {text}")
     for row in restored.positions:
         _restore_position(desk, row)
     for row in restored.trades_today:

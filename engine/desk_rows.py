@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from engine.bot import BotBody
 from engine.bracket import Bracket
-from engine.bracket_state import BracketBody
+from engine.bracket_state import BracketBody, BracketTerms
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.instant import ist_date
 from engine.journal.records import AnswerRow, AnswerWord, BracketRow, EventRow, IntentRow, PositionRow, TradeRow
 from engine.money import divide_half_up
@@ -89,7 +93,7 @@ def trade_row(trip: RoundTrip, charges_paise: int) -> TradeRow:
         account=trip.account,
         bot=trip.bot,
         symbol=trip.symbol,
-        side=Side.BUY,
+        side=Side.SELL if trip.side == "SHORT" else Side.BUY,
         qty=trip.qty,
         entry_paise=divide_half_up(trip.entry_value_paise, trip.qty),
         exit_paise=divide_half_up(trip.exit_value_paise, trip.qty),
@@ -107,6 +111,9 @@ def trade_row(trip: RoundTrip, charges_paise: int) -> TradeRow:
         order_count=trip.order_count,
         surplus_qty=trip.qty if is_surplus else 0,
         surplus_paise=trip.gross_paise if is_surplus else 0,
+        level_paise=trip.level_paise,
+        trigger_paise=trip.trigger_paise,
+        slippage_paise=trip.slippage_paise,
     )
 
 
@@ -141,4 +148,17 @@ def encode_body(body: BotBody) -> bytes:
 
 
 def decode_bracket(body: bytes) -> BracketBody:
-    return msgspec.json.decode(body, type=BracketBody)
+    """What a bracket remembered, in today's form or in the first one, whose terms stood by name."""
+    stored = msgspec.json.decode(body)
+    if isinstance(stored["terms"], dict):
+        stored["terms"] = _terms_by_place(stored["terms"])
+    return msgspec.convert(stored, type=BracketBody)
+
+
+def _terms_by_place(named: dict[str, Any]) -> list[Any]:
+    """Terms of the first form; its one trailing rule was a table of its own."""
+    trail = named.get("trail")
+    if trail is not None:
+        named["rules"] = encode_rules((msgspec.convert(trail, type=LockFraction),))
+    defaults: list[Any] = msgspec.to_builtins(BracketTerms())
+    return [named.get(name, default) for name, default in zip(BracketTerms.__struct_fields__, defaults, strict=True)]

@@ -153,6 +153,81 @@ def _first_tables(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 1")
 
 
+_V2_TABLES = (
+    *(
+        f"ALTER TABLE trades ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+        for column in ("level_paise", "trigger_paise", "slippage_paise")
+    ),
+    """CREATE TABLE exposures (
+        bracket_id TEXT NOT NULL, began_ns INTEGER NOT NULL, account TEXT NOT NULL, bot TEXT NOT NULL,
+        symbol TEXT NOT NULL, ended_ns INTEGER NOT NULL, qty INTEGER NOT NULL, unit_ns INTEGER NOT NULL,
+        cause TEXT NOT NULL, trading_day TEXT NOT NULL, PRIMARY KEY (bracket_id, began_ns)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX exposures_by_day ON exposures (account, trading_day)""",
+)
+
+_SECONDS: Final = "(ended_ns - began_ns) / 1000000000.0"
+_BUCKETS_MS: Final = (100, 500, 1_000, 2_000, 5_000, 10_000, 60_000)
+"""Ends of the histogram's buckets, the last one open: the spans of P1 and the limits the desk acts by (2 s, 60 s)."""
+
+
+def _bucket_name(ms: int) -> str:
+    return f"{ms}ms" if ms < 1_000 else f"{ms // 1_000}s"
+
+
+def _buckets() -> str:
+    """SQL for one column per bucket; each interval counts in exactly one."""
+    span, low, columns = "(ended_ns - began_ns)", 0, list[str]()
+    for ms in _BUCKETS_MS:
+        high = ms * 1_000_000
+        columns.append(f"sum({span} >= {low} AND {span} < {high}) AS under_{_bucket_name(ms)}")
+        low = high
+    return ", ".join([*columns, f"sum({span} >= {low}) AS from_{_bucket_name(_BUCKETS_MS[-1])}"])
+
+
+def _percentile(percent: int) -> str:
+    """SQL for a nearest-rank percentile, in seconds, over rows that carry `place` and `places`."""
+    return f"max(CASE place WHEN (places * {percent} + 99) / 100 THEN {_SECONDS} END) AS p{percent}_seconds"
+
+
+def _distribution(view: str, *keys: str) -> str:
+    """SQL of a view with one row per group: how many, how much, how long, and the histogram."""
+    by = ", ".join(keys)
+    percentiles = ", ".join(_percentile(percent) for percent in (50, 90, 99))
+    return f"""CREATE VIEW {view} AS SELECT {by}, count(*) AS exposures,
+        sum(unit_ns / 1000000000.0) AS unit_seconds, {percentiles}, max({_SECONDS}) AS worst_seconds, {_buckets()}
+        FROM (SELECT *, row_number() OVER (PARTITION BY {by} ORDER BY ended_ns - began_ns) AS place,
+            count(*) OVER (PARTITION BY {by}) AS places FROM exposures)
+        GROUP BY {by} ORDER BY {by}"""
+
+
+_V2_VIEWS = (
+    "DROP VIEW trades_view",
+    f"""CREATE VIEW trades_view AS SELECT trading_day, {_ist("opened_ns")} AS opened_ist,
+        {_ist("closed_ns")} AS closed_ist, account, bot, symbol,
+        CASE side WHEN 'SELL' THEN 'SHORT' ELSE 'LONG' END AS side, qty, {_rupees("entry_paise")} AS entry_rupees,
+        {_rupees("exit_paise")} AS exit_rupees, {_rupees("gross_paise")} AS gross_rupees,
+        {_rupees("(brokerage_paise + charges_paise)")} AS charges_rupees, {_rupees(_NET)} AS net_rupees,
+        reason, provisional, order_count, surplus_qty, {_rupees("surplus_paise")} AS surplus_rupees,
+        {_rupees("level_paise")} AS level_rupees, {_rupees("trigger_paise")} AS trigger_rupees,
+        {_rupees("slippage_paise")} AS slippage_rupees, trade_id, bracket_id
+        FROM trades ORDER BY closed_ns, trade_id""",
+    f"""CREATE VIEW exposures_view AS SELECT trading_day, {_ist("began_ns")} AS began_ist,
+        {_ist("ended_ns")} AS ended_ist, {_SECONDS} AS seconds, account, bot, symbol, qty,
+        unit_ns / 1000000000.0 AS unit_seconds, cause, bracket_id FROM exposures ORDER BY began_ns, bracket_id""",
+    _distribution("exposures_by_day_view", "trading_day", "account"),
+    _distribution("exposures_by_cause_view", "trading_day", "account", "cause"),
+)
+
+
+@MIGRATIONS(name="0002_exposures_and_slippage")
+def _exposures_and_slippage(db: Database) -> None:
+    """Version 2: what an exit was aimed at and how far past it the fill was; how long units were bare."""
+    for statement in (*_V2_TABLES, *_V2_VIEWS):
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 2")
+
+
 def apply(conn: sqlite3.Connection) -> None:
     """Run the steps that this database has not had yet."""
     MIGRATIONS.apply(Database(conn, execute_plugins=False))

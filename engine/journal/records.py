@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.exposure import Exposure
 from engine.order import Order, OrderType, Role, Side, Trade
 from engine.outbox import Op
 from engine.tick import Tick
@@ -136,6 +137,12 @@ class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
     """Units bought or sold too many because both exits filled; bought back inside this trade (design §5.5)."""
     surplus_paise: int = 0
     """What buying it back gained or lost; contained in gross_paise."""
+    level_paise: int = 0
+    """The stop, target or price the exit was for; 0 = none, or not recorded (RTP-33)."""
+    trigger_paise: int = 0
+    """The last price that decided the exit; the fill is `exit_paise`, never this one (BUG-34)."""
+    slippage_paise: int = 0
+    """Per unit, the average fill against the level; positive = worse for us (RTP-44)."""
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,8 +210,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 class Batch(msgspec.Struct, kw_only=True):
     """Everything one desk step writes; it reaches the disk whole or not at all.
 
-    Orders, brackets, trades, positions, alarms and bots replace the row of the same key; the rest is added. An order
-    is taken as it is when the batch is handed over: later changes of the object do not travel with it.
+    Orders, brackets, trades, positions, exposures, alarms and bots replace the row of the same key; the rest is added.
+    An order is taken as it is when the batch is handed over: later changes of the object do not travel with it.
     """
 
     intents: Sequence[IntentRow] = ()
@@ -217,6 +224,7 @@ class Batch(msgspec.Struct, kw_only=True):
     events: Sequence[EventRow] = ()
     alarms: Sequence[AlarmRow] = ()
     bots: Sequence[BotRow] = ()
+    exposures: Sequence[Exposure] = ()
     ticks: Sequence[Tick] = ()
     tag_counter: int = 0
     """The highest number used in a tag so far; 0 leaves the stored one. It never goes down (STO-17)."""
@@ -238,6 +246,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: tuple[IntentRow, ...]
     """Intents without any answer on disk: may or may not have reached the broker. Oldest first."""
     trades_today: tuple[TradeRow, ...]
+    exposures_today: tuple[Exposure, ...] = ()
+    """Finished naked intervals of the trading day."""
     positions: tuple[PositionRow, ...]
     """Newest row per symbol and product: of the trading day, or of an earlier one that did not end flat."""
     alarms: tuple[AlarmRow, ...]

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from engine.exposure import Exposure
 from engine.instant import at_ist
 from engine.journal.errors import JournalCorrupt
 from engine.journal.records import (
@@ -31,6 +32,7 @@ from engine.journal.rows import (
     BOTS,
     BRACKETS,
     CHAINED,
+    EXPOSURES,
     INTENTS,
     ORDERS,
     POSITIONS,
@@ -71,6 +73,9 @@ def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restore
         unanswered=_read(conn, INTENTS, IntentRow, "account = ? AND answer = '' ORDER BY seq", account),
         trades_today=_read(
             conn, TRADES, TradeRow, "account = ? AND trading_day = ? ORDER BY closed_ns, trade_id", account, trading_day
+        ),
+        exposures_today=_read(
+            conn, EXPOSURES, Exposure, "account = ? AND trading_day = ? ORDER BY ended_ns", account, trading_day
         ),
         positions=_positions(conn, account, trading_day),
         alarms=_read(conn, ALARMS, AlarmRow, "ended_ns = 0 ORDER BY since_ns, alarm_id"),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
+from engine.exposure import Exposure
 from engine.journal.records import (
     AlarmRow,
     AnswerRow,
@@ -124,6 +125,7 @@ TRADES = _table("trades", TradeRow)
 POSITIONS = _table("positions", PositionRow)
 ALARMS = _table("alarms", AlarmRow)
 BOTS = _table("bots", BotRow)
+EXPOSURES = _table("exposures", Exposure)
 TICKS = _table("ticks", Tick)
 
 CHAINED = (INTENTS, FILLS, EVENTS)
@@ -145,6 +147,7 @@ _REPLACED = (
     ("trades", TRADES, TRADES.upsert("trade_id")),
     ("bots", BOTS, BOTS.upsert("account", "bot")),
     ("alarms", ALARMS, ALARMS.upsert("alarm_id")),
+    ("exposures", EXPOSURES, EXPOSURES.upsert("bracket_id", "began_ns")),
     ("ticks", TICKS, TICKS.insert),
 )
 """Batch field, table, SQL."""

@@ -267,6 +267,6 @@ def _upgrade(conn: sqlite3.Connection, path: Path, old: int | None, now_ns: int)
         # So that the version stands in the main file's header, where the next start looks before it opens anything.
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as exc:
-        raise JournalError(
-            f"journal {path}: upgrade from version {old or 0} failed: {exc}; it stays as it was"
-        ) from exc
+        reached = schema.stored_version(conn)  # every step is whole or was not begun
+        stays = "it stays as it was" if reached == (old or 0) else f"it stays at version {reached}"
+        raise JournalError(f"journal {path}: upgrade from version {old or 0} failed: {exc}; {stays}") from exc
