@@ -7,7 +7,16 @@ import pytest
 from engine.instant import NS_PER_S
 from engine.order import OrderState, Role
 from engine.port import Unknown
-from tui.simulation.exit_checks import ExitQty, Flat, InTime, NoReverse, Protected, StopOnlyTightens, reversal_cause
+from tui.simulation.exit_checks import (
+    ExitQty,
+    ExitSize,
+    Flat,
+    InTime,
+    NoReverse,
+    Protected,
+    StopOnlyTightens,
+    reversal_cause,
+)
 
 PE = "NIFTY01DEC2624500PE"
 LOT = 65
@@ -131,9 +140,56 @@ def test_a_naked_position_without_an_alarm_breaks_p1(day):
     assert day.broken == ["P1"]
 
 
+def test_an_alarm_without_a_cause_excuses_nothing(day):
+    day.judged_by(Protected())
+    day.enter()
+    day.truth.on_alarm_row("naked:B1", day.truth.now_ns, 0, f"{PE}: naked")
+
+    day.pass_s(11)
+
+    assert day.broken == ["P1"]
+    assert "no cause" in day.texts
+
+
+def test_an_exit_that_is_sent_too_large_breaks_e1_at_once(day):
+    day.judged_by(ExitSize())
+    day.enter()
+    day.send(day.intend(Role.STOP), LOT)
+    assert day.broken == []
+
+    day.send(day.intend(Role.STOP, bracket="B2"), LOT)
+
+    assert day.broken == ["E1"], "B2 holds nothing"
+
+
+def test_a_second_stop_beside_a_working_one_breaks_e1_at_once(day):
+    day.judged_by(ExitSize())
+    day.enter()
+    day.rest(Role.STOP)
+    day.rest(Role.TARGET)
+    assert day.broken == []
+
+    day.send(day.intend(Role.STOP), LOT)
+
+    assert day.broken == ["E1"]
+
+
+def test_an_exit_grown_by_modify_above_the_position_breaks_e1_at_once(day):
+    day.judged_by(ExitSize())
+    day.enter()
+    stop = day.rest(Role.STOP)
+    day.change(stop, broker_id=f"N{stop}", qty=LOT)
+    assert day.broken == []
+
+    day.change(stop, broker_id=f"N{stop}", qty=2 * LOT)
+
+    assert day.broken == ["E1"]
+
+
 def test_an_alarm_says_that_it_is_naked_but_not_for_ever(day):
     day.judged_by(Protected())
     day.enter()
+    day.truth.on_fault("ORD-01", "place timed out")
     day.truth.on_alarm_row("naked:B1", day.truth.now_ns, 0, f"{PE}: naked")
     day.pass_s(80)
     assert day.broken == []

@@ -39,7 +39,7 @@ from engine.tick import Tick
 from engine.tick_feed import feed_ticks
 from engine.virtual_time import VirtualLoop, run_virtual
 from tui.simulation.day_market import DayMarket
-from tui.simulation.exit_checks import ExitQty, Flat, InTime, NoReverse, Protected, StopOnlyTightens
+from tui.simulation.exit_checks import ExitQty, ExitSize, Flat, InTime, NoReverse, Protected, StopOnlyTightens
 from tui.simulation.faults import FaultLayer
 from tui.simulation.money_checks import CriticalIsHeard, FillOnce, LedgerAgrees, ProfitIsExact
 from tui.simulation.oracle import Check, FinalCheck, Oracle, Verdicts, Violation
@@ -253,7 +253,7 @@ class _Day:
             *(IntentBeforeSend(), NoDuplicate(), NoBlindResend(), OneMarketExit(), Budget(), WellFormed()),
             *(ModifyCap(self.exchange.venue.modify_cap), Monotone(), ForeignUntouched()),
             FreshPrice(self.terms.bracket.max_tick_age_ns),
-            *(ExitQty(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
+            *(ExitQty(), ExitSize(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
             InTime(at_ist(DEMO_DAY, SQUARE_OFF), at_ist(DEMO_DAY, CUT_OFF)),
             TruthfulScreen(self.console),
         ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from engine.instant import NS_PER_S, clock_text
-from engine.order import Role
+from engine.order import EXIT_ROLES, Role
 from tui.simulation.oracle import Timers, Verdicts
-from tui.simulation.truth import BY_HAND_NS, Group, Truth
+from tui.simulation.request_checks import SentReader
+from tui.simulation.truth import BY_HAND_NS, Group, Sent, Truth
 
 T_CR_NS: Final = 2 * NS_PER_S
 T_SLOW_NS: Final = 10 * NS_PER_S
@@ -47,6 +48,48 @@ class ExitQty:
             if age_ns > window_ns(truth, group, T_CR_NS):
                 text = f"{group.symbol}: exits of {could} over {held} open for {age_ns / NS_PER_S:.1f} s"
                 verdicts.broken("E1", key, text)
+
+
+class ExitSize(SentReader):
+    """E1, I-1 at the door: no exit leaves the desk that could, with those at work, close more than is open.
+
+    Judged only where the desk knew everything: no fill unseen, no request unanswered, nobody else trading.
+    """
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for sent in self.new(truth):
+            intent = truth.intents.get(sent.tag)
+            if intent is None or intent.role not in EXIT_ROLES or sent.op == "cancel":
+                continue
+            group = truth.groups[intent.bracket_id]
+            if not _is_known(truth, group, sent.tag):
+                continue
+            could = _could_close(truth, group, sent, intent.role)
+            if could > group.held_qty:
+                text = (
+                    f"{group.symbol}: {sent.op} {intent.role.value} makes exits of {could} over {group.held_qty} open"
+                )
+                verdicts.broken("E1", f"{group.bracket_id} {sent.tag}", text)
+
+
+def _is_known(truth: Truth, group: Group, tag: str) -> bool:
+    if truth.moved_by_hand(group) or group.bracket_id in truth.touched or group.bracket_id in truth.cancel_doubts:
+        return False
+    in_doubt = [other for other in truth.in_doubt(group) if other != tag]
+    return not in_doubt and not (truth.ghosts & set(group.tags)) and not truth.unseen_fill(group)
+
+
+def _could_close(truth: Truth, group: Group, sent: Sent, role: Role) -> int:
+    """Units that the exits at work and this request could close; target and stop count once, by the larger."""
+    terms = sent.request or sent.change
+    assert terms is not None
+    done = truth.orders[sent.broker_id].filled_qty if sent.broker_id in truth.orders else 0
+    of_role = dict.fromkeys(EXIT_ROLES, 0)
+    for report in truth.live_of(group, *EXIT_ROLES):
+        if report.tag != sent.tag:
+            of_role[truth.intents[report.tag].role] += report.qty - report.filled_qty
+    of_role[role] += terms.qty - done
+    return max(of_role[Role.STOP], of_role[Role.TARGET]) + of_role[Role.EXIT]
 
 
 class NoReverse:
@@ -111,6 +154,15 @@ class Protected:
                 verdicts.broken("P1", key, f"{text}, no alarm")
             elif age_ns > self.LONGEST_NS and not truth.disturbed(truth.now_ns - T_SLOW_NS):
                 verdicts.broken("P1", key, text)
+            elif age_ns > T_SLOW_NS and not _has_cause(truth, group, age_ns):
+                verdicts.broken("P1", key, f"{text}, an alarm but no cause")
+
+
+def _has_cause(truth: Truth, group: Group, age_ns: int) -> bool:
+    """Something outside the desk may have kept it from protecting: an alarm alone excuses nothing."""
+    if truth.moved_by_hand(group) or truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
+        return True
+    return truth.disturbed(truth.now_ns - age_ns - T_SLOW_NS)
 
 
 def _alarm_stands(truth: Truth, group: Group) -> bool:

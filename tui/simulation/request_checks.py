@@ -21,7 +21,7 @@ _TAG: Final = re.compile(r"[A-Za-z0-9]{1,20}")
 CLOSING: Final = (Role.EXIT, Role.REPAIR)
 
 
-class _Reader:
+class SentReader:
     """The requests sent since the last look."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _Reader:
             yield truth.sent[self._read - 1]
 
 
-class IntentBeforeSend(_Reader):
+class IntentBeforeSend(SentReader):
     """O1, I-3: a request leaves only after the commit of an intent of its own."""
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
@@ -53,7 +53,7 @@ class NoDuplicate:
                 verdicts.broken("O2", tag, f"{len(ids)} orders at the broker: {', '.join(ids)}")
 
 
-class NoBlindResend(_Reader):
+class NoBlindResend(SentReader):
     """O3: while a request is unanswered, nothing of the same purpose (bracket, role) is sent."""
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
@@ -92,7 +92,7 @@ class OneMarketExit:
                 verdicts.broken("E3", group.bracket_id, f"{group.symbol}: closing orders at once: {', '.join(tags)}")
 
 
-class Budget(_Reader):
+class Budget(SentReader):
     """O4: at most 8 requests a second, 180 a minute, 12 a minute and 40 orders a day for one position."""
 
     PER_S: Final = 8
@@ -131,7 +131,7 @@ class Budget(_Reader):
             verdicts.broken("O4", bracket_id, f"{group.symbol}: {len(group.tags)} orders on one position")
 
 
-class ModifyCap(_Reader):
+class ModifyCap(SentReader):
     """O5: an order is modified at most as often as the broker's cap minus its margin."""
 
     def __init__(self, cap: int) -> None:
@@ -153,7 +153,7 @@ class Monotone:
         truth.regressions.clear()
 
 
-class WellFormed(_Reader):
+class WellFormed(SentReader):
     """O7: whole lots (odd units may leave), inside the freeze quantity, on the tick, of a type the venue takes."""
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
@@ -188,7 +188,7 @@ def _malformed(sent: Sent, truth: Truth) -> str:
     return ""
 
 
-class ForeignUntouched(_Reader):
+class ForeignUntouched(SentReader):
     """I-8: a change or cancel names an order of ours and nothing else."""
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
@@ -200,7 +200,7 @@ class ForeignUntouched(_Reader):
                 verdicts.broken("I-8", sent.broker_id, f"{sent.op} of an order that carries {order.tag or 'no tag'}")
 
 
-class FreshPrice(_Reader):
+class FreshPrice(SentReader):
     """M1, I-7: no entry on a price older than its limit; no exit by price on one without saying that it is old."""
 
     def __init__(self, age_max_ns: int) -> None:

@@ -289,7 +289,8 @@ class Truth:
             self.alarms.pop(alarm_id, None)
         else:
             if alarm_id not in self.alarms:
-                self.to_be_heard.append((self.now_ns, text.partition(" ")[0].rstrip(":"), text))
+                word = text.partition(" ")[0].rstrip(":")
+                self.to_be_heard.append((self.now_ns, word if word in self.instruments else "", text))
             self.alarms[alarm_id] = since_ns
 
     def on_order_row(self, tag: str, state: str, filled_qty: int) -> None:
