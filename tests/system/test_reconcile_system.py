@@ -205,6 +205,32 @@ def test_a_part_sold_by_hand_resizes_both_exits_and_sends_nothing_else(run_desk,
     run_desk(scenario, seed_setup(symbols=(PE,), lots=2))
 
 
+@pytest.mark.row("HUM-05", "HUM-07", "A3")
+def test_two_bots_in_one_symbol_give_up_what_a_hand_sold_once_newest_position_first(
+    run_desk, seed_setup, group
+) -> None:
+    """The broker nets them: 75 and 150 of ours are 225; 100 sold by hand leave 125 under working stops."""
+
+    async def scenario(rig):
+        for name in ("random_scalp_live", "twin"):
+            rig.tick(PE, 150.0)
+            rig.request(Enter, side=Side.BUY, bot=name)
+            await rig.quiet(2.0, 150.0)
+        assert rig.net(PE) == 225 and not rig.desk.mismatch
+        by_hand(rig, Side.SELL, 100, 150.0)
+        await rig.quiet(3.0, 150.0)
+
+        held = {name: bot.legs[PE].bracket.open_qty for name, bot in rig.desk.bots.items()}
+        assert held == {"random_scalp_live": 75, "twin": 50}
+        stops = [o.qty - o.filled_qty for o in rig.working(PE) if o.type is OrderType.SL]
+        assert sorted(stops) == [50, 75]
+        await rig.quiet(31.0, 150.0)
+        assert not rig.desk.mismatch and rig.net(PE) == 125
+
+    twin = group("twin", (PE,), lots=6)
+    run_desk(scenario, seed_setup(symbols=(PE,), lot=25, lots=3, groups=(twin,)))
+
+
 @pytest.mark.row("BUG-31", "RTP-26")
 def test_a_square_off_after_a_part_was_sold_by_hand_sells_only_the_rest(run_desk, seed_setup) -> None:
     async def scenario(rig):
