@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from engine.arming import unarmed_reason
 from engine.bot import REASON_EOD, BotBody, BotTimes, book_trip
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody, BracketTerms
@@ -179,7 +180,9 @@ class LegsBot:
                 has_price=self._has_price(leg),
                 entries_today=self.body.entries_today,
             )
-            reason = entry_block(facts, self.terms.limits)
+            reason = entry_block(facts, self.terms.limits) or unarmed_reason(
+                self.terms.bracket, side, leg.price, self._readings(symbol), now_ns
+            )
             if reason:
                 return reason
         return ""
