@@ -247,6 +247,7 @@ class DeskConsole:
             if bracket.exit_rules:
                 dies.append(f"{name} trail")
         stats = desk.parts.writer.stats()
+        naked = desk.exposure.figures(now_ns)
         return HealthView(
             ticks_per_s=self._ticks_per_s(now_ns),
             commit_ms=stats.last_ms,
@@ -257,6 +258,12 @@ class DeskConsole:
             survives_us=tuple(survives),
             dies_with_us=tuple(dies),
             on_stop=stop_words(desk),
+            naked_qty=naked.naked_qty,
+            naked_since_ns=naked.since_ns,
+            naked_count=naked.count,
+            naked_p50_ns=naked.p50_ns,
+            naked_p99_ns=naked.p99_ns,
+            naked_worst_ns=naked.worst_ns,
         )
 
     def _ticks_per_s(self, now_ns: int) -> int:

@@ -195,6 +195,15 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     """What is only watched here."""
     on_stop: tuple[str, ...] = ()
     """What a stop would do now, bot by bot (OPS-21)."""
+    naked_qty: int = 0
+    """Units without working protection at this moment, of all positions."""
+    naked_since_ns: int = 0
+    """Of the one that has waited longest; 0 = none is bare."""
+    naked_count: int = 0
+    """Finished intervals of the trading day, and how long they lasted."""
+    naked_p50_ns: int = 0
+    naked_p99_ns: int = 0
+    naked_worst_ns: int = 0
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,6 +111,12 @@ def span(ns: int) -> str:
     return f"{ns // (24 * _NS_PER_HOUR)}d"
 
 
+def seconds(ns: int) -> str:
+    """A length of time in seconds with hundredths: `0.21 s`, `75.00 s`."""
+    hundredths = max(0, ns) // (NS_PER_S // 100)
+    return f"{hundredths // 100}.{hundredths % 100:02d} s"
+
+
 def since(at_ns: int, now_ns: int) -> str:
     """Age of an instant, `-` when it never happened."""
     return span(now_ns - at_ns) if at_ns else NOT_APPLICABLE

@@ -12,6 +12,7 @@ from engine.bracket_state import BracketTerms
 from engine.desk_view import DeskConsole
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
+from engine.exposure import ExposureClock
 from engine.instant import NS_PER_S
 from engine.leg import Leg
 from engine.order import Order, OrderState, Role
@@ -64,6 +65,7 @@ class Shown:
                 window=RateWindow(per_s=8, per_min=180, exit_reserve_per_s=3),
             ),
             reader=SimpleNamespace(reconciled_ns=0, differences=0),
+            exposure=ExposureClock(),
             charges={},
             engine_error="",
             entry_block=lambda now, bot: self.block,

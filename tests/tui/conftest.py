@@ -319,6 +319,10 @@ def normal_view() -> DeskView:
             loop_lag_ms_worst=53.0,
             orders_last_s=2,
             orders_per_s=8,
+            naked_count=3,
+            naked_p50_ns=210_000_000,
+            naked_p99_ns=1_900_000_000,
+            naked_worst_ns=1_900_000_000,
             survives_us=("24500CE stop 98.00 x150", "24500PE stop 82.00 x75"),
             dies_with_us=("24500CE target 130.00, trail", "24500PE target 115.00"),
         ),
@@ -355,6 +359,7 @@ def naked_view() -> DeskView:
         legs=(view.legs[0], put),
         brackets=(view.brackets[0], bracket),
         orders=(*view.orders[:2], stop, *view.orders[3:]),
+        health=msgspec.structs.replace(view.health, naked_qty=75, naked_since_ns=ago(3.4)),
         alarms=(AlarmView(alarm_id="A1", since_ns=ago(3.4), text="24500PE naked"),),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.view import DeskView
 from tui.actions import Panel
-from tui.format import clean, percent_used, rupees_text, since
+from tui.format import clean, percent_used, rupees_text, seconds, since
 from tui.lines import BLANK, Line, Panelled, Span, box, fit, line
 from tui.panels.base import FrameCost, RowGrid, Scene
 
@@ -34,6 +34,18 @@ def day_loss_line(view: DeskView) -> Line:
     return labelled("day loss", f"{words:<18} ", (f"{gauge(percent)} {percent:>3}%", style))
 
 
+def naked_line(view: DeskView) -> Line:
+    """How long units stood without working protection: today's finished times, and what runs now."""
+    health = view.health
+    today = f"today {health.naked_count}x"
+    if health.naked_count:
+        today += f"  p50 {seconds(health.naked_p50_ns)}  worst {seconds(health.naked_worst_ns)}"
+    if not health.naked_qty:
+        return labelled("naked", f"{today}  now 0")
+    running_ns = max(0, view.status.now_ns - health.naked_since_ns)
+    return labelled("naked", f"{today}  ", (f"now {health.naked_qty} for {seconds(running_ns)}", "alarm"))
+
+
 def health_lines(view: DeskView, cost: FrameCost) -> list[Line]:
     status, health, now_ns = view.status, view.health, view.status.now_ns
     proven = f"{status.order_path_ms:.0f} ms, proven {since(status.order_path_ns, now_ns)} ago"
@@ -50,6 +62,7 @@ def health_lines(view: DeskView, cost: FrameCost) -> list[Line]:
         labelled(
             "compared", f"{since(status.reconciled_ns, now_ns)} ago, ", (f"{diffs} diffs", "warn" if diffs else "")
         ),
+        naked_line(view),
         labelled("journal", f"{health.commit_ms:.1f} ms/commit"),
         labelled("loop", f"lag p99 {health.loop_lag_ms_p99:.0f} ms   worst {health.loop_lag_ms_worst:.0f} ms"),
         labelled("screen", f"{cost.frame_hz} fps   {cost.frame_ms:.1f} ms/frame   {cost.dropped} dropped"),
