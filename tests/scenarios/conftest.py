@@ -1,0 +1,64 @@
+"""The desk of `tests/system` and the bracket bench of `tests/engine`, for the scenarios that the seeds name."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.order import OrderType, Side
+from engine.port import OrderRequest
+from engine.tick import Tick
+
+_TESTS = Path(__file__).resolve().parents[1]
+_SYSTEM = runpy.run_path(str(_TESTS / "system" / "conftest.py"))
+_ENGINE = runpy.run_path(str(_TESTS / "engine" / "conftest.py"))
+run_desk = _SYSTEM["run_desk"]
+seed_setup = _SYSTEM["seed_setup"]
+equity = _SYSTEM["equity"]
+bench = _ENGINE["bench"]
+
+
+@pytest.fixture
+def by_hand() -> Callable[..., None]:
+    """by_hand(rig, symbol, side, qty, rupees): the trader's own marketable order, straight at the exchange."""
+
+    def trade(rig, symbol: str, side: Side, qty: int, rupees: float) -> None:
+        request = OrderRequest(
+            tag=f"HAND{len(rig.exchange.orders('paper'))}",
+            symbol=symbol,
+            exchange="NFO",
+            product="MIS",
+            side=side,
+            type=OrderType.LIMIT,
+            qty=qty,
+            limit_paise=round(rupees * 100),
+            trigger_paise=0,
+        )
+        rig.exchange.place("paper", request, rig.clock.now_ns())
+
+    return trade
+
+
+@pytest.fixture
+def exchange_sees() -> Callable[..., None]:
+    """exchange_sees(rig, symbol, rupees): a price that the exchange matches at and the desk's own feed never shows."""
+
+    def show(rig, symbol: str, rupees: float, *, size: int = 100_000) -> None:
+        paise = round(rupees * 100)
+        rig.exchange.on_tick(Tick(symbol, rig.clock.now_ns(), paise, paise, size, paise, size))
+
+    return show
+
+
+@pytest.fixture
+def desk_sees() -> Callable[..., None]:
+    """desk_sees(rig, symbol, rupees): a price that only the desk hears; the exchange has not traded it yet."""
+
+    def show(rig, symbol: str, rupees: float, *, size: int = 100_000) -> None:
+        paise = round(rupees * 100)
+        rig.desk.on_tick(Tick(symbol, rig.clock.now_ns(), paise, paise, size, paise, size))
+
+    return show
