@@ -20,8 +20,11 @@ class Console(Protocol):
         """Lines with a sequence number above `seq`, oldest first, bounded by the ring."""
         ...
 
-    def ladder(self, symbol: str, rungs: int) -> Sequence[LadderRow]:
-        """`rungs` price rows around the last price, highest first; empty while there is no price."""
+    def ladder(self, symbol: str, rungs: int, bot: str = "") -> Sequence[LadderRow]:
+        """`rungs` price rows around the last price, highest first; empty while there is no price.
+
+        With the own prices of the named bot's leg, else of the first that has the symbol.
+        """
         ...
 
     def submit(self, request: Request) -> None:

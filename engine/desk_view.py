@@ -192,6 +192,7 @@ class DeskConsole:
             state_ns=order.state_ns,
             why=order.reason,
             reject_text=order.reject_text or order.reject_code,
+            bot=order.bot,
         )
         return self._same("order", order.tag, view)
 

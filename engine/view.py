@@ -142,6 +142,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     state_ns: int
     why: str
     reject_text: str = ""
+    bot: str = ""
 
     @property
     def is_open(self) -> bool:

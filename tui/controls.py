@@ -33,7 +33,7 @@ from tui.entryline import CommandLine, EntryLine, FilterLine, TextLine
 from tui.format import clean
 from tui.layout import PRESETS
 from tui.outcome import ScreenOutcome
-from tui.selection import is_protective, leg_named, most_severe_leg, open_legs, unknown_order, working_orders
+from tui.selection import bot_of, is_protective, leg_named, most_severe_leg, open_legs, unknown_order, working_orders
 from tui.state import Page, ScreenState
 
 ANSWER_WAIT_NS = 10 * NS_PER_S
@@ -184,7 +184,7 @@ class Controls:
     def _run_command(self, text: str) -> None:
         leg = leg_named(self._view, text.strip().upper().removeprefix("GO ").strip())
         if leg is not None:
-            self.state.leg_cursor.put(leg.symbol)
+            self.state.leg_cursor.put(leg.key)
             self.state.go(Panel.LEGS)
             return
         found = find_actions(text)
@@ -201,19 +201,18 @@ class Controls:
             order = self.state.order(self._view)
             self._flash(f"{clean(order.name)} is not a leg of this desk" if order else "no leg under the cursor")
             return
-        self._arm("exit_leg", f"exit {clean(leg.name)}", ExitLeg(request_id=self._new_id(), symbol=leg.symbol))
+        request = ExitLeg(request_id=self._new_id(), symbol=leg.symbol, bot=bot_of(self._view, leg))
+        self._arm("exit_leg", f"exit {clean(leg.name)}{_of_bot(request.bot)}", request)
 
     def arm_cancel_all(self, _: str) -> None:
-        self._arm_cancel(CancelScope.ENTRIES, ())
-
-    def _arm_cancel(self, scope: CancelScope, symbols: tuple[str, ...]) -> None:
-        request = CancelAll(request_id=self._new_id(), scope=scope, symbols=symbols)
+        request = CancelAll(request_id=self._new_id(), scope=CancelScope.ENTRIES)
         self._arm(
             "cancel_all", self._cancel_label(request), request, frozenset({"tab", "p"}), "Tab scope, p protective too"
         )
 
     def _cancel_label(self, request: CancelAll) -> str:
-        where = ", ".join(clean(leg.name) for leg in self._view.legs if leg.symbol in request.symbols) or "desk"
+        legs = [leg for leg in self._view.legs if leg.symbol in request.symbols and request.bot in ("", leg.bot)]
+        where = ", ".join(f"{clean(leg.name)}{_of_bot(request.bot)}" for leg in legs) or "desk"
         what = "ALL orders, protection too" if request.scope is CancelScope.ALL else "entry orders"
         return f"cancel {what} ({where})"
 
@@ -225,7 +224,7 @@ class Controls:
         if entries.startswith("BLOCKED"):
             self._arm("pause", "resume entries", PauseEntries(request_id=self._new_id(), paused=False))
             return
-        paused = entries == "ON"
+        paused = entries.startswith("ON")
         if not paused and self.state.engine_down:
             self._flash(f"entries stay off, engine down: {self.state.engine_down}")
             return
@@ -261,7 +260,9 @@ class Controls:
 
     def _arm_entry(self, entry: EntryLine) -> None:
         word = "buy" if entry.side is Side.BUY else "sell"
-        request = Enter(request_id=self._new_id(), side=entry.side, symbols=entry.symbols, lots=entry.lots)
+        request = Enter(
+            request_id=self._new_id(), side=entry.side, symbols=entry.symbols, lots=entry.lots, bot=entry.bot
+        )
         self._arm(word, f"{word} {entry.target}", request)
 
     def quit(self, _: str) -> None:
@@ -326,13 +327,13 @@ class Controls:
         old = armed.request
         if not isinstance(old, CancelAll):
             return
-        scope, symbols = old.scope, old.symbols
+        scope, symbols, bot = old.scope, old.symbols, old.bot
         if key == "p":
             scope = CancelScope.ENTRIES if scope is CancelScope.ALL else CancelScope.ALL
         else:
             leg = self.state.leg(self._view)
-            symbols = () if symbols or leg is None else (leg.symbol,)
-        request = CancelAll(request_id=self._new_id(), scope=scope, symbols=symbols)
+            symbols, bot = ((), "") if symbols or leg is None else ((leg.symbol,), bot_of(self._view, leg))
+        request = CancelAll(request_id=self._new_id(), scope=scope, symbols=symbols, bot=bot)
         refused = self._console.why_not(request)
         if refused:
             # The scope that was armed stays armed, with its own time.
@@ -395,8 +396,8 @@ class Controls:
         """What the armed numbers depend on; prices move all the time and are not part of it."""
         view = self._view
         match request:
-            case ExitLeg(symbol=symbol):
-                return tuple(leg.open_qty for leg in view.legs if leg.symbol == symbol)
+            case ExitLeg(symbol=symbol, bot=bot):
+                return tuple(leg.open_qty for leg in view.legs if leg.symbol == symbol and bot in ("", leg.bot))
             case CancelAll():
                 return tuple(sorted(order.tag for order in view.orders if order.is_open))
             case ZeroOut():
@@ -498,13 +499,17 @@ class Controls:
         leg = most_severe_leg(self._view)
         order = unknown_order(self._view)
         if leg is not None:
-            self.state.leg_cursor.put(leg.symbol)
+            self.state.leg_cursor.put(leg.key)
             self.state.go(Panel.LEGS)
         elif order is not None:
             self.state.order_cursor.put(order.tag)
             self.state.go(Panel.ORDERS)
         else:
             self._flash("nothing unprotected, nothing unknown")
+
+
+def _of_bot(bot: str) -> str:
+    return f" of {clean(bot)}" if bot else ""
 
 
 def mode_text(view: DeskView) -> str:
@@ -517,15 +522,15 @@ def mode_text(view: DeskView) -> str:
 def intent_of(request: Request) -> tuple[object, ...]:
     """What a request means apart from its id: the same intent in flight is not sent twice."""
     match request:
-        case Enter(side=side, symbols=symbols):
-            return ("enter", side, symbols)
-        case ExitLeg(symbol=symbol):
-            return ("exit", symbol)
-        case CancelAll(scope=scope, symbols=symbols):
-            return ("cancel all", scope, symbols)
+        case Enter(side=side, symbols=symbols, bot=bot):
+            return ("enter", side, symbols, bot)
+        case ExitLeg(symbol=symbol, bot=bot):
+            return ("exit", symbol, bot)
+        case CancelAll(scope=scope, symbols=symbols, bot=bot):
+            return ("cancel all", scope, symbols, bot)
         case CancelOrder(tag=tag):
             return ("cancel", tag)
-        case PauseEntries(paused=paused):
-            return ("pause", paused)
+        case PauseEntries(paused=paused, bot=bot):
+            return ("pause", paused, bot)
         case _:
             return (type(request).__name__,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.order import Side
 from engine.view import LegView
@@ -46,20 +46,25 @@ class CommandLine(TextLine):
     """Names an action of the table."""
 
 
+class _Target(NamedTuple):
+    word: str
+    symbols: tuple[str, ...]
+    bot: str
+
+
 class EntryLine:
     """Side, legs and lots of an entry that is being prepared. No lots typed means the configured number."""
 
     def __init__(self, side: Side, legs: Sequence[LegView]) -> None:
         self.side = side
         self.lots_text = ""
-        self._targets: list[tuple[str, tuple[str, ...]]] = [("both" if len(legs) == 2 else "all", ())]
-        if len(legs) == 1:
-            self._targets.clear()
-        kinds = [leg.option_type for leg in legs]
-        for leg in legs:
-            # CE and PE say enough while there is one of each; otherwise the strike tells them apart.
-            word = leg.option_type if leg.option_type and kinds.count(leg.option_type) == 1 else leg.name
-            self._targets.append((clean(word), (leg.symbol,)))
+        bots = list(dict.fromkeys(leg.bot for leg in legs))
+        self._targets: list[_Target] = []
+        if len(bots) > 1:
+            self._targets.append(_Target("all", (), ""))
+        for bot in bots:
+            mine = [leg for leg in legs if leg.bot == bot]
+            self._targets += _targets_of(mine, bot if len(bots) > 1 else "")
         self._index = 0
 
     @property
@@ -69,15 +74,20 @@ class EntryLine:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Empty means every leg of the group."""
-        return self._targets[self._index][1]
+        return self._targets[self._index].symbols
+
+    @property
+    def bot(self) -> str:
+        """Empty means every bot that has the symbols."""
+        return self._targets[self._index].bot
 
     @property
     def target(self) -> str:
-        return self._targets[self._index][0]
+        return self._targets[self._index].word
 
     @property
     def targets(self) -> list[str]:
-        return [word for word, _ in self._targets]
+        return [target.word for target in self._targets]
 
     def press(self, key: str) -> bool:
         """Edit; False when the key is no editing key."""
@@ -92,3 +102,15 @@ class EntryLine:
         else:
             return False
         return True
+
+
+def _targets_of(legs: Sequence[LegView], bot: str) -> list[_Target]:
+    """All legs of one bot together, then each; the bot is named when there are several."""
+    prefix = f"{clean(bot)} " if bot else ""
+    targets = [_Target(f"{prefix}{'both' if len(legs) == 2 else 'all'}", (), bot)] if len(legs) > 1 else []
+    kinds = [leg.option_type for leg in legs]
+    for leg in legs:
+        # CE and PE say enough while there is one of each; otherwise the strike tells them apart.
+        word = leg.option_type if leg.option_type and kinds.count(leg.option_type) == 1 else leg.name
+        targets.append(_Target(f"{prefix}{clean(word)}", (leg.symbol,), bot))
+    return targets

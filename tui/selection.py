@@ -87,12 +87,22 @@ def shown_brackets(view: DeskView) -> list[BracketView]:
     return sorted(view.brackets, key=lambda bracket: not bracket.alarm)
 
 
-def leg_of(view: DeskView, symbol: str) -> LegView | None:
-    return next((leg for leg in view.legs if leg.symbol == symbol), None)
+def is_order_of(order: OrderView, leg: LegView) -> bool:
+    """Two bots may hold one symbol: an order belongs to one of them."""
+    return order.symbol == leg.symbol and order.bot in ("", leg.bot)
 
 
-def leg_named(view: DeskView, name: str) -> LegView | None:
-    return next((leg for leg in view.legs if leg.name == name), None)
+def leg_of(view: DeskView, order: OrderView) -> LegView | None:
+    return next((leg for leg in view.legs if is_order_of(order, leg)), None)
+
+
+def leg_named(view: DeskView, name: str, bot: str = "") -> LegView | None:
+    return next((leg for leg in view.legs if leg.name == name and bot in ("", leg.bot)), None)
+
+
+def bot_of(view: DeskView, leg: LegView) -> str:
+    """Whose leg a request means; empty while the desk runs only one bot, because then the symbol says it all."""
+    return leg.bot if any(other.bot != leg.bot for other in view.legs) else ""
 
 
 def most_severe_leg(view: DeskView) -> LegView | None:

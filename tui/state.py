@@ -61,14 +61,14 @@ class ScreenState:
     def leg(self, view: DeskView) -> LegView | None:
         """The leg the cursor means in the focused panel: in Orders the leg of that order, in OCO the bracket's."""
         if self.panel is Panel.ORDERS and (order := self.order(view)) is not None:
-            return leg_of(view, order.symbol)
+            return leg_of(view, order)
         if self.panel is Panel.OCO and (bracket := self.bracket(view)) is not None:
-            return leg_named(view, bracket.name)
+            return leg_named(view, bracket.name, bracket.bot)
         return self.selected_leg(view)
 
     def selected_leg(self, view: DeskView) -> LegView | None:
         """The leg under the cursor of the legs panel; the ladder shows it."""
-        index = self.leg_cursor.locate([leg.symbol for leg in view.legs])
+        index = self.leg_cursor.locate([leg.key for leg in view.legs])
         return view.legs[index] if index >= 0 else None
 
     def bracket(self, view: DeskView) -> BracketView | None:
@@ -88,7 +88,7 @@ class ScreenState:
             return
         match self.panel:
             case Panel.LEGS:
-                self.leg_cursor.move([leg.symbol for leg in view.legs], by)
+                self.leg_cursor.move([leg.key for leg in view.legs], by)
                 self.ladder_shift = 0
             case Panel.OCO:
                 self.bracket_cursor.move([bracket.bracket_id for bracket in shown_brackets(view)], by)

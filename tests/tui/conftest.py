@@ -55,8 +55,8 @@ class FakeConsole:
     def log_since(self, seq: int) -> Sequence[LogLine]:
         return [entry for entry in self.log if entry.seq > seq]
 
-    def ladder(self, symbol: str, rungs: int) -> Sequence[LadderRow]:
-        leg = next((leg for leg in self.current.legs if leg.symbol == symbol), None)
+    def ladder(self, symbol: str, rungs: int, bot: str = "") -> Sequence[LadderRow]:
+        leg = next((leg for leg in self.current.legs if leg.symbol == symbol and bot in ("", leg.bot)), None)
         if leg is None or not leg.ltp_paise:
             return []
         return [rung(leg, leg.ltp_paise + (rungs // 2 - i) * leg.tick_paise, self.current.orders) for i in range(rungs)]

@@ -10,6 +10,7 @@ from tui.actions import Panel
 from tui.format import clean, move_mark, plain_qty, price, since
 from tui.lines import BLANK, Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
+from tui.selection import is_order_of
 from tui.themes import Palette
 
 MARK_STYLE = {"SL": "loss", "TP": "gain", "TRAIL": "warn", "ENTRY": "title", "LTP": "key"}
@@ -34,7 +35,7 @@ def own_prices(leg: LegView, orders: Sequence[OrderView]) -> list[LadderRow]:
             marks.setdefault(exit_.price_paise, []).append(word)
     for order in orders:
         # A marketable order's limit is its protection, not a place where it waits.
-        if order.is_open and order.symbol == leg.symbol and order.type is not OrderType.MARKET:
+        if order.is_open and is_order_of(order, leg) and order.type is not OrderType.MARKET:
             at = order.trigger_paise or order.limit_paise
             mine.setdefault(at, []).append(f"{order.side.value[0]} {order.qty - order.filled_qty} {order.role.value}")
     return [
@@ -119,7 +120,7 @@ class LadderPanel(RowGrid):
         """Enough rungs to look `ladder_shift` away from the middle."""
         state = scene.state
         state.ladder_shift = max(-MAX_SHIFT, min(MAX_SHIFT, state.ladder_shift))
-        wide = list(scene.console.ladder(leg.symbol, room + 2 * abs(state.ladder_shift)))
+        wide = list(scene.console.ladder(leg.symbol, room + 2 * abs(state.ladder_shift), leg.bot))
         start = max(0, (len(wide) - room) // 2 - state.ladder_shift)
         return wide[start : start + room]
 

@@ -238,7 +238,7 @@ class LegsPanel(RowGrid):
             def build(leg: LegView = leg, frame: Frame = frame, is_cursor: bool = is_cursor) -> list[Line]:
                 return leg_box(leg, clock, frame, is_cursor=is_cursor and len(scene.view.legs) > 1)
 
-            parts.append(self._memo.lines(leg.symbol, leg, extra, build))
+            parts.append(self._memo.lines(leg.key, leg, extra, build))
         if len(parts) == 1:
             return parts[0]
         return [left + right for left, right in zip(*parts, strict=True)]
