@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -99,78 +100,78 @@ class Trace(msgspec.Struct, frozen=True):
     about: object
 
 
+@dataclass
 class Truth:
     """The day's facts. One writer: the witnesses, in the order of events."""
 
-    def __init__(self, account: str, instruments: dict[str, Instrument], ambiguity_ns: int) -> None:
-        self.account = account
-        self.instruments = instruments
-        self.ambiguity_ns = ambiguity_ns
-        self.now_ns = 0
-        self.tail: deque[Trace] = deque(maxlen=TAIL)
-        self.on_trace: list[object] = []
-        # the exchange
-        self.orders: dict[str, OrderReport] = {}
-        self.live: dict[str, OrderReport] = {}
-        self.trades: list[Trade] = []
-        self.net: Counter[str] = Counter()
-        self.busted: set[str] = set()
-        """Trade ids that the exchange took back."""
-        self.broker_ids: dict[str, list[str]] = {}
-        """Tag -> broker ids that carry it."""
-        self.price_ns: dict[str, int] = {}
-        """Symbol -> exchange time of the newest price that the desk was given."""
-        # the disk
-        self.intents: dict[str, Intent] = {}
-        self.intended: Counter[tuple[str, Op]] = Counter()
-        self.fill_rows: dict[tuple[str, str], tuple[str, int, int]] = {}
-        """(trade id, tag) -> side, qty, price as committed."""
-        self.trade_rows: dict[str, tuple[str, int]] = {}
-        """Trade row -> bracket id and gross paise."""
-        self.alarms: dict[str, int] = {}
-        """Alarm id -> since, while it stands."""
-        self.to_be_heard: list[tuple[int, str, str]] = []
-        """CRITICAL rows and new alarms on disk: instant, symbol, text."""
-        self.fills_repeated: list[str] = []
-        self.regressions: list[str] = []
-        self.loosened: list[str] = []
-        self.merged: dict[str, tuple[str, int]] = {}
-        """Tag -> state and filled quantity of the newest order row."""
-        # the wire
-        self.sent: list[Sent] = []
-        self.sent_of: Counter[tuple[str, Op]] = Counter()
-        self.doubts: dict[str, Doubt] = {}
-        self.ghosts: set[str] = set()
-        self.cancel_doubts: set[str] = set()
-        """Brackets of which some change or cancel was never answered: nobody could know what became of it."""
-        self.decided_on: dict[str, int] = {}
-        """Tag -> instant of the newest price the desk had when it committed the intent."""
-        self.told_filled: Counter[str] = Counter()
-        """Tag -> the most filled units any message to the desk has shown."""
-        self.told_state: dict[str, OrderState] = {}
-        self.path_failed_ns = 0
-        """Newest answer that was not a plain yes, or a read that failed."""
-        self.read_ok_ns = 0
-        """Begin of the newest successful read of the order book."""
-        # the screen
-        self.heard: deque[tuple[int, str, str]] = deque(maxlen=500)
-        """Alerts that went out: instant, symbol, text."""
-        self.groups: dict[str, Group] = {}
-        self.open_groups: dict[str, Group] = {}
-        self.faults: Counter[str] = Counter()
-        self.fault_ns = 0
-        """Newest strike of a fault."""
-        self.spells: list[tuple[int, int]] = []
-        """Spans of time in which something is out of order, by their beginning."""
-        self.tag_of: Callable[[str], str] = _same
-        """Tag at the exchange -> ours: a broker may book one request twice."""
-        self.twins: set[str] = set()
-        """Brackets of which the broker booked some request twice."""
-        self.hand_ns: dict[str, int] = {}
-        """Symbol -> when somebody else traded it last."""
-        self.touched: set[str] = set()
-        """Brackets that were open when somebody else traded their contract."""
-        self.writes = 0
+    account: str
+    instruments: dict[str, Instrument]
+    ambiguity_ns: int
+    now_ns: int = 0
+    tail: deque[Trace] = field(default_factory=lambda: deque(maxlen=TAIL))
+    on_trace: list[object] = field(default_factory=list)
+    # the exchange
+    orders: dict[str, OrderReport] = field(default_factory=dict)
+    live: dict[str, OrderReport] = field(default_factory=dict)
+    trades: list[Trade] = field(default_factory=list)
+    net: Counter[str] = field(default_factory=Counter)
+    busted: set[str] = field(default_factory=set)
+    """Trade ids that the exchange took back."""
+    broker_ids: dict[str, list[str]] = field(default_factory=dict)
+    """Tag -> broker ids that carry it."""
+    price_ns: dict[str, int] = field(default_factory=dict)
+    """Symbol -> exchange time of the newest price that the desk was given."""
+    # the disk
+    intents: dict[str, Intent] = field(default_factory=dict)
+    intended: Counter[tuple[str, Op]] = field(default_factory=Counter)
+    fill_rows: dict[tuple[str, str], tuple[str, int, int]] = field(default_factory=dict)
+    """(trade id, tag) -> side, qty, price as committed."""
+    trade_rows: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Trade row -> bracket id and gross paise."""
+    alarms: dict[str, int] = field(default_factory=dict)
+    """Alarm id -> since, while it stands."""
+    to_be_heard: list[tuple[int, str, str]] = field(default_factory=list)
+    """CRITICAL rows and new alarms on disk: instant, symbol, text."""
+    fills_repeated: list[str] = field(default_factory=list)
+    regressions: list[str] = field(default_factory=list)
+    loosened: list[str] = field(default_factory=list)
+    merged: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Tag -> state and filled quantity of the newest order row."""
+    # the wire
+    sent: list[Sent] = field(default_factory=list)
+    sent_of: Counter[tuple[str, Op]] = field(default_factory=Counter)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    ghosts: set[str] = field(default_factory=set)
+    cancel_doubts: set[str] = field(default_factory=set)
+    """Brackets of which some change or cancel was never answered: nobody could know what became of it."""
+    decided_on: dict[str, int] = field(default_factory=dict)
+    """Tag -> instant of the newest price the desk had when it committed the intent."""
+    told_filled: Counter[str] = field(default_factory=Counter)
+    """Tag -> the most filled units any message to the desk has shown."""
+    told_state: dict[str, OrderState] = field(default_factory=dict)
+    path_failed_ns: int = 0
+    """Newest answer that was not a plain yes, or a read that failed."""
+    read_ok_ns: int = 0
+    """Begin of the newest successful read of the order book."""
+    # the screen
+    heard: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=500))
+    """Alerts that went out: instant, symbol, text."""
+    groups: dict[str, Group] = field(default_factory=dict)
+    open_groups: dict[str, Group] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    fault_ns: int = 0
+    """Newest strike of a fault."""
+    spells: list[tuple[int, int]] = field(default_factory=list)
+    """Spans of time in which something is out of order, by their beginning."""
+    tag_of: Callable[[str], str] = field(default=lambda tag: tag)
+    """Tag at the exchange -> ours: a broker may book one request twice."""
+    twins: set[str] = field(default_factory=set)
+    """Brackets of which the broker booked some request twice."""
+    hand_ns: dict[str, int] = field(default_factory=dict)
+    """Symbol -> when somebody else traded it last."""
+    touched: set[str] = field(default_factory=set)
+    """Brackets that were open when somebody else traded their contract."""
+    writes: int = 0
 
     # --- story
 
@@ -408,10 +409,6 @@ class Truth:
     def is_triggered_stop(self, report: OrderReport) -> bool:
         """A stop that became a limit order: the exchange shows it as working."""
         return report.type in (OrderType.SL, OrderType.SL_M) and report.state is not OrderState.TRIGGER_PENDING
-
-
-def _same(tag: str) -> str:
-    return tag
 
 
 _FINAL: Final = frozenset(state.value for state in TERMINAL)
