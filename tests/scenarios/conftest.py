@@ -42,23 +42,18 @@ def by_hand() -> Callable[..., None]:
     return trade
 
 
+def _price(rig, symbol: str, rupees: float) -> Tick:
+    paise = round(rupees * 100)
+    return Tick(symbol, rig.clock.now_ns(), paise, paise, 100_000, paise, 100_000)
+
+
 @pytest.fixture
 def exchange_sees() -> Callable[..., None]:
     """exchange_sees(rig, symbol, rupees): a price that the exchange matches at and the desk's own feed never shows."""
-
-    def show(rig, symbol: str, rupees: float, *, size: int = 100_000) -> None:
-        paise = round(rupees * 100)
-        rig.exchange.on_tick(Tick(symbol, rig.clock.now_ns(), paise, paise, size, paise, size))
-
-    return show
+    return lambda rig, symbol, rupees: rig.exchange.on_tick(_price(rig, symbol, rupees))
 
 
 @pytest.fixture
 def desk_sees() -> Callable[..., None]:
     """desk_sees(rig, symbol, rupees): a price that only the desk hears; the exchange has not traded it yet."""
-
-    def show(rig, symbol: str, rupees: float, *, size: int = 100_000) -> None:
-        paise = round(rupees * 100)
-        rig.desk.on_tick(Tick(symbol, rig.clock.now_ns(), paise, paise, size, paise, size))
-
-    return show
+    return lambda rig, symbol, rupees: rig.desk.on_tick(_price(rig, symbol, rupees))

@@ -1,4 +1,4 @@
-"""The seven scenarios of HRD-35 by name, each one test: the whole desk at the paper exchange, with the seed's numbers."""
+"""The seven scenarios of HRD-35 by name, each one test: the whole desk, the paper exchange, the seed's numbers."""
 
 from __future__ import annotations
 

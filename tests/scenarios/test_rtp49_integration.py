@@ -13,7 +13,6 @@ from engine.event_hub import Event, EventKind
 from engine.gap_watch import GapWatch
 from engine.operator import Enter, ExitLeg, ZeroOut
 from engine.order import Role, Side
-from engine.tick import Tick
 from engine.view import ExitStyle
 
 PE = "NIFTY01DEC2624500PE"
@@ -76,7 +75,7 @@ def test_rtp49_several_positions(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("RTP-49", "RTP-24", "I-2")
-def test_rtp49_duplicate_prevention(run_desk, seed_setup, exchange_sees) -> None:
+def test_rtp49_duplicate_prevention(run_desk, seed_setup, exchange_sees, desk_sees) -> None:
     """A hundred prices below the stop within a second, and the trader and the panic key besides: one signal, one
     order, also while it hangs unfilled."""
 
@@ -86,8 +85,7 @@ def test_rtp49_duplicate_prevention(run_desk, seed_setup, exchange_sees) -> None
         await rig.enter(100.0)
         exchange_sees(rig, PE, 60.0)
         for step in range(100):
-            paise = 9500 - step
-            rig.desk.on_tick(_tick(rig, paise - paise % 5))
+            desk_sees(rig, PE, 95.0 - step // 5 * 0.05)
             await rig.pass_s(0.01)
         rig.request(ExitLeg, symbol=PE)
         rig.request(ZeroOut)
@@ -101,10 +99,6 @@ def test_rtp49_duplicate_prevention(run_desk, seed_setup, exchange_sees) -> None
         assert f"Exit already in progress for {PE}, skipping duplicate" in rig.texts()
 
     run_desk(scenario, seed_setup(8, 5, symbols=(PE,), style=ExitStyle.MONITORED))
-
-
-def _tick(rig, paise: int):
-    return Tick(PE, rig.clock.now_ns(), paise, paise, 1000, paise, 1000)
 
 
 @pytest.mark.row("RTP-39", "RTP-33")
