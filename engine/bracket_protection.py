@@ -403,7 +403,7 @@ class BracketProtection(BracketRules):
             body.naked_since_ns = now_ns
         elif now_ns >= body.naked_since_ns + PROTECT_NS:
             out.raise_alarm(f"naked:{body.bracket_id}", f"{body.symbol}: {open_qty} units open without a working stop")
-        if self._is_naked_too_long(now_ns):
+        if not body.exit_reason and self._is_naked_too_long(now_ns):
             text = f"{body.symbol}: {open_qty} units too long without a stop, leaving"
             out.alert("naked_exposure", body.symbol, text)
             self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)
