@@ -56,9 +56,12 @@ class Blotter:
         self._changed_ns: dict[str, int] = {}
         """Tag -> when a change of ours was confirmed."""
         self._by_hand: list[tuple[Order, str]] = []
+        self._ever_asked: dict[str, int] = {}
+        """Tag -> the largest quantity the order ever had."""
 
     def add(self, order: Order) -> None:
         self.orders[order.tag] = order
+        self._note_size(order)
         if order.broker_id:
             self._tag_of[order.account, order.broker_id] = order.tag
 
@@ -72,6 +75,12 @@ class Blotter:
             order = self.orders.pop(tag)
             self._tag_of.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
+            self._ever_asked.pop(tag, None)
+
+    def _note_size(self, order: Order) -> None:
+        self._ever_asked[order.tag] = max(
+            self._ever_asked.get(order.tag, 0), order.qty, order.asked_qty_if_pending, order.filled_qty
+        )
 
     # --- answers to our own calls -------------------------------------------------------------------------------
 
@@ -95,6 +104,7 @@ class Blotter:
         order = self.orders[tag]
         if order.pending is not Pending.MODIFY:
             return order
+        self._note_size(order)
         if isinstance(answer, Acked):
             self._changed_ns[tag] = at_ns
             _take_asked(order)
@@ -178,7 +188,7 @@ class Blotter:
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
         if trade.trade_id in order.trade_ids:
             return False
-        if reason := implausible_trade(trade, order):
+        if reason := implausible_trade(trade, order, self._ever_asked.get(order.tag, 0)):
             self._disbelieve(order, reason)
             return False
         self._revive(order, at_ns)

@@ -23,9 +23,12 @@ def implausible_report(report: OrderReport) -> str:
     return f"a price of {min(prices)} paise" if min(prices) < 0 else ""
 
 
-def implausible_trade(trade: Trade, order: Order) -> str:
-    """What cannot be right in a trade record of an order, with the raw figure; empty when it may be true."""
-    most = max(order.qty, order.asked_qty_if_pending)
+def implausible_trade(trade: Trade, order: Order, ever_asked_qty: int = 0) -> str:
+    """What cannot be right in a trade record of an order, with the raw figure; empty when it may be true.
+
+    `ever_asked_qty`: the largest quantity the order ever had; it may have traded before it was made smaller.
+    """
+    most = max(order.qty, order.asked_qty_if_pending, order.filled_qty, ever_asked_qty)
     if not 0 < trade.qty <= most:
         return f"a trade of {trade.qty} units on an order of {most}"
     if trade.price_paise <= 0:

@@ -128,3 +128,11 @@ def test_a_modified_order_may_fill_up_to_what_was_asked():
     order.qty = 130
 
     assert implausible_trade(grown, order) == ""
+
+
+def test_a_trade_made_before_the_order_was_made_smaller_is_believed() -> None:
+    """Found by the bracket machine: an exit shrunk to 25 had already traded 75, and its record was never booked."""
+    order = entry()
+
+    assert implausible_trade(replace(TRADE, qty=order.qty + 25), order)
+    assert implausible_trade(replace(TRADE, qty=order.qty + 25), order, order.qty + 25) == ""
