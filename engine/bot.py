@@ -7,7 +7,7 @@ A bot whose code fails is replaced by `engine.protect_only`, which only protects
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -157,7 +157,9 @@ class Bot(Protocol):
         """Orders of this bot changed; all are absorbed before anything is decided."""
         ...
 
-    def on_wake(self, now_ns: int, out: Outbox) -> None: ...
+    def on_wake(self, now_ns: int, out: Outbox, *, only: Collection[str] | None = None) -> None:
+        """Time has passed. `only` names the brackets to look at, where a long list is looked at in parts (RTP-37)."""
+        ...
 
     def wake_ns(self, now_ns: int) -> int:
         """Earliest instant after `now_ns` at which `on_wake` must come; 0 = none."""

@@ -19,6 +19,7 @@ from engine.legs import LegsTerms
 from engine.messages import Msg
 from engine.order import Order
 from engine.port import BrokerPort, Clock, MarketPort
+from engine.position_checks import CheckLimits
 from engine.risk import RiskLimits
 from engine.session import Calendar
 from engine.trend_watch import TrendWatch
@@ -49,6 +50,10 @@ class DeskTimes(msgspec.Struct, frozen=True, kw_only=True):
     """Between two reconciliations while something is open (LEG-36, F-21)."""
     reconcile_flat_ns: int = 300 * NS_PER_S
     """And while all is flat."""
+    check_interval_ns: int = NS_PER_S
+    """With a position open every bracket is looked at so often, ticks or not (RTP-11)."""
+    proof_again_ns: int = NS_PER_S // 2
+    """Between two looks for the proof of flat (RTP-30)."""
 
 
 class DeskLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +104,7 @@ class DeskParts:
     risk: RiskLimits = field(default_factory=RiskLimits)
     """Caps over all groups together."""
     times: DeskTimes = field(default_factory=DeskTimes)
+    checks: CheckLimits = field(default_factory=CheckLimits)
     labels: DeskLabels
     limits: GatewayLimits
     restored: Restored
@@ -110,3 +116,5 @@ class DeskParts:
     """Hears the text of every standing alarm when it is raised."""
     alerts: AlertBook = field(default_factory=AlertBook)
     """What goes out to people; it hears the log."""
+    stopwatch_ns: Callable[[], int] | None = None
+    """Times the desk's own work for the metrics, and decides nothing; None = the desk's clock."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from engine.desk_reconcile import Reconciler, is_over
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
 from engine.messages import Msg
+from engine.metrics import Span
 from engine.order import TERMINAL, Order, OrderState, Role, Trade
 from engine.port import OrderReport, PositionReport, ReadFailed, TimerHandle
 from engine.view import BracketState
@@ -30,9 +31,8 @@ _POSITION_RETRY_NS: Final = NS_PER_S
 _POSITION_AGAIN_NS: Final = NS_PER_S // 5
 """After the first sighting of a difference: an exit that rests for nothing should not rest long (HUM-01)."""
 _PATH_AGAIN_NS: Final = 5 * NS_PER_S
-_PROOF_AGAIN_NS: Final = NS_PER_S // 2
 _PROOF_SLOW_NS: Final = 5 * NS_PER_S
-"""Looks for the proof of flat: RTP-30's interval, slower after its last try, for ever."""
+"""Looks for the proof of flat: at RTP-30's interval, slower after its last try, for ever."""
 _PUSH_SETTLES_NS: Final = NS_PER_S // 4
 """After a push that ends an order: its siblings' news comes in the same burst, one read serves all (HRD-44)."""
 _RECOVER_RETRY_MAX_NS: Final = 30 * NS_PER_S
@@ -80,8 +80,8 @@ class BookReader:
         self._proving: set[str] = set()
         """Brackets whose fills say flat and whose broker has not said so yet."""
         self._absent: dict[str, int] = {}
-        self.updates: deque[OrderReport] = deque(maxlen=_UPDATES_KEPT)
-        """The newest pushed order updates, ours and others', oldest first (HRD-44)."""
+        self.updates: deque[tuple[int, OrderReport]] = deque(maxlen=_UPDATES_KEPT)
+        """The newest pushed order updates, ours and others', with the instant they came; oldest first (HRD-44)."""
         self.reconciled_ns = 0
         self.passes: dict[str, int] = {}
         """Status passes per symbol, so that a stalled check is visible (LEG-21)."""
@@ -128,7 +128,7 @@ class BookReader:
     def note_update(self, report: OrderReport) -> None:
         """A pushed update, merged already. One that ends an order, or fills one of somebody else's, moved a position:
         the broker's book is read as soon as its burst is over, at no cost to what the push itself decided (HRD-44)."""
-        self.updates.append(report)
+        self.updates.append((self._clock.now_ns(), report))
         ours = self._desk.blotter.find(self._desk.account, report) is not None
         moved = report.state in TERMINAL if ours else report.symbol in self._desk.instruments and is_over(report)
         if moved:
@@ -287,6 +287,7 @@ class BookReader:
 
     def _check_legs(self, began_ns: int) -> None:
         took_ns = self._clock.now_ns() - began_ns
+        self._desk.metrics.note(Span.STATUS, took_ns)
         if took_ns > _SLOW_PASS_NS:
             self._desk.say(Msg.PERF, seconds=f"{took_ns / NS_PER_S:.1f}")
 
@@ -301,6 +302,9 @@ class BookReader:
 
     def _note_failure(self, reason: str) -> None:
         self._reads_failed = True
+        for order in self._desk.blotter.live_orders():
+            if order.state is OrderState.UNKNOWN:
+                self._desk.doubts.looked(order, failed=True)
 
         def tell(_now_ns: int) -> None:
             for bracket in self._desk.open_brackets():
@@ -320,6 +324,8 @@ class BookReader:
             if order.state is not OrderState.UNKNOWN or order.tag in listed:
                 self._absent.pop(order.tag, None)
                 continue
+            if began_ns > order.state_ns:
+                self._desk.doubts.looked(order)
             if began_ns < order.state_ns + window_ns:
                 continue
             self._absent[order.tag] = self._absent.get(order.tag, 0) + 1
@@ -342,6 +348,7 @@ class BookReader:
 
         self._desk.step(compare)
         now_ns = self._clock.now_ns()
+        self._desk.metrics.note(Span.RECONCILE, now_ns - began_ns)
         if now_ns - began_ns > _SLOW_RECONCILE_NS:
             seconds = f"{(now_ns - began_ns) / NS_PER_S:.1f}"
             self._desk.step(lambda _now: self._desk.say(Msg.PERF_RECONCILE, seconds=seconds))
@@ -370,7 +377,8 @@ class BookReader:
                 self._proving.discard(bracket_id)
                 continue
             slow = bracket.body.proof_looks >= bracket.body.terms.proof_tries
-            self._read_positions_by(now_ns + (_PROOF_SLOW_NS if slow else _PROOF_AGAIN_NS))
+            again_ns = desk.parts.times.proof_again_ns
+            self._read_positions_by(now_ns + (max(_PROOF_SLOW_NS, again_ns) if slow else again_ns))
 
     async def held_by_broker(self) -> str:
         """What the broker says is open in the legs' symbols, in words; empty when flat. A failed read is not flat."""

@@ -6,7 +6,7 @@ independently: nothing one leg does touches another, unless the pair policy is b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -312,9 +312,10 @@ class LegsBot:
             if bracket.body.symbol == symbol:
                 bracket.on_candle(now_ns, out)
 
-    def on_wake(self, now_ns: int, out: Outbox) -> None:
+    def on_wake(self, now_ns: int, out: Outbox, *, only: Collection[str] | None = None) -> None:
         for bracket in self.open_brackets() if self.books_known else ():
-            bracket.on_wake(now_ns, out)
+            if only is None or bracket.body.bracket_id in only:
+                bracket.on_wake(now_ns, out)
 
     def open_brackets(self) -> list[Bracket]:
         """Brackets that are not over, oldest first; its cost does not grow with the day's history."""

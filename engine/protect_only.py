@@ -6,7 +6,7 @@ them is guarded on its own: one that fails does not keep the next from being pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from engine.bot import Bot, BotBody, BotTimes, book_trip
@@ -92,8 +92,9 @@ class ProtectOnly:
         if self.books_known:
             self._each(changed.values(), out, lambda bracket: bracket.plan(now_ns, out, recovered=recovered))
 
-    def on_wake(self, now_ns: int, out: Outbox) -> None:
-        self._each(self._planning(), out, lambda bracket: bracket.on_wake(now_ns, out))
+    def on_wake(self, now_ns: int, out: Outbox, *, only: Collection[str] | None = None) -> None:
+        asked = [bracket for bracket in self._planning() if only is None or bracket.body.bracket_id in only]
+        self._each(asked, out, lambda bracket: bracket.on_wake(now_ns, out))
 
     def wake_ns(self, now_ns: int) -> int:
         """A bracket that cannot say when is looked at by the desk's one-second net."""

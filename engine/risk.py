@@ -40,6 +40,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     day_loss_paise: int = 0
     lots_max: int = 0
     entries_per_day: int = 0
+    unmanaged: bool = False
+    """Nothing is entered: position management is switched off (RTP-36)."""
 
 
 NO_LIMITS: Final = RiskLimits()
@@ -66,6 +68,8 @@ def desk_block(facts: DeskFacts, limits: RiskLimits, bot_limits: RiskLimits = NO
         return f"session: {facts.session_reason}"
     if facts.square_off_passed:
         return "square-off time has passed"
+    if limits.unmanaged:
+        return "position_management is switched off"
     if limits.day_loss_paise and facts.day_net_paise <= -limits.day_loss_paise:
         return f"day loss {rupees_text(limits.day_loss_paise, grouped=True)} reached"
     if bot_limits.day_loss_paise and facts.bot_day_net_paise <= -bot_limits.day_loss_paise:

@@ -48,6 +48,7 @@ from engine.messages import Msg
 from engine.option_symbol import parse_option_symbol
 from engine.order_charges import OrderCharges
 from engine.port import MarketPort
+from engine.position_checks import CheckLimits
 from engine.secrets import Redactions, Secrets
 from engine.session import Calendar, session_class
 from engine.single_instance import InstanceLock, account_lock_path
@@ -177,7 +178,14 @@ class Station:
                 ),
                 limits=_limits(config),
                 times=DeskTimes(
-                    reconcile_active_ns=config.desk.reconcile_active_ns, reconcile_flat_ns=config.desk.reconcile_flat_ns
+                    reconcile_active_ns=config.desk.reconcile_active_ns,
+                    reconcile_flat_ns=config.desk.reconcile_flat_ns,
+                    check_interval_ns=config.position_management.check_interval_ns,
+                    proof_again_ns=config.position_management.proof_again_ns,
+                ),
+                checks=CheckLimits(
+                    batch_size=config.position_management.performance.batch_size,
+                    batches_waiting=config.position_management.performance.max_concurrent_checks,
                 ),
                 restored=self._restored(account_id, now_ns, known),
                 charges_of=OrderCharges(
@@ -194,7 +202,7 @@ class Station:
         """The start lines, the minute's line, and the channels of alerts; a simulated day calls nobody."""
         self._say_start(rows)
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
-        if bps := self.config.alerts.gap_bps:
+        if bps := self.config.position_management.gap_bps:
             soon = asyncio.get_running_loop().call_soon
             self.desk.parts.market.listen(GapWatch(self.desk, bps, soon).on_tick)
         if self.plan.is_virtual or not self.config.alerts.channel_words:

@@ -28,14 +28,8 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Secret that holds a service's URL for the extra `notify` (apprise); empty = none."""
     command: Annotated[tuple[str, ...], Key("OPS-26", form="a program and its arguments")] = ()
     """Program that is run for each alert, without a shell, with the text on its stdin; empty = none."""
-    gap_pct: Annotated[Decimal, Key("RTP-09 RTP-45", "%", 0, 100)] = Decimal("2.0")
-    """Jump between two prices of an open position, and at least five ticks, that is an alert; 0 = none."""
     timeout: Annotated[Decimal, Key("OPS-26", "s", Decimal("0.5"), 60)] = Decimal(5)
     """One try of one channel takes no longer."""
-
-    @property
-    def gap_bps(self) -> int:
-        return int(self.gap_pct * 100)
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ SIZE_MAX: Final = 256 * 1024
 _AT_LINE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", re.DOTALL)
 
 KeyPath = tuple[str, ...]
+GAP_PATH: Final[KeyPath] = ("position_management", "gap_detection", "gap_threshold_percent")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +165,7 @@ class _Draft:
 
     def finish(self) -> Config:
         """The checked configuration. Raises ConfigError with every fault."""
+        self._move_flat_gap()
         misfits: list[Fault] = []
         config = _normalised(read_config(self.document, misfits.append))
         bad = {fault.path for fault in misfits}
@@ -175,6 +177,22 @@ class _Draft:
         if faults:
             raise ConfigError(faults)
         return config
+
+    def _move_flat_gap(self) -> None:
+        """The seed's code read GAP_THRESHOLD_PERCENT one table too high: taken there too, with a note (CON-47)."""
+        table = as_table(self.document.get("position_management")) or {}
+        for flat in [name for name in table if name.lower() == GAP_PATH[-1]]:
+            value = table.pop(flat)
+            inner = as_table(table.setdefault(GAP_PATH[1], {}))
+            where = "[position_management.gap_detection] gap_threshold_percent"
+            line = line_of((GAP_PATH[0], flat), self._lines)
+            origin = f"{self._source}:{line}: [position_management] {flat}"
+            if inner is None or GAP_PATH[-1] in inner:
+                self.notes.append(f"{origin}: has no effect, {where} is given too")
+                continue
+            inner[GAP_PATH[-1]] = value
+            self._lines.setdefault(GAP_PATH, line)
+            self.notes.append(f"{origin}: taken as {where}; write it there")
 
     def _overlay_seed(self, name: str, value: str, origin: str) -> bool:
         """Apply one of the leg scalper's own variables; False when it is none."""

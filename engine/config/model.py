@@ -18,6 +18,7 @@ from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhauste
 from engine.config.accounts import Account, PaperAccount
 from engine.config.alerts import Alerts
 from engine.config.key import Key
+from engine.config.position_management import PositionManagement
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.exit_rules.rule import ExitRule
@@ -210,6 +211,8 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """An unfilled marketable order is re-priced this often."""
     exit_retries: Annotated[int, Key("LEG-29", low=0, high=10, is_live=True)] = 3
     """Tries to place a refused exit."""
+    naked_limit_seconds: Annotated[Decimal, Key("I-4", "s", 0, 3600, is_live=True)] = Decimal(60)
+    """A position open for so long without a working stop is left (the alarm comes after 2 s); 0 = only the alarm."""
     on_exits_exhausted: Annotated[Exhausted, Key("HRD-38", is_live=True)] = Exhausted.FLATTEN
     """After the last try: leave the position, or only raise the alarm."""
     on_stop: Annotated[OnStop, Key("OPS-21", is_live=True)] = OnStop.FLATTEN
@@ -314,7 +317,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             square_off_ns=self.square_off_ns,
         )
 
-    def bracket_terms(self, *, is_live: bool) -> BracketTerms:
+    def bracket_terms(self, management: PositionManagement, *, is_live: bool) -> BracketTerms:
         """The terms a position is opened with now; modelled slippage counts on paper, live only when asked for."""
         return BracketTerms(
             style=self.exit_style,
@@ -338,6 +341,11 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             on_exhausted=self.on_exits_exhausted,
             brokerage_paise=self.brokerage_per_trade_paise,
             slippage_paise=self.slippage_paise if self.slippage_on_live or not is_live else 0,
+            exit_tries=management.exit_execution.max_retries,
+            exit_retry_ns=management.exit_retry_ns,
+            proof_tries=management.validation.max_retries,
+            slippage_alert_bps=management.slippage_alert_bps,
+            naked_limit_ns=_ns(self.naked_limit_seconds),
         )
 
 
@@ -418,6 +426,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: Gateway = Gateway()
     charges: Charges = Charges()
     alerts: Alerts = Alerts()
+    position_management: PositionManagement = PositionManagement()
     screen: Screen = Screen()
 
     @property
@@ -445,6 +454,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             day_loss_paise=self.risk.max_day_loss_paise,
             lots_max=self.desk.max_lots,
             entries_per_day=self.risk.max_entries_per_day,
+            unmanaged=not self.position_management.enabled,
         )
 
     def legs_terms(self) -> LegsTerms:
@@ -461,7 +471,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             product=legs.product,
             lots=legs.lots,
             pair_policy=legs.pair_policy,
-            bracket=legs.bracket_terms(is_live=self.is_live),
+            bracket=legs.bracket_terms(self.position_management, is_live=self.is_live),
             limits=limits,
             times=legs.bot_times,
             on_stop=legs.on_stop,

@@ -20,6 +20,7 @@ from engine.config.accounts import ACCOUNT_KINDS, Account, PaperAccount
 from engine.config.errors import Fault, printable, shown, sounds_secret
 from engine.config.key import TIME_FORM, Key, KeyType, allowed, keys_of, tables_of
 from engine.config.model import Config, Legs
+from engine.config.position_management import ALWAYS_SO
 from engine.exit_rules.registry import RuleFault, read_rules
 from engine.exit_rules.rule import ExitRule
 
@@ -126,7 +127,8 @@ def _read_table(table: type[Table], raw: object, path: Path, say: Say) -> Table:
         if name in inner:
             values[name] = _read_table(inner[name], value, here, say)
         elif name not in keys:
-            say(Fault((*path, printable(name[:40])), _unknown_key(name, [*keys, *inner])))
+            why = ALWAYS_SO.get(here) or _unknown_key(name, [*keys, *inner])
+            say(Fault((*path, printable(name[:40])), why))
         else:
             kind, key = keys[name]
             fitting = _read_rules(value, here, say) if kind.base is ExitRule else _fit(value, kind, key)
