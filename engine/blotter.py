@@ -7,6 +7,7 @@ about orders that are not ours is counted, never acted on (UPD-07, I-8).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -14,9 +15,10 @@ import msgspec
 from engine import refusals
 from engine.instant import NS_PER_S
 from engine.money import rupees_text
-from engine.order import AT_BROKER, TERMINAL, Order, OrderState, OrderType, Pending, Trade
+from engine.order import AT_BROKER, TERMINAL, Order, OrderState, OrderType, Pending, Side, Trade
 from engine.plausible import implausible_report, implausible_trade
 from engine.port import Acked, Answer, NotSent, OrderReport, Refused, Unknown
+from engine.price_book import PriceBook
 
 NOT_SENT: Final = "not_sent"
 ABSENT: Final = "absent"
@@ -45,7 +47,9 @@ _EARLY_IDS: Final = 500
 class Blotter:
     """Orders by tag and by broker id. One writer: the desk's step."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Mapping[str, PriceBook] | None = None) -> None:
+        """`prices` by symbol, for fills whose average the broker omits (LEG-48)."""
+        self._prices = prices or {}
         self.orders: dict[str, Order] = {}
         self._tag_of: dict[tuple[str, str], str] = {}
         self._early_trades: dict[tuple[str, str], list[Trade]] = {}
@@ -76,6 +80,10 @@ class Blotter:
             self._tag_of.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
             self._ever_asked.pop(tag, None)
+
+    def _last_paise(self, symbol: str) -> int:
+        book = self._prices.get(symbol)
+        return book.tick.ltp_paise if book is not None else 0
 
     def _note_size(self, order: Order) -> None:
         self._ever_asked[order.tag] = max(
@@ -154,7 +162,7 @@ class Blotter:
         self._learn_id(order, report.broker_id, at_ns)
         self._revive(order, at_ns)
         self._settle_pending(order, report, at_ns, read_ns)
-        order.apply_filled(report.filled_qty, provisional_price(order, report), at_ns)
+        order.apply_filled(report.filled_qty, provisional_price(order, report, self._last_paise(order.symbol)), at_ns)
         self._merge_state(order, report, at_ns)
         return order
 
@@ -271,12 +279,17 @@ class Blotter:
             order.qty = report.qty
 
 
-def provisional_price(order: Order, report: OrderReport) -> int:
-    """Best price known for filled units without a trade record (LEG-48): what the average implies, else the limit."""
+def provisional_price(order: Order, report: OrderReport, last_paise: int = 0) -> int:
+    """Best price known for filled units without a trade record (LEG-48): what the average implies, else for an order
+    at market the last price, never worse than its limit, else the limit.
+    """
     gap = report.filled_qty - order.traded_qty
     if gap > 0 and report.average_paise > 0:
         implied = (report.average_paise * report.filled_qty - order.traded_value_paise) // gap
         return implied if implied > 0 else report.average_paise
+    if order.type is OrderType.MARKET and last_paise > 0 and order.limit_paise > 0:
+        pick = min if order.side is Side.BUY else max
+        return order.provisional_paise or pick(last_paise, order.limit_paise)
     return order.provisional_paise or order.limit_paise or order.trigger_paise
 
 

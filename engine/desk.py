@@ -33,16 +33,19 @@ from engine.entry_schedule import EntrySchedule
 from engine.event_hub import EventHub
 from engine.exposure import ExposureClock
 from engine.gateway import Gateway
-from engine.instant import NS_PER_S, ist_date
+from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.instrument import Instrument
 from engine.journal.errors import JournalError
 from engine.legs import LegsBot
 from engine.messages import Msg
+from engine.metrics import Metrics
 from engine.operator import Request
 from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
+from engine.order_doubts import OrderDoubts
 from engine.outbox import Op, Outbox, PlaceOrder, RoundTrip
 from engine.outlier import is_outlier
 from engine.port import Answer, OrderReport, Refused
+from engine.position_checks import PositionChecks
 from engine.positions import PositionBook
 from engine.price_book import PriceBook
 from engine.price_watch import PriceWatch
@@ -67,10 +70,10 @@ class Desk:
         self.parts = parts
         self.clock = parts.clock
         self.log = parts.log
-        self.blotter = Blotter()
+        self.prices = {symbol: PriceBook(instrument) for symbol, instrument in parts.instruments.items()}
+        self.blotter = Blotter(self.prices)
         self.positions = PositionBook()
         self.decisions = DecisionHash()
-        self.prices = {symbol: PriceBook(instrument) for symbol, instrument in parts.instruments.items()}
         self.risk: RiskLimits = parts.risk
         """Caps over all bots together; each has its own besides."""
         self.bots: dict[str, Bot] = {}
@@ -85,9 +88,12 @@ class Desk:
         for group in parts.groups:
             self._seat(group, tags)
         self.account = parts.port.account_id
+        self.doubts = OrderDoubts()
+        self.metrics = Metrics(parts.stopwatch_ns or parts.clock.now_ns)
         self.gateway = Gateway(
             parts.port, parts.clock, parts.limits, self.blotter.orders, self.on_answer, self.on_withdrawn
         )
+        self.gateway.sending = self.metrics.sending
         self.reader = BookReader(self)
         self.requests = TraderRequests(self)
         self.ending = DeskStop(self)
@@ -95,7 +101,10 @@ class Desk:
         self.exposure = ExposureClock()
         self.commit = DeskCommit(self)
         self.timer = DeskTimer(self)
+        self.checks = PositionChecks(self, parts.checks, _after_the_step)
         self.price_watch = PriceWatch(self)
+        self.day_ns = self.day_end_ns = 0
+        """Today in IST: a tick of another day is none (MKT-13)."""
         self.trips: dict[str, RoundTrip] = {}
         """Round trips of today by trade row."""
         self.alarms: dict[str, AlarmView] = {}
@@ -125,7 +134,7 @@ class Desk:
         """Journal first, then the broker's books, then prices, then entries (design §6)."""
         restore_desk(self)
         self.parts.port.listen(self.on_report, self.on_trade)
-        self.parts.market.listen(self.on_tick)
+        self.parts.market.listen(self.metrics.timed(self.on_tick))
         await self.parts.port.connect()
         await self.parts.market.connect()
         await self.parts.market.subscribe(list(self.prices))
@@ -169,7 +178,7 @@ class Desk:
     def on_tick(self, tick: Tick) -> None:
         """The hot path: one look-up, an age test, two comparisons; everything else is for prices that touch."""
         book = self.prices.get(tick.symbol)
-        if book is None or tick.at_ns < book.at_ns:
+        if book is None or tick.at_ns < book.at_ns or not self.day_ns <= tick.at_ns < self.day_end_ns:
             return
         if book.is_charted:
             self.candles.on_tick(tick)
@@ -196,11 +205,16 @@ class Desk:
         book.at_ns = tick.at_ns
         if self.hub.wants_ticks:
             self.hub.tick(tick)
-        self.step(lambda now: self._tick_bots(tick.symbol, now))
+        began_ns = self.metrics.timer_ns()
+        self.step(lambda now: self._tick_bots(book, now, began_ns))
 
-    def _tick_bots(self, symbol: str, now_ns: int) -> None:
-        for name in self.bots:
-            self.decide(name, lambda bot: bot.on_tick(symbol, now_ns, self.out))
+    def _tick_bots(self, book: PriceBook, now_ns: int, began_ns: int) -> None:
+        """A tick that comes too late tells what was; nobody decides on it (I-7)."""
+        symbol = book.instrument.symbol
+        for name, bot in list(self.bots.items()):
+            if book.is_fresh(now_ns, bot.max_tick_age_ns):
+                self.decide(name, lambda bot: bot.on_tick(symbol, now_ns, self.out))
+        self.metrics.ticked(began_ns, signalled=bool(self.out.signals))
 
     # --- events: orders -----------------------------------------------------------------------------------------
 
@@ -305,8 +319,8 @@ class Desk:
         self.price_watch.look(now_ns)
         self.candles.settle(now_ns)
         self.candles.on_time(now_ns)
-        for name, seat in self.seats.items():
-            self.decide(name, lambda bot: bot.on_wake(now_ns, self.out))
+        self.checks.begin(now_ns)
+        for seat in self.seats.values():
             self._square_off_if_due(seat, now_ns)
             self._look_at_schedule(seat, now_ns)
         if self.timer.status_is_due(now_ns):
@@ -333,6 +347,8 @@ class Desk:
 
     def roll_day(self, now_ns: int) -> None:
         day = desk_rows.trading_day(now_ns)
+        self.day_ns = now_ns - ist_time_ns(now_ns)
+        self.day_end_ns = self.day_ns + NS_PER_DAY
         rolled = [seat for name, seat in self.seats.items() if self.decide(name, lambda bot: bot.roll_day(day))]
         if not rolled:
             return

@@ -407,3 +407,15 @@ def test_any_order_of_any_doubles_gives_the_same_order(news: Stream, random: Ran
     random.shuffle(shuffled)
 
     assert outcome(news) == outcome(shuffled)
+
+
+@pytest.mark.row("LEG-48")
+@pytest.mark.parametrize(
+    ("side", "last", "price"), [(Side.BUY, 142_00, 142_00), (Side.BUY, 150_00, 145_00), (Side.SELL, 148_00, 148_00)]
+)
+def test_a_market_fill_without_an_average_is_assumed_at_the_last_price_never_worse_than_its_limit(
+    side: Side, last: int, price: int
+) -> None:
+    order = make_order(type=OrderType.MARKET, side=side, limit_paise=145_00)
+
+    assert provisional_price(order, report(S.FILLED, 75, 0), last) == price
