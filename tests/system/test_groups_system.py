@@ -436,3 +436,26 @@ def test_a_reload_reaches_each_group_by_its_name(run_desk, pairs) -> None:
         assert rig.desk.risk.day_loss_paise == 1
 
     run_desk(scenario, pairs())
+
+
+@pytest.mark.row("CON-43", "HRD-41")
+@pytest.mark.parametrize(("near", "far"), [(FIRST, TWIN), (TWIN, FIRST)])
+def test_the_tightest_level_of_all_bots_on_a_contract_is_met_by_the_tick_itself(
+    run_desk, seed_setup, group, near: str, far: str
+) -> None:
+    """Nothing rests: only the armed band lets the tick through, and it must be the narrower one, whoever came last."""
+    levels = {near: terms(2, 2, style=ExitStyle.MONITORED), far: terms(40, 40, style=ExitStyle.MONITORED)}
+    watched = group(TWIN, (PE,), bracket=levels[TWIN])
+    setup = seed_setup(symbols=(PE,), groups=(watched,))
+    setup.bracket = levels[FIRST]
+
+    async def scenario(rig):
+        await enter_all(rig)
+        exits = len(rig.venue.placed(Role.EXIT))
+        rig.tick(PE, 102.0)
+        await rig.pass_s(0.05)
+        assert len(rig.venue.placed(Role.EXIT)) == exits + 1
+        await rig.quiet(1.0, 102.0)
+        assert held(rig) == {(far, PE): 75}
+
+    run_desk(scenario, setup)
