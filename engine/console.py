@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.operator import Request
-from engine.view import DeskView, LadderRow, LogLine
+from engine.view import CountView, DeskView, LadderRow, LogLine, MetricView, UpdateView
 
 
 class Console(Protocol):
@@ -25,6 +25,18 @@ class Console(Protocol):
 
         With the own prices of the named bot's leg, else of the first that has the symbol.
         """
+        ...
+
+    def order_updates(self) -> Sequence[UpdateView]:
+        """The newest order updates that the broker pushed, newest first, 50 at the most (HRD-44)."""
+        ...
+
+    def metrics(self) -> Sequence[MetricView]:
+        """Timed figures against their targets (OPS-28)."""
+        ...
+
+    def counts(self) -> Sequence[CountView]:
+        """Counted figures against theirs."""
         ...
 
     def submit(self, request: Request) -> None:

@@ -36,8 +36,10 @@ class DeskCommit:
     # --- gathering ------------------------------------------------------------------------------------------------
 
     def note_orders(self, orders: Iterable[Order]) -> None:
+        now_ns = self._desk.clock.now_ns()
         for order in orders:
             self._orders[order.tag] = order
+            self._desk.doubts.note(order, now_ns)
 
     def note_fill(self, order: Order, trade: Trade) -> None:
         self._fills.append(FillRow.of(trade, account=self._desk.account, bracket_id=order.bracket_id))
@@ -64,6 +66,8 @@ class DeskCommit:
         if out.is_empty and not (self._orders or self._answers or self._exposures):
             return
         self._book_round_trips(now_ns)
+        for signal in out.signals:
+            desk.metrics.signalled(signal.bracket_id, now_ns)
         commands = out.commands
         for command in commands:
             if not isinstance(command, _READS):
@@ -91,6 +95,11 @@ class DeskCommit:
         ]
         events = [desk_rows.event_row(said, self._tell(said, now_ns), now_ns) for said in out.said]
         touched = [bracket for key in sorted(out.touched_brackets) if (bracket := desk.bracket(key)) is not None]
+        for body in (bracket.body for bracket in touched if not bracket.body.adopted_qty):
+            opened_ns, filled_ns = body.opened_ns, body.first_fill_ns
+            desk.metrics.protected(
+                body.bracket_id, opened_ns=opened_ns, filled_ns=filled_ns, protected_ns=body.protected_ns
+            )
         batch = Batch(
             intents=intents,
             answers=self._answers,
@@ -138,6 +147,8 @@ class DeskCommit:
         desk = self._desk
         for trip in desk.out.round_trips:
             row_id = desk_rows.trade_id(trip)
+            if row_id not in desk.trips:
+                self._measure(trip, now_ns)
             desk.book(trip, desk.trips.get(row_id))
             desk.trips[row_id] = trip
             charges = self._charges(trip, now_ns)
@@ -146,6 +157,14 @@ class DeskCommit:
         if desk.out.round_trips:
             desk.reader.verify_flat()
             desk.blotter.forget_finished(_FINISHED_KEPT)
+
+    def _measure(self, trip: RoundTrip, now_ns: int) -> None:
+        bracket = self._desk.bracket(trip.bracket_id) if trip.kind == "trade" else None
+        if bracket is not None:
+            body = bracket.body
+            self._desk.metrics.closed_out(
+                trip.bracket_id, now_ns, rejects=body.exit_rejects, looks=body.proof_looks, asked_ns=body.exit_asked_ns
+            )
 
     def _charges(self, trip: RoundTrip, now_ns: int) -> int:
         """Of all orders of the bracket, once: on its trade, not on the surplus beside it."""

@@ -102,6 +102,8 @@ class Reconciler:
         """By symbol, in words; entries stay blocked to the end of the day (PRC-13)."""
         self.standing: dict[Key, str] = {}
         """Differences that stand, in words."""
+        self._unowned: dict[Key, int] = {}
+        """Signed units that stand in a row and are not ours, while nothing of ours does (CON-08)."""
         self.foreign_orders: dict[str, OrderReport] = {}
         """Working or finished today, by broker id; newest state."""
 
@@ -311,6 +313,7 @@ class Reconciler:
     def compare(self, positions: Sequence[PositionReport], began_ns: int, now_ns: int) -> bool:
         """Judge every row, act on what is proven. True when nothing is left to be looked at again soon."""
         own = self.own_rows()
+        self._unowned.clear()
         standing: dict[Key, str] = {}
         quiet = True
         for verdict in self._judge(positions):
@@ -338,7 +341,18 @@ class Reconciler:
             return "", False  # the next look proves that it was enough
         if self._sightings.count(key) < _TOLD_AT:
             return self.standing.get(key, ""), False
+        if kind in _FOUND:
+            self._note_unowned(key, verdict.qty)
         return self._words(verdict), False
+
+    def _note_unowned(self, key: Key, qty: int) -> None:
+        """What grows beside a position of ours stays the trader's: it cannot be adopted (HUM-02)."""
+        if qty and not self._open_in(key):
+            self._unowned[key] = qty
+
+    def unexpected_qty(self, symbol: str, product: str) -> int:
+        """Signed units of this row that the trader may let the bot take; 0 = none."""
+        return self._unowned.get(key_of(symbol, product), 0)
 
     def _strangers(self, verdict: Verdict, began_ns: int, now_ns: int) -> tuple[str, bool]:
         """Units that the trader's hands brought in since the start: named until they are gone (HUM-02, O10)."""
@@ -354,8 +368,8 @@ class Reconciler:
         if self._may_own(verdict.symbol, verdict.product) and self._find(verdict, foreign - base, now_ns):
             self._correct(key, EventKind.SHIFT, base - foreign, now_ns)
             return "", False
-        told = self._words(verdict)
-        return told, False
+        self._note_unowned(key, foreign - base)
+        return self._words(verdict), False
 
     def _words(self, verdict: Verdict) -> str:
         """`SYMBOL ours +75, broker +225 (by hand +150)`."""

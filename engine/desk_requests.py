@@ -17,6 +17,7 @@ from engine.messages import Msg
 from engine.money import rupees_text
 from engine.operator import (
     Acknowledge,
+    Adopt,
     CancelAll,
     CancelOrder,
     CancelScope,
@@ -100,6 +101,8 @@ class TraderRequests:
                 return "" if desk.parts.reload_terms is not None else "started without a config file"
             case Acknowledge():
                 return "" if desk.alarm_board.awaits_acknowledgement else "no alarm is waiting"
+            case Adopt():
+                return "" if self._unowned(request) else "the broker shows nothing unexpected in this symbol"
             case _:
                 return ""
 
@@ -121,7 +124,7 @@ class TraderRequests:
             case ZeroOut():
                 orders = len(desk.blotter.live_orders())
                 open_now = [bracket for bracket in desk.open_brackets() if bracket.open_qty > 0]
-                held = ", ".join(f"{bracket.instrument.short_name} {bracket.open_qty}" for bracket in open_now)
+                held = ", ".join(f"{bracket.instrument.short_name} {bracket.net_qty:+d}" for bracket in open_now)
                 return f"cancel {orders} orders, then exit {len(open_now)} legs" + (f" ({held})" if held else "")
             case CancelAll(scope=scope):
                 return self._cancel_text(request, scope)
@@ -136,6 +139,8 @@ class TraderRequests:
                 return "read the config file again"
             case Acknowledge():
                 return "acknowledge alarms"
+            case Adopt():
+                return self._adopt_text(request)
             case Note(text=text):
                 return text
 
@@ -144,7 +149,7 @@ class TraderRequests:
         match request:
             case Enter(symbols=symbols, bot=bot) | CancelAll(symbols=symbols, bot=bot):
                 names = symbols
-            case ExitLeg(symbol=symbol, bot=bot):
+            case ExitLeg(symbol=symbol, bot=bot) | Adopt(symbol=symbol, bot=bot):
                 names = (symbol,)
             case PauseEntries(bot=bot):
                 names = ()
@@ -237,6 +242,8 @@ class TraderRequests:
                 self._reload(action)
             case Acknowledge():
                 desk.alarm_board.acknowledge(now_ns)
+            case Adopt(symbol=symbol):
+                desk.reader.adopt(symbol)
             case Note():
                 pass
 
@@ -321,19 +328,40 @@ class TraderRequests:
         ask = rupees_text(tick.ask_paise or tick.ltp_paise)
         return f"{instrument.short_name} {lots * instrument.lot_size} ({lots} lot) ask {ask}"
 
+    def _unowned(self, request: Adopt) -> list[tuple[Target, int]]:
+        """The bots that would take units over, and how many, signed."""
+        found = self._desk.reader.reconciler.unexpected_qty
+        targets = self._targets(request.bot, (request.symbol,))
+        return [(target, qty) for target in targets if (qty := found(request.symbol, target.bot.product))]
+
+    def _adopt_text(self, request: Adopt) -> str:
+        """The bot that has the symbol first takes it, as reconciliation finds its bot."""
+        found = self._unowned(request)
+        if not found:
+            return "nothing unexpected"
+        target, qty = found[0]
+        name = target.legs[0].instrument.short_name
+        how = "LONG, its exits sell" if qty > 0 else "SHORT, its exits buy"
+        return f"{qty:+d} {name} becomes {target.bot.name}'s: {how}, levels from the broker's average"
+
     def _exit_text(self, leg: Leg) -> str:
         name = leg.instrument.short_name
         if leg.bracket is None or not leg.is_active:
             return "flat"
-        if leg.bracket.open_qty <= 0:
-            return "take back the entry"
+        bracket = leg.bracket
+        if bracket.open_qty < 0:
+            return f"{-bracket.open_qty} too many closed, being traded back"
+        if bracket.open_qty == 0:
+            return "waiting for the proof of flat" if bracket.entered_qty else "take back the entry"
         now_ns = self._desk.clock.now_ns()
-        limit = leg.bracket.marketable(Side.SELL, now_ns)
+        side = bracket.body.side.opposite
+        limit = bracket.marketable(side, now_ns)
         tick = leg.price.tick
         stale = not leg.price.is_fresh(now_ns, leg.bracket.body.terms.max_tick_age_ns)
         age = f", price {leg.price.age_ns(now_ns) / 1e9:.0f}s old, band wider" if stale else ""
-        bid = rupees_text(tick.bid_paise or tick.ltp_paise)
-        return f"SELL {leg.bracket.open_qty} {name}, limit {rupees_text(limit)} (bid {bid}{age})"
+        word, touch = ("bid", tick.bid_paise) if side is Side.SELL else ("ask", tick.ask_paise)
+        at = f"{word} {rupees_text(touch or tick.ltp_paise)}"
+        return f"{side.value} {bracket.open_qty} {name}, limit {rupees_text(limit)} ({at}{age})"
 
     def _cancel_text(self, request: CancelAll, scope: CancelScope) -> str:
         orders = self._in_scope(request)
@@ -381,6 +409,8 @@ def _title(request: Request) -> str:
             return "exit: "
         case ZeroOut():
             return "zero out: "
+        case Adopt():
+            return "adopt: "
         case _:
             return ""
 

@@ -12,27 +12,30 @@ from engine.alerts import AlertBook
 from engine.bot import Bot
 from engine.bracket import Bracket
 from engine.desk_stop import stop_words
-from engine.instant import NS_PER_S, ist_date
+from engine.instant import NS_PER_S, ist_date, ns_from_s
 from engine.leg import Leg
-from engine.money import rupees_text
+from engine.leg_view import PositionPictures, doubt_view, leg_title, with_position
 from engine.operator import Request
 from engine.order import Order, Role
+from engine.port import OrderReport
 from engine.price_book import PriceBook
 from engine.tick import Tick
 from engine.view import (
     AlarmView,
     BracketState,
     BracketView,
+    CountView,
     DeskView,
-    ExitStyle,
-    ExitView,
+    DoubtView,
     HealthView,
     LadderRow,
     LegView,
     LogLine,
+    MetricView,
     OrderView,
     ProtectionWord,
     StatusView,
+    UpdateView,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ class DeskConsole:
         self._ticks = 0
         self._rows: dict[tuple[str, str], msgspec.Struct] = {}
         self._orders_shown: tuple[OrderView, ...] = ()
-        self._orders_version = -1
+        self._orders_version = (-1, -1)
         self._moves: dict[str, tuple[int, int]] = {}
         self._tick_counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SPAN)
         self.lag_ms_p99 = 0.0
@@ -93,6 +96,16 @@ class DeskConsole:
             return ()
         return _ladder_rows(leg, rungs)
 
+    def order_updates(self) -> Sequence[UpdateView]:
+        return [self._update(at_ns, report) for at_ns, report in reversed(self._desk.reader.updates)]
+
+    def metrics(self) -> Sequence[MetricView]:
+        return self._desk.metrics.views()
+
+    def counts(self) -> Sequence[CountView]:
+        gateway = self._desk.gateway
+        return self._desk.metrics.counts(requests=gateway.writes, throttled=gateway.throttled)
+
     def submit(self, request: Request) -> None:
         self._desk.submit(request)
 
@@ -118,7 +131,7 @@ class DeskConsole:
             symbol=leg.symbol,
             name=instrument.short_name,
             option_type=instrument.option_type.value if instrument.option_type else "",
-            title=_title(leg),
+            title=leg_title(leg),
             bot=bot.name,
             style=bot.style,
             state=BracketState.FLAT,
@@ -135,13 +148,14 @@ class DeskConsole:
             realised_paise=leg.realised_paise,
             trail="off",
             note=leg.note,
+            unexpected_qty=self._desk.reader.reconciler.unexpected_qty(leg.symbol, bot.product),
         )
         if leg.bracket is not None and leg.is_active:
-            view = _with_position(view, leg.bracket, now_ns)
+            view = with_position(view, self._pictures(leg.bracket), leg.bracket, now_ns)
         return self._same("leg", view.key, view)
 
     def _bracket(self, bracket: Bracket, now_ns: int) -> BracketView:
-        body = bracket.body
+        body, pictures = bracket.body, self._pictures(bracket)
         alarm = next((a.text for a in self._desk.alarms.values() if a.alarm_id.endswith(body.bracket_id)), "")
         view = BracketView(
             bracket_id=body.bracket_id,
@@ -149,20 +163,24 @@ class DeskConsole:
             bot=body.bot,
             style=body.style,
             state=body.state,
-            open_qty=bracket.open_qty,
+            open_qty=bracket.net_qty,
             covered_qty=bracket.covered_qty,
             working_exit_qty=bracket.working_exit_qty,
-            stop=_stop_view(bracket),
-            target=_target_view(bracket),
-            trail=_trail_text(bracket, now_ns),
+            stop=pictures.stop(),
+            target=pictures.target(),
+            trail=pictures.trail(pictures.rules(now_ns)),
             alarm=alarm,
         )
         return self._same("bracket", body.bracket_id, view)
 
+    def _pictures(self, bracket: Bracket) -> PositionPictures:
+        return PositionPictures(bracket, self._desk.doubts, ns_from_s(self._desk.parts.port.ambiguity_s))
+
     def _orders(self) -> tuple[OrderView, ...]:
-        """Orders change only in steps, and a step that changes one has another version."""
-        if self._orders_version != self._desk.version:
-            self._orders_version = self._desk.version
+        """Orders change only in steps, and a step that changes one has another version; so has one more look."""
+        version = (self._desk.version, self._desk.doubts.version)
+        if self._orders_version != version:
+            self._orders_version = version
             self._orders_shown = self._order_rows()
         return self._orders_shown
 
@@ -193,8 +211,35 @@ class DeskConsole:
             why=order.reason,
             reject_text=order.reject_text or order.reject_code,
             bot=order.bot,
+            bracket_id=order.bracket_id,
+            doubt=self._doubt(order),
         )
         return self._same("order", order.tag, view)
+
+    def _update(self, at_ns: int, report: OrderReport) -> UpdateView:
+        order = self._desk.blotter.find(self._desk.account, report)
+        book = self._desk.prices.get(report.symbol)
+        return UpdateView(
+            at_ns=at_ns,
+            tag=order.tag if order is not None else report.tag,
+            broker_id=report.broker_id,
+            name=book.instrument.short_name if book else report.symbol,
+            side=report.side,
+            type=report.type,
+            qty=report.qty,
+            filled_qty=report.filled_qty,
+            average_paise=report.average_paise,
+            state=report.state,
+            is_ours=order is not None,
+            text=report.reject_text,
+        )
+
+    def _doubt(self, order: Order) -> DoubtView | None:
+        bracket = self._desk.bracket(order.bracket_id)
+        if bracket is not None:
+            return self._pictures(bracket).doubt(order)
+        known = self._desk.doubts.of(order.tag)
+        return doubt_view(known) if known is not None else None
 
     # --- status and health ----------------------------------------------------------------------------------------
 
@@ -284,96 +329,6 @@ class DeskConsole:
             move = 1 if ltp > last else -1
         self._moves[book.instrument.symbol] = (ltp, move)
         return move
-
-
-def _title(leg: Leg) -> str:
-    instrument = leg.instrument
-    if instrument.option_type is None or instrument.expiry is None:
-        return leg.symbol
-    expiry = f"{instrument.expiry:%d%b}".upper()
-    return f"{instrument.option_type.value} {instrument.underlying} {expiry} {instrument.strike_paise / 100:g}"
-
-
-def _with_position(view: LegView, bracket: Bracket, now_ns: int) -> LegView:
-    body, open_qty = bracket.body, bracket.open_qty
-    mark = bracket.tick.bid_paise or bracket.tick.ltp_paise
-    return msgspec.structs.replace(
-        view,
-        style=body.style,
-        state=body.state,
-        protection=bracket.protection(now_ns),
-        open_qty=open_qty,
-        lots=open_qty // view.lot_size if view.lot_size else 0,
-        covered_qty=bracket.covered_qty,
-        naked_since_ns=body.naked_since_ns if open_qty > 0 else 0,
-        entry_paise=body.entry_paise,
-        unrealised_paise=(mark - body.entry_paise) * open_qty if mark and open_qty > 0 else 0,
-        stop=_stop_view(bracket),
-        target=_target_view(bracket),
-        trail=_trail_text(bracket, now_ns),
-        protected_since_ns=body.protected_ns,
-        next_step=_next_step(bracket),
-    )
-
-
-def _stop_view(bracket: Bracket) -> ExitView | None:
-    body = bracket.body
-    if not body.stop_paise:
-        return None
-    resting = bracket.live(Role.STOP)
-    if not resting:
-        return ExitView(price_paise=body.stop_paise, qty=max(bracket.open_qty, 0))
-    stop = resting[-1]
-    return _resting_view(stop, stop.trigger_paise or stop.limit_paise, limit_paise=stop.limit_paise)
-
-
-def _target_view(bracket: Bracket) -> ExitView | None:
-    body = bracket.body
-    if not body.target_paise:
-        return None
-    resting = bracket.live(Role.TARGET)
-    if not resting:
-        return ExitView(price_paise=body.target_paise, qty=max(bracket.open_qty, 0))
-    return _resting_view(resting[-1], resting[-1].limit_paise, limit_paise=0)
-
-
-def _resting_view(order: Order, price_paise: int, *, limit_paise: int) -> ExitView:
-    return ExitView(
-        price_paise=price_paise,
-        limit_paise=limit_paise,
-        qty=order.remaining_qty,
-        resting=order.is_at_broker,
-        state=order.state,
-        since_ns=order.state_ns,
-    )
-
-
-def _trail_text(bracket: Bracket, now_ns: int) -> str:
-    """The tightest active rule first, else the one that arms next."""
-    if not bracket.exit_rules:
-        return "off"
-    body = bracket.body
-    if not body.entry_paise:
-        return "on"
-    if body.trail_active:
-        return f"active, stop {rupees_text(body.stop_paise)}, best {rupees_text(body.best_paise)}"
-    levels = [story.level_paise for story in bracket.stories(now_ns) if story.level_paise]
-    return f"arms at {rupees_text(levels[0])}" if levels else "on"
-
-
-def _next_step(bracket: Bracket) -> str:
-    body = bracket.body
-    if body.state is BracketState.ENTERING:
-        return "waiting for the entry to fill"
-    if body.exit_reason:
-        return f"closing: {body.exit_reason}"
-    if bracket.open_qty <= 0:
-        return "waiting for the broker to finish the other exit"
-    if body.stop_touched_ns:
-        return "stop touched, waiting for its fill"
-    if bracket.covered_qty >= bracket.open_qty:
-        return "target and stop rest" if body.style is ExitStyle.RESTING else "stop rests, target watched here"
-    return "watched here" if body.style is ExitStyle.MONITORED else "placing the stop"
 
 
 def _ladder_rows(leg: Leg, rungs: int) -> list[LadderRow]:

@@ -78,6 +78,10 @@ class Gateway:
         self._failed_ns = 0
         """When the newest request got no answer."""
         self.writes = 0
+        self.throttled = 0
+        """Requests that the broker refused for their rate (LEG-66)."""
+        self.sending: Callable[[Order, Op, int], None] = _unheard
+        """Hears of every request in the moment it leaves; for measuring only."""
 
     @property
     def depth(self) -> int:
@@ -167,6 +171,7 @@ class Gateway:
         started_ns = self._clock.now_ns()
         self.window.note_sent(started_ns)
         self.writes += 1
+        self.sending(order, op_of(command), started_ns)
         answer = await self._call(command, order)
         self._note_path(answer, started_ns)
         return answer
@@ -210,6 +215,7 @@ class Gateway:
     def _note_path(self, answer: Answer, started_ns: int) -> None:
         now_ns = self._clock.now_ns()
         if isinstance(answer, Acked | Refused):
+            self.throttled += isinstance(answer, Refused) and answer.code == refusals.THROTTLED
             self.answer_ms = (now_ns - started_ns) / NS_PER_MS
             self.proven_ns = now_ns
             self.path_error = ""
@@ -225,6 +231,10 @@ class Gateway:
         if self.path_error and began_ns > self._failed_ns:
             self.path_error = ""
             self.proven_ns = self._clock.now_ns()
+
+
+def _unheard(_order: Order, _op: Op, _now_ns: int) -> None:
+    """Nobody measures."""
 
 
 def _give_up(call: asyncio.Future[Answer]) -> None:

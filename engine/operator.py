@@ -78,6 +78,17 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
+class Adopt(msgspec.Struct, frozen=True, kw_only=True):
+    """Let the bot take over what the broker shows in this symbol and nobody here has bought: the consent of CON-08.
+
+    It becomes a position with levels of its own and exits like any other (LEG-39).
+    """
+
+    request_id: str
+    symbol: str
+    bot: str = ""
+
+
 class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
     """The trader has seen every alarm and alert that there is now (faults §4.10)."""
 
@@ -101,5 +112,6 @@ Request = (
     | ReconcileNow
     | ReloadConfig
     | Acknowledge
+    | Adopt
     | Note
 )

@@ -15,15 +15,21 @@ from engine.order import OrderState, OrderType, Pending, Role, Side
 
 
 class ProtectionWord(StrEnum):
-    """Most severe first (style/tui.md §7.1)."""
+    """Most severe first (style/tui.md §7.1, and three that only exits need)."""
 
     NAKED = "NAKED"
+    EXIT_FAILED = "EXIT FAILED"
+    """The exit was refused as often as its tries; slower tries go on (RTP-28)."""
+    SURPLUS = "SURPLUS"
+    """Both exits filled: units the other way round, being traded back."""
     UNKNOWN = "UNKNOWN"
     PARTIAL = "PARTIAL"
     PLACING = "PLACING"
     LOCAL = "LOCAL"
     PROTECTED = "PROTECTED"
     EXITING = "EXITING"
+    PROVING = "PROVING FLAT"
+    """Fills say flat, the broker is asked (I-5)."""
     FLAT = "FLAT"
 
 
@@ -53,8 +59,44 @@ class ExitView(msgspec.Struct, frozen=True, kw_only=True):
     resting: bool = False
     """True: at the broker. False: watched here, dies with this program."""
     state: OrderState | None = None
-    """State of the resting order; None when nothing rests."""
+    """State of the resting order; None when nothing rests. With several slices, of the least certain one."""
     since_ns: int = 0
+    parts: int = 1
+    """Orders it stands in: a position above the freeze quantity is protected in slices (HRD-10)."""
+    doubt: DoubtView | None = None
+    """While nobody has answered for it."""
+
+
+class DoubtView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that nobody answered for, and what has been done about it."""
+
+    since_ns: int
+    looks: int = 0
+    """Clean reads of the broker's book that did not show it."""
+    failed_looks: int = 0
+    """Reads without an answer; they prove nothing."""
+    next_ns: int = 0
+    """When it is looked for again; 0 = nobody waits for it."""
+    fate_ns: int = 0
+    """From when on a clean read without it proves that it was never placed."""
+    ended_ns: int = 0
+    outcome: str = ""
+    """`found, trigger-pending`, `never placed`; empty while the doubt stands."""
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one exit rule would do (RTP-21)."""
+
+    rule: str
+    """As configured: `supertrend(10, 2.0)`."""
+    is_active: bool
+    level_paise: int = 0
+    """The stop it proposes, or the price at which it arms or leaves; 0 = none."""
+    input_ns: int = 0
+    """End of the newest candle it looks at; 0 = lives by ticks."""
+    inputs: str = ""
+    trouble: str = ""
+    """It failed and is set aside, or this build does not know it; its last stop stays."""
 
 
 class LegView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +143,16 @@ class LegView(msgspec.Struct, frozen=True, kw_only=True):
     """What happens next and when, in words."""
     note: str = ""
     """Newest remark: last exit, refusal, alarm."""
+    rules: tuple[RuleView, ...] = ()
+    """The exit rules of the open position, in the order they are asked."""
+    leaving: ExitView | None = None
+    """The order that closes the position, while there is one: exit, or the repair of a surplus."""
+    exit_tries: int = 0
+    """Refused exit orders of this position."""
+    proof_looks: int = 0
+    """Times the broker still showed units after our fills had said flat."""
+    unexpected_qty: int = 0
+    """Signed units the broker shows in this symbol that are not ours; the trader may let the bot take them."""
 
     @property
     def key(self) -> str:
@@ -143,6 +195,9 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     reject_text: str = ""
     bot: str = ""
+    bracket_id: str = ""
+    doubt: DoubtView | None = None
+    """Nobody answered for it once: what was done, and how it ended."""
 
     @property
     def is_open(self) -> bool:
@@ -254,6 +309,49 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool = False
     failed: str = ""
     """Why not; stays until dismissed."""
+
+
+class UpdateView(msgspec.Struct, frozen=True, kw_only=True):
+    """One order update that the broker pushed (HRD-44)."""
+
+    at_ns: int
+    """When it came."""
+    tag: str
+    """Of our order; empty for somebody else's."""
+    broker_id: str
+    name: str
+    side: Side
+    type: OrderType
+    qty: int
+    filled_qty: int
+    average_paise: int
+    state: OrderState
+    is_ours: bool
+    text: str = ""
+
+
+class MetricView(msgspec.Struct, frozen=True, kw_only=True):
+    """One timed figure against its target (OPS-28)."""
+
+    name: str
+    row: str
+    """Requirement row of the target."""
+    limit_ns: int
+    count: int = 0
+    p50_ns: int = 0
+    p99_ns: int = 0
+    worst_ns: int = 0
+
+
+class CountView(msgspec.Struct, frozen=True, kw_only=True):
+    """One counted figure against its target (OPS-28)."""
+
+    name: str
+    row: str
+    good: int
+    total: int
+    least_percent: int
+    """The share that must be good."""
 
 
 class DeskView(msgspec.Struct, frozen=True, kw_only=True):

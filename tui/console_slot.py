@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.console import Console
 from engine.operator import Request
-from engine.view import DeskView, LadderRow, LogLine, StatusView
+from engine.view import CountView, DeskView, LadderRow, LogLine, MetricView, StatusView, UpdateView
 
 OPENING = "the desk is being opened"
 
@@ -40,8 +40,17 @@ class ConsoleSlot:
     def log_since(self, seq: int) -> Sequence[LogLine]:
         return self._console.log_since(seq) if self._console is not None else ()
 
-    def ladder(self, symbol: str, rungs: int) -> Sequence[LadderRow]:
-        return self._console.ladder(symbol, rungs) if self._console is not None else ()
+    def ladder(self, symbol: str, rungs: int, bot: str = "") -> Sequence[LadderRow]:
+        return self._console.ladder(symbol, rungs, bot) if self._console is not None else ()
+
+    def order_updates(self) -> Sequence[UpdateView]:
+        return self._console.order_updates() if self._console is not None else ()
+
+    def metrics(self) -> Sequence[MetricView]:
+        return self._console.metrics() if self._console is not None else ()
+
+    def counts(self) -> Sequence[CountView]:
+        return self._console.counts() if self._console is not None else ()
 
     def submit(self, request: Request) -> None:
         """Before there is a desk nothing can be asked of it; `why_not` has said so."""

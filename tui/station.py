@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import date
@@ -192,6 +193,7 @@ class Station:
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
                 reload_terms=self._reload_terms(account_id),
+                stopwatch_ns=time.perf_counter_ns,
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)

@@ -16,6 +16,7 @@ from engine.exposure import ExposureClock
 from engine.instant import NS_PER_S
 from engine.leg import Leg
 from engine.order import Order, OrderState, Role
+from engine.order_doubts import OrderDoubts
 from engine.outbox import CancelOrder
 from engine.rate_window import RateWindow
 from engine.risk import RiskLimits
@@ -37,6 +38,7 @@ class Shown:
             legs={leg.symbol: leg},
             style=world.terms.style,
             on_stop=OnStop.FLATTEN,
+            product="MIS",
             body=SimpleNamespace(day_net_paise=0),
             open_brackets=lambda: [] if world.is_flat else [world.bracket],
         )
@@ -56,6 +58,7 @@ class Shown:
             parts=SimpleNamespace(
                 labels=SimpleNamespace(mode="PAPER", broker="paper", is_live=False, index_symbol=""),
                 limits=SimpleNamespace(orders_per_s=8),
+                port=SimpleNamespace(ambiguity_s=45.0),
                 writer=SimpleNamespace(stats=lambda: SimpleNamespace(last_ms=0.3)),
             ),
             gateway=SimpleNamespace(
@@ -64,7 +67,14 @@ class Shown:
                 path_error="",
                 window=RateWindow(per_s=8, per_min=180, exit_reserve_per_s=3),
             ),
-            reader=SimpleNamespace(reconciled_ns=0, differences=0),
+            reader=SimpleNamespace(
+                reconciled_ns=0,
+                differences=0,
+                updates=[],
+                reconciler=SimpleNamespace(unexpected_qty=lambda symbol, product: 0),
+            ),
+            doubts=OrderDoubts(),
+            bracket=lambda key: world.bracket,
             exposure=ExposureClock(),
             charges={},
             engine_error="",
@@ -148,7 +158,8 @@ def test_the_words_of_a_position_from_entry_to_flat(bench: Any) -> None:
     world.settle()
     world.fill(entry, price_paise=150_00)
     world.deliver_news()
-    assert (shown.leg.protection, shown.leg.next_step) == (ProtectionWord.PLACING, "placing the stop")
+    assert shown.leg.protection is ProtectionWord.PLACING
+    assert shown.leg.next_step == "placing the stop; 145.00 guarded here meanwhile"
     world.send("swallowed")
     world.deliver_answer()
     assert shown.leg.protection is ProtectionWord.UNKNOWN

@@ -721,14 +721,14 @@ def test_one_empty_book_is_not_flat(run_desk, seed_setup) -> None:
 def test_the_last_fifty_pushed_updates_are_kept(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
-        tags = {update.tag for update in rig.desk.reader.updates}
+        tags = {update.tag for _, update in rig.desk.reader.updates}
         assert {request.tag for request in rig.venue.placed()} <= tags
         for index in range(60):
             by_hand(rig, Side.BUY, 75, 120.0, tag=f"H{index}")
         await rig.pass_s(1.0)
 
         listed = [report.tag for report in rig.exchange.orders("paper")]
-        assert len(listed) > 53 and [update.tag for update in rig.desk.reader.updates] == listed[-50:]
+        assert len(listed) > 53 and [update.tag for _, update in rig.desk.reader.updates] == listed[-50:]
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
