@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from engine.bracket import Bracket
-from engine.instant import NS_PER_DAY, NS_PER_S, ist_time_ns
+from engine.instant import NS_PER_DAY, ist_time_ns
 from engine.port import TimerHandle
 from engine.price_book import NO_HIGH, NO_LOW
 
 if TYPE_CHECKING:
     from engine.desk import Desk
-
-_NET_NS: Final = NS_PER_S
-"""With a position open every bracket is looked at once a second, ticks or not."""
 
 
 class DeskTimer:
@@ -61,7 +58,7 @@ class DeskTimer:
     def _status_poll_ns(self) -> int:
         desk = self._desk
         polls = [bot.times.status_poll_ns for name, bot in desk.bots.items() if desk.is_active(name)]
-        return min(polls, default=_NET_NS)
+        return min(polls, default=desk.parts.times.check_interval_ns)
 
     def _arm_timer(self, has_open: bool) -> None:
         desk, now_ns = self._desk, self._desk.clock.now_ns()
@@ -71,7 +68,7 @@ class DeskTimer:
             wakes += [seat.schedule.next_wake_ns(now_ns), seat.square_off_at_ns(now_ns)]
         if has_open:
             if self._net_ns <= now_ns:
-                self._net_ns = now_ns + _NET_NS
+                self._net_ns = now_ns + desk.parts.times.check_interval_ns
             self._status_ns = self._status_ns or now_ns + self._status_poll_ns()
             wakes += [desk.decide(name, lambda bot: bot.wake_ns(now_ns)) for name in desk.bots]
             wakes += [self._net_ns, self._status_ns]
