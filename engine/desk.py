@@ -37,14 +37,15 @@ from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.instrument import Instrument
 from engine.journal.errors import JournalError
 from engine.legs import LegsBot
+from engine.local_check import refuse_locally
 from engine.messages import Msg
 from engine.metrics import Metrics
 from engine.operator import Request
-from engine.order import EXIT_ROLES, Order, OrderState, Side, Trade
+from engine.order import Order, OrderState, Side, Trade
 from engine.order_doubts import OrderDoubts
-from engine.outbox import Op, Outbox, PlaceOrder, RoundTrip
+from engine.outbox import Op, Outbox, RoundTrip
 from engine.outlier import is_outlier
-from engine.port import Answer, OrderReport, Refused
+from engine.port import Answer, OrderReport
 from engine.position_checks import PositionChecks
 from engine.positions import PositionBook
 from engine.price_book import PriceBook
@@ -55,11 +56,8 @@ from engine.seat import Seat
 from engine.session import session_class
 from engine.tags import TagMaker
 from engine.tick import Tick
-from engine.venue_rules import RequestFacts, check_request
 from engine.view import AlarmView
 
-_LOCAL_ROUNDS = 8
-"""Times a step may answer its own locally refused orders before it is our bug."""
 _T = TypeVar("_T")
 
 
@@ -233,7 +231,7 @@ class Desk:
 
     def on_withdrawn(self, tag: str) -> None:
         """The gateway took an unsent order back."""
-        self.step(lambda now: self._changed([self.blotter.withdraw(tag, now)], now))
+        self.step(lambda now: self.settle([self.blotter.withdraw(tag, now)], now))
 
     def prove_absent(self, tag: str) -> None:
         """Clean reads do not show an unanswered order: it was not placed."""
@@ -245,8 +243,8 @@ class Desk:
 
     def _take_absence(self, tag: str, now_ns: int) -> None:
         order = self.blotter.prove_absent(tag, now_ns)
-        self._say_order(Msg.RESOLVED_ORDER, order, outcome="not placed")
-        self._changed([order], now_ns)
+        self.say_order(Msg.RESOLVED_ORDER, order, outcome="not placed")
+        self.settle([order], now_ns)
 
     def _take_answer(self, tag: str, op: Op, answer: Answer, now_ns: int) -> None:
         apply = {
@@ -258,8 +256,8 @@ class Desk:
         self.commit.note_answer(tag, op, answer, now_ns)
         if order.state is OrderState.UNKNOWN and order.state_ns == now_ns:
             reason = getattr(answer, "reason", "")
-            self._say_order(Msg.UNKNOWN_ORDER, order, reason=reason)
-        self._changed([order], now_ns)
+            self.say_order(Msg.UNKNOWN_ORDER, order, reason=reason)
+        self.settle([order], now_ns)
 
     def merge(
         self,
@@ -280,18 +278,19 @@ class Desk:
                 continue  # a book that is read every few seconds mostly tells what we know
             changed[order.tag] = order
             if before is not None and before[0] is OrderState.UNKNOWN and order.state is not OrderState.UNKNOWN:
-                self._say_order(Msg.RESOLVED_ORDER, order, outcome=f"found, {order.state.value}")
+                self.say_order(Msg.RESOLVED_ORDER, order, outcome=f"found, {order.state.value}")
         for trade in trades:
             order, is_new = self.blotter.apply_trade(self.account, trade, now_ns)
             if order is not None and is_new:
                 changed[order.tag] = order
         for order, detail in self.blotter.take_disbelieved():
-            self._say_order(Msg.DISBELIEVED, order, detail=detail)
+            self.say_order(Msg.DISBELIEVED, order, detail=detail)
             if not read_ns:  # a book that says so is read again soon enough
                 self.reader.look_up(order.tag)
-        self._changed(list(changed.values()), now_ns, recovered=recovered)
+        self.settle(list(changed.values()), now_ns, recovered=recovered)
 
-    def _changed(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
+    def settle(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
+        """Orders that changed, with the fills that came of it: into the commit, the positions, and to their bots."""
         for order, trade in self.blotter.take_booked():
             self.commit.note_fill(order, trade)
             self.positions.add(self.account, order.product, trade)
@@ -494,7 +493,7 @@ class Desk:
         now_ns = self.clock.now_ns()
         try:
             work(now_ns)
-            self._check_locally(now_ns)
+            refuse_locally(self, now_ns)
         except Exception as error:  # noqa: BLE001 - the top of every event: whatever it was, exits must go on
             self._note_failure("decision", error)
         self.commit.flush()
@@ -512,37 +511,6 @@ class Desk:
             self.commit.flush()
         self.reader.follow()
 
-    def _check_locally(self, now_ns: int) -> None:
-        """Hold new orders against the venue's rules before they are intended; a violation is an immediate refusal."""
-        for _ in range(_LOCAL_ROUNDS):
-            places = [command for command in self.out.commands if isinstance(command, PlaceOrder)]
-            refused = [command.tag for command in places if self._violates(command, now_ns)]
-            if not refused:
-                return
-            kept = [c for c in self.out.commands if not (isinstance(c, PlaceOrder) and c.tag in refused)]
-            self.out.commands = kept
-            self._changed([self.blotter.orders[tag] for tag in refused], now_ns)
-        raise ValueError("locally refused orders are placed again and again")
-
-    def _violates(self, command: PlaceOrder, now_ns: int) -> bool:
-        self.commit.register_new_orders()
-        order = self.blotter.orders[command.tag]
-        facts = RequestFacts(
-            tag=order.tag,
-            type=order.type,
-            qty=order.qty,
-            limit_paise=order.limit_paise,
-            trigger_paise=order.trigger_paise,
-            product=order.product,
-        )
-        violation = check_request(facts, self.prices[order.symbol].instrument, self.parts.port.rules)
-        # An odd lot that is held must be sold whatever the lot says: exits are never refused here for their quantity.
-        if violation is None or (order.role in EXIT_ROLES and violation.code == "lot_size"):
-            return False
-        self._say_order(Msg.LOCAL_REFUSAL, order, reason=violation.text)
-        self.blotter.apply_place_answer(order.tag, Refused(violation.code, violation.text), now_ns)
-        return True
-
     # --- words ----------------------------------------------------------------------------------------------------
 
     @property
@@ -554,7 +522,7 @@ class Desk:
         """A sentence of the desk itself; committed with the step it belongs to."""
         self.out.say(msg, source=source or self.name, symbol=symbol, tag=tag, **fields)
 
-    def _say_order(self, msg: Msg, order: Order, **fields: object) -> None:
+    def say_order(self, msg: Msg, order: Order, **fields: object) -> None:
         self.say(msg, source=order.bot, symbol=order.symbol, tag=order.tag, role=order.role.value, **fields)
 
     def on_journal_error(self, error: JournalError) -> None:
