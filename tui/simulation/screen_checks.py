@@ -7,7 +7,7 @@ from typing import Final
 from engine.console import Console
 from engine.desk import Desk
 from engine.instant import NS_PER_S
-from engine.order import OrderState, Role
+from engine.order import OrderState, OrderType, Role
 from engine.view import ProtectionWord
 from tui.simulation.exit_checks import window_ns
 from tui.simulation.oracle import Timers, Verdicts
@@ -89,12 +89,17 @@ class Undisturbed:
 
     def finish(self, truth: Truth, verdicts: Verdicts) -> None:
         ops: dict[str, list[str]] = {}
+        jumped: set[str] = set()
+        """Their stop triggered and found nobody: the market disturbed them."""
         for sent in truth.sent:
             intent = truth.intents.get(sent.tag)
-            if intent is not None:
-                ops.setdefault(intent.bracket_id, []).append(f"{sent.op} {intent.role.value}")
+            if intent is None:
+                continue
+            ops.setdefault(intent.bracket_id, []).append(f"{sent.op} {intent.role.value}")
+            if sent.change is not None and intent.role is Role.STOP and sent.change.type is OrderType.LIMIT:
+                jumped.add(intent.bracket_id)
         for key, group in truth.groups.items():
-            if group.style != "resting" or not group.closed_ns or self._is_touched(truth, group):
+            if group.style != "resting" or not group.closed_ns or key in jumped or self._is_touched(truth, group):
                 continue
             done = ops.get(key, [])
             placed = sorted(op for op in done if op.startswith("place"))
