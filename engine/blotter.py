@@ -62,6 +62,9 @@ class Blotter:
         self._by_hand: list[tuple[Order, str]] = []
         self._ever_asked: dict[str, int] = {}
         """Tag -> the largest quantity the order ever had."""
+        self.forgotten: set[str] = set()
+        """Tags of orders that were dropped from memory: the broker's book of the day still shows them, and they are
+        ours."""
 
     def add(self, order: Order) -> None:
         self.orders[order.tag] = order
@@ -77,6 +80,7 @@ class Blotter:
         finished = [tag for tag, order in self.orders.items() if order.is_terminal]
         for tag in finished[: max(0, len(finished) - keep)]:
             order = self.orders.pop(tag)
+            self.forgotten.add(tag)
             self._tag_of.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
             self._ever_asked.pop(tag, None)

@@ -128,7 +128,9 @@ class Reconciler:
         self._has_foreign = {self._key_of(trade) for trade in trades if not self._is_own(trade)}
 
     def _is_own_report(self, report: OrderReport) -> bool:
-        return self._desk.blotter.find(self._desk.account, report) is not None or report.tag in self._own_tags
+        blotter, tag = self._desk.blotter, report.tag
+        known = tag in self._own_tags or tag in blotter.forgotten
+        return known or blotter.find(self._desk.account, report) is not None
 
     def _tell_foreign(self, report: OrderReport) -> None:
         if report.symbol.upper() not in self._symbols():
