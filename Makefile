@@ -10,12 +10,13 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests rows bench docs clean
+.PHONY: help run test lint types imports tests rows mutations bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
+	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
 	@echo "make bench  measure what the design promises"
 	@echo "make docs   write the generated pages in docs/"
 	@echo "make clean  remove the environment and all caches"
@@ -43,6 +44,9 @@ tests: $(READY)
 
 rows: $(READY)
 	@$(PY) tests/architecture/rows.py
+
+mutations: $(READY)
+	@$(PY) tests/mutations/run.py $(ARGS)
 
 bench: $(READY)
 	@for file in bench/*.py; do $(PY) $$file $(ARGS) || exit 1; done

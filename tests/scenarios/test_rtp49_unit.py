@@ -189,21 +189,38 @@ def test_rtp49_validation(bench: Any) -> None:
     assert len(world.orders(Role.EXIT)) == 1
 
 
+def refused(world: Any, times: int) -> list[int]:
+    """The exit is refused so often; milliseconds from now to each call."""
+    began_ns, calls = world.now_ns, []
+    for _ in range(times):
+        while not world.queue:
+            assert world.now_ns - began_ns < 60 * NS_PER_S, f"given up after {len(calls)} calls"
+            world.advance(100 * NS_PER_MS)
+        calls.append((world.now_ns - began_ns) // NS_PER_MS)
+        send(world, refusals.OTHER)
+    return calls
+
+
 @pytest.mark.row("RTP-49", "RTP-28")
 def test_rtp49_retry(bench: Any) -> None:
-    """Two refusals, then taken: three calls at 0, 0.5 and 1.0 s. Without an answer: looked up, never sent again."""
+    """Two refusals, then taken: three calls at 0, 0.5 and 1.0 s. Refused again: an alert, then slower and for ever.
+    Without an answer: looked up, never sent again."""
     world = position(bench)
-    began_ns = world.now_ns
     world.tick(95_00)
-    for outcome in (refusals.OTHER, refusals.OTHER, "ack"):
-        while not world.queue:
-            world.advance(100 * NS_PER_MS)
-        send(world, outcome)
+    assert refused(world, 2) == [0, 500]
+    world.advance(500 * NS_PER_MS)
+    send(world)
     world.match_market()
     world.settle()
-    calls = [at_ns - began_ns for at_ns, command in world.wrote[1:] if isinstance(command, PlaceOrder)]
-    assert [span // NS_PER_MS for span in calls] == [0, 500, 1000]
-    assert (world.is_flat, world.venue.position) == (True, 0)
+    assert sum(isinstance(command, PlaceOrder) for _, command in world.wrote[1:]) == 3
+    assert (world.is_flat, world.venue.position, world.alerts) == (True, 0, [])
+
+    unlucky = position(bench)
+    unlucky.tick(95_00)
+    calls = refused(unlucky, 6)
+    assert calls[:3] == [0, 500, 1000] and calls[5] - calls[4] == calls[4] - calls[3] == 5_000
+    assert unlucky.alerts == [f"Failed to exit {unlucky.body.symbol} after 3 attempts"]
+    assert unlucky.bracket.has_failed_to_exit and unlucky.body.state is BracketState.EXITING
 
     silent = position(bench)
     silent.tick(95_00)
