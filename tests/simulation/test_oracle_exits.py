@@ -114,6 +114,20 @@ def test_a_late_order_without_an_answer_is_a_ghost(day):
     assert reversal_cause(day.truth, day.truth.groups["B1"]) == "ghost"
 
 
+def test_a_fill_behind_an_end_that_the_broker_told_is_a_cause(day):
+    """ORD-18: the broker called the stop cancelled without a fill, and it had filled."""
+    day.judged_by(NoReverse())
+    day.enter()
+    stop = day.rest(Role.STOP)
+    day.cancelled(stop)
+    day.fill(stop, told=False)
+
+    day.fill(day.rest(Role.EXIT))
+
+    assert day.broken == []
+    assert reversal_cause(day.truth, day.truth.groups["B1"]) == "ghost"
+
+
 @pytest.mark.row("LEG-34")
 def test_a_stop_that_loosens_breaks_i4(day):
     day.judged_by(StopOnlyTightens())

@@ -152,10 +152,19 @@ class Protected:
             text = f"{group.symbol}: {held - covered} of {held} without a working exit for {age_ns / NS_PER_S:.1f} s"
             if age_ns > window_ns(truth, group, T_PROTECT_NS) and not _alarm_stands(truth, group):
                 verdicts.broken("P1", key, f"{text}, no alarm")
-            elif age_ns > self.LONGEST_NS and not truth.disturbed(truth.now_ns - T_SLOW_NS):
+            elif age_ns > self._longest_ns(truth, group) and not truth.disturbed(truth.now_ns - T_SLOW_NS):
                 verdicts.broken("P1", key, text)
             elif age_ns > T_SLOW_NS and not _has_cause(truth, group, age_ns):
                 verdicts.broken("P1", key, f"{text}, an alarm but no cause")
+
+    def _longest_ns(self, truth: Truth, group: Group) -> int:
+        """A lost closing order is waited for, each for its whole ambiguity window (faults §4.2)."""
+        lost = [
+            tag
+            for tag in group.tags
+            if truth.intents[tag].role is Role.EXIT and (tag in truth.ghosts or tag in truth.doubts)
+        ]
+        return self.LONGEST_NS + len(lost) * (truth.ambiguity_ns + T_SLOW_NS)
 
 
 def _has_cause(truth: Truth, group: Group, age_ns: int) -> bool:

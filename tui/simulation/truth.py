@@ -149,6 +149,8 @@ class Truth:
     told_filled: Counter[str] = field(default_factory=Counter)
     """Tag -> the most filled units any message to the desk has shown."""
     told_state: dict[str, OrderState] = field(default_factory=dict)
+    false_ends: set[str] = field(default_factory=set)
+    """Tags of orders that the broker called finished with fewer fills than they had (ORD-18): ghosts by its word."""
     path_failed_ns: int = 0
     """Newest answer that was not a plain yes, or a read that failed."""
     read_ok_ns: int = 0
@@ -211,6 +213,8 @@ class Truth:
         tag = self.tag_of(trade.tag)
         trade = trade if tag == trade.tag else replace(trade, tag=tag)
         self.trades.append(trade)
+        if self.told_state.get(trade.tag) in (OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED):
+            self.false_ends.add(trade.tag)
         self._count(trade, 1)
 
     def _count(self, trade: Trade, times: int) -> None:
@@ -346,6 +350,9 @@ class Truth:
             if 0 <= news.filled_qty <= news.qty:  # else it cannot be right, and tells nothing
                 self.told_filled[tag] = max(self.told_filled[tag], news.filled_qty)
             self.told_state[tag] = news.state
+            order = self.orders.get(news.broker_id)
+            if news.state in TERMINAL and order is not None and order.filled_qty > self.told_filled[tag]:
+                self.false_ends.add(tag)
         if tag in self.doubts:
             del self.doubts[tag]
 
@@ -388,7 +395,7 @@ class Truth:
         """Some order of it was, or is, at the exchange without the desk being able to know."""
         if group.bracket_id in self.twins:
             return True
-        return any(tag in self.ghosts or tag in self.doubts for tag in group.tags)
+        return any(tag in self.ghosts or tag in self.doubts or tag in self.false_ends for tag in group.tags)
 
     def unseen_fill(self, group: Group) -> bool:
         """Some fill of the bracket has not been shown to the desk by any message yet."""
