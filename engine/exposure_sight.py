@@ -15,16 +15,18 @@ def sight_of(bracket: Bracket, now_ns: int) -> Sight:
     monitored = body.style is ExitStyle.MONITORED
     is_watched = monitored and price.is_fresh(now_ns, body.terms.max_tick_age_ns)
     stale_ns = price.at_ns + body.terms.max_tick_age_ns if price.at_ns else 0
+    open_qty, covered_qty = bracket.open_qty, bracket.covered_qty
+    is_bare = not is_watched and open_qty != covered_qty
     return Sight(
         bracket_id=body.bracket_id,
         account=body.account,
         bot=body.bot,
         symbol=body.symbol,
-        open_qty=bracket.open_qty,
-        covered_qty=bracket.covered_qty,
+        open_qty=open_qty,
+        covered_qty=covered_qty,
         is_watched=is_watched,
         hangs_on_time=monitored,
-        cause=_cause_of(bracket),
+        cause=_cause_of(bracket) if is_bare or open_qty < 0 else Cause.PLACING,
         since_ns=stale_ns if monitored else body.naked_since_ns,
     )
 

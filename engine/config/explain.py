@@ -140,6 +140,8 @@ def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
         yield "Exit rule", rule.words()
     blind = f"left after {legs.blind_exit_after} s" if legs.blind_exit_after else "kept, with an alarm"
     yield "No price", f"nothing is decided on a price older than {legs.max_tick_age} s; a leg without one is {blind}"
+    bare = f"left after {legs.naked_limit_seconds} s" if legs.naked_limit_seconds else "kept"
+    yield "Naked", f"an alarm after 2 s without a working stop; the position is {bare}"
     band = f"marketable limit {_percent(legs.protection_bps)} through the touch, re-priced every {legs.chase_ms} ms"
     if legs.enable_eod_square_off:
         yield "Square-off", f"at {legs.square_off:%H:%M} IST: exits are cancelled, what is open is sold by a {band}"
@@ -169,6 +171,8 @@ def _limit_lines(config: Config) -> Iterator[tuple[str, str]]:
         caps.append(f"no entry after a day loss of {_rupees(risk.max_day_loss_paise)}")
     if risk.max_entries_per_day:
         caps.append(f"{risk.max_entries_per_day} entries a day{' and group' if config.groups else ''}")
+    if not config.position_management.enabled:
+        caps = ["no entry at all: [position_management] enabled = false", *caps]
     yield "Limits", "; ".join(caps) or "none set"
     gap = f", at least {gate.order_gap_seconds} s apart" if gate.order_gap_seconds else ""
     yield "Orders", f"at most {gate.orders_per_s} a second{gap}, {gate.exit_reserve} of them kept for exits"

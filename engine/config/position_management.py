@@ -15,7 +15,7 @@ from engine.config.key import Key
 from engine.instant import NS_PER_MS, NS_PER_S
 
 _BPS_PER_PERCENT: Final = 100
-ALWAYS_SO: Final = {
+ALWAYS_SO: Final[dict[tuple[str, ...], str]] = {
     ("position_management", "exit_execution", "order_type"): "exits are always marketable orders; leave it out",
     ("position_management", "validation", "enabled"): "a position is closed when the broker says so; leave it out",
 }

@@ -71,9 +71,10 @@ def test_what_is_stored_today_comes_back_the_same() -> None:
 
 def test_no_stored_term_ever_changes_its_place() -> None:
     """Stored by place: a term that moves would be read as another one. New ones go to the end, here too."""
-    assert BracketTerms.__struct_fields__ == (
+    places = (
         "style", "target_offset_paise", "stop_offset_paise", "market_on_target", "stop_type", "stop_gap_bps",
         "breached_stop", "entry_fill_timeout_ns", "entry_rest", "stop_fill_timeout_ns", "protection_bps", "chase_ns",
         "exit_retries", "on_exhausted", "max_tick_age_ns", "brokerage_paise", "slippage_paise", "rules", "trade_type",
         "target_bps", "stop_bps", "exit_tries", "exit_retry_ns", "proof_tries", "slippage_alert_bps", "naked_limit_ns",
     )  # fmt: skip
+    assert BracketTerms.__struct_fields__[: len(places)] == places

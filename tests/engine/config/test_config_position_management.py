@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.config import Config, load
+from engine.config.explain import explain
 from engine.config.reload import safe_changes
 from engine.instant import NS_PER_MS, NS_PER_S
 
@@ -125,6 +126,14 @@ def test_a_bad_flat_value_is_named_where_it_stands(faults_of: FaultsOf) -> None:
 )
 def test_what_has_no_effect_here_is_refused_with_the_reason(faults_of: FaultsOf, text: str, fault: str) -> None:
     assert any(fault in line for line in faults_of(text))
+
+
+def test_the_check_says_what_becomes_of_bare_units_and_of_entries(config_of: ConfigOf) -> None:
+    off = config_of("[position_management]\nenabled = false\n[legs]\nnaked_limit_seconds = 0")
+
+    assert "an alarm after 2 s without a working stop; the position is left after 60 s" in explain(Config())
+    assert "an alarm after 2 s without a working stop; the position is kept" in explain(off)
+    assert "no entry at all: [position_management] enabled = false" in explain(off)
 
 
 def test_a_variable_sets_a_nested_key(config_of: ConfigOf) -> None:
