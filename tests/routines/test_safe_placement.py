@@ -148,7 +148,7 @@ def test_a_broker_that_hangs_is_given_up_after_ten_seconds_and_after_three_for_a
         assert f"no answer in {limit_s:g} s" in rig.said("[UNKNOWN]")[0]
         await rig.pass_s(0.1)  # what its look-up asked for
 
-    run_desk(scenario, seed_setup(symbols=(PE,), style=ExitStyle.HYBRID))
+    run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
 @pytest.mark.row("HRD-07", "HRD-32")
