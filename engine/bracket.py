@@ -322,7 +322,7 @@ class Bracket(BracketExit):
             return REASON_AWAY
         if self.filled(Role.REPAIR) and target:
             return "Target Hit (recovered - OCO race)" if self.body.ended_away else "Target Hit (OCO Race)"
-        if self.body.exit_reason and self.filled(Role.EXIT):
+        if self.body.exit_reason and (self.filled(Role.EXIT) or (self.body.stop_is_exit and stop)):
             return self.body.exit_reason
         last = max((o for o in self.mine if o.role is not Role.ENTRY and o.filled_qty), key=lambda o: o.state_ns)
         reason = REASON_TARGET if last.role is Role.TARGET or (target and not stop) else REASON_STOP
@@ -472,6 +472,8 @@ class Bracket(BracketExit):
             wakes.append(body.repriced_ns + body.terms.chase_ns)
         if body.exit_reason:
             wakes += [self.patience_ends_ns(order) for order in self.live(Role.TARGET, Role.STOP)]
+        if body.stop_is_exit:
+            wakes.append(body.repriced_ns + body.terms.chase_ns)
         wakes.extend(self.protection_wakes(_JUMP_GRACE_NS))
         wakes.extend(self.rules_wakes(now_ns))
         if self.write_waits:

@@ -12,10 +12,12 @@ from typing import Final
 
 from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL, WRITES_PER_MIN_CHASE
 from engine.bracket_protection import BracketProtection
+from engine.bracket_state import ExitBy
 from engine.instant import NS_PER_S
 from engine.messages import Msg
 from engine.order import Order, OrderState, OrderType, Pending, Role
 from engine.outbox import LookUp, Outbox, ProveFlat
+from engine.view import ExitStyle
 
 REASON_OWNED: Final = "Not Closed At Broker"
 REASON_AWAY: Final = "Closed Externally"
@@ -34,6 +36,9 @@ class BracketExit(BracketProtection):
     def plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
         body = self.body
+        if self._exits_by_stop(open_qty, now_ns):
+            self._turn_stop_into_exit(open_qty, now_ns, out)
+            return
         for order in self.live(Role.TARGET, Role.STOP):
             part = "tp" if order.role is Role.TARGET else "sl"
             self.cancel(order, f"{body.symbol}_{body.exit_context}_{part}", now_ns, out)
@@ -41,6 +46,46 @@ class BracketExit(BracketProtection):
         blocked = bool(self.live(Role.REPAIR))
         blocked = blocked or any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP))
         self._close_out(Role.EXIT, open_qty, body.exit_reason, now_ns, out, may_place=not blocked)
+
+    def _exits_by_stop(self, open_qty: int, now_ns: int) -> bool:
+        """The stop rests, is surely ours to change, and covers what is open: it can become the exit itself."""
+        body, stops = self.body, self.live(Role.STOP)
+        auto = ExitBy.MODIFY if body.style is ExitStyle.HYBRID else ExitBy.REPLACE
+        wanted = auto if body.terms.exit_by is ExitBy.AUTO else body.terms.exit_by
+        if wanted is ExitBy.REPLACE or not stops or self.live(Role.EXIT, Role.REPAIR):
+            return False
+        return sum(stop.remaining_qty for stop in stops) >= open_qty and all(
+            stop.is_at_broker
+            and self.is_modifiable(stop)
+            and stop.tag not in self.change_refused_ns
+            and stop.pending in (Pending.NONE, Pending.MODIFY, Pending.MODIFY_UNKNOWN)
+            and (stop.pending is not Pending.MODIFY_UNKNOWN or now_ns < self.patience_ends_ns(stop))
+            for stop in stops
+        )
+
+    def _turn_stop_into_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """Target first, confirmed, so that never two orders sell at the market; then the stop is re-priced to it."""
+        body = self.body
+        for target in self.live(Role.TARGET):
+            self.cancel(target, f"{body.symbol}_{body.exit_context}_tp", now_ns, out)
+        if any(self._blocks_exit(target, now_ns) for target in self.live(Role.TARGET)):
+            self.resize_stops(open_qty, now_ns, out)
+            return
+        is_due = now_ns >= body.repriced_ns + body.terms.chase_ns
+        for stop, share in self.allot(self.live(Role.STOP), open_qty)[0]:
+            if stop.pending:
+                continue
+            if share <= 0:
+                self.cancel(stop, f"{body.symbol}_{body.exit_context}_sl", now_ns, out)
+                continue
+            limit = self.marketable(stop.side, now_ns)
+            rests = stop.type is not OrderType.LIMIT or stop.remaining_qty != share
+            moves = is_due and stop.limit_paise != limit
+            if limit > 0 and (rests or moves) and self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+                body.stop_is_exit = True
+                body.repriced_ns = now_ns
+                context = f"{body.symbol}_{body.exit_context}_exit"
+                self.modify(stop, OrderType.LIMIT, stop.filled_qty + share, limit, 0, context, now_ns, out)
 
     def plan_surplus(self, surplus_qty: int, now_ns: int, out: Outbox) -> None:
         """Both exits filled: trade back exactly what was closed too much, once, at once (design §5.5, CON-04)."""

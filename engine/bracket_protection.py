@@ -143,12 +143,23 @@ class BracketProtection(BracketRules):
         if rest > 0 and not self.body.exit_reason:
             self._place_stop(rest, now_ns, out)
 
+    def resize_stops(self, open_qty: int, now_ns: int, out: Outbox) -> None:
+        """While the position leaves: what rests must not close more than is open (E1)."""
+        for stop, share in self.allot(self.live(Role.STOP), open_qty)[0]:
+            if share <= 0:
+                self._unrest([stop], now_ns, out)
+            elif stop.remaining_qty != share and stop.trigger_paise and stop.is_at_broker and not stop.pending:
+                self._change_stop(stop, share, stop.trigger_paise, now_ns, out, optional=False)
+
     def _tend_stop(self, stop: Order, share: int, now_ns: int, out: Outbox) -> None:
         body = self.body
         if not stop.is_at_broker or stop.pending is not Pending.NONE or self.change_waits(stop, now_ns):
             return
         if body.stop_escalated or self._is_jumped(stop, now_ns):
             self._escalate_stop(stop, share, now_ns, out)
+            return
+        if stop.type is OrderType.LIMIT:  # it had become the exit, and that was taken back
+            self._unrest([stop], now_ns, out)
             return
         trigger = body.adjusted_stop_paise or body.stop_paise
         resized = stop.remaining_qty != share

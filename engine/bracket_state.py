@@ -45,6 +45,17 @@ class Exhausted(StrEnum):
     ALERT = "alert"
 
 
+class ExitBy(StrEnum):
+    """How a position with a resting stop is left (faults §4.6)."""
+
+    AUTO = "auto"
+    """`modify` where only the stop rests (hybrid), else `replace`."""
+    MODIFY = "modify"
+    """The stop itself becomes the exit: one order, and never a moment without one."""
+    REPLACE = "replace"
+    """Both exits are cancelled, confirmed, and one order at market closes what is open (LEG-49)."""
+
+
 class BracketTerms(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """How one position is entered, protected and left.
 
@@ -88,6 +99,7 @@ class BracketTerms(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Exit fill this far past the level it was for: an alert (RTP-45); 0 = never."""
     naked_limit_ns: int = 60 * NS_PER_S
     """Open without working protection for this long: leave the position; 0 = never."""
+    exit_by: ExitBy = ExitBy.AUTO
 
 
 class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -148,6 +160,8 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The resting stop was triggered and jumped; it is being turned into a marketable limit."""
     adjusted_stop_paise: int = 0
     """Trigger parked under the market by `adjust`; 0 = the effective stop is used."""
+    stop_is_exit: bool = False
+    """The resting stop was turned into the exit (`ExitBy.MODIFY`)."""
     sl_m_refused: bool = False
     entry_cancelled_by_us: bool = False
     target_given_up: bool = False

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from engine.bot import BotTimes
-from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, StopType
+from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, ExitBy, StopType
 from engine.config.accounts import Account, PaperAccount
 from engine.config.alerts import Alerts
 from engine.config.key import Key
@@ -128,6 +128,9 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     account: Annotated[str, Key("OPS-05", pattern=_NAME, form=_NAME_FORM)] = "paper"
     """Account that trades, a name of [accounts]."""
 
+    exit_by: Annotated[ExitBy, Key("RTP-26")] = ExitBy.AUTO
+    """How a position with a resting stop is left: `modify` makes the stop itself the exit, `replace` cancels both exits
+    and closes at market; `auto`: modify where only the stop rests."""
     exit_style: Annotated[ExitStyle, Key("CON-01")] = ExitStyle.RESTING
     """`resting`: target and stop at the broker; `hybrid`: only the stop; `monitored`: both watched here."""
     pair_policy: Annotated[PairPolicy, Key("LEG-62")] = PairPolicy.INDEPENDENT
@@ -321,6 +324,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The terms a position is opened with now; modelled slippage counts on paper, live only when asked for."""
         return BracketTerms(
             style=self.exit_style,
+            exit_by=self.exit_by,
             target_offset_paise=self.profit_target_paise,
             stop_offset_paise=self.stop_loss_paise,
             rules=encode_rules(self.rules),

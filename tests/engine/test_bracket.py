@@ -134,6 +134,8 @@ def test_the_style_decides_only_which_exits_rest(bench: Any, style: ExitStyle) -
     world.settle()
     if style is ExitStyle.RESTING:
         assert not world.body.exit_reason  # the limit at the broker acts
+    elif style is ExitStyle.HYBRID:
+        assert (world.body.exit_reason, one(world, Role.STOP).type) == ("Target Hit", OrderType.LIMIT)
     else:
         assert (world.body.exit_reason, one(world, Role.EXIT).qty) == ("Target Hit", 75)
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from engine import refusals
-from engine.bracket_state import BracketTerms
+from engine.bracket_state import BracketTerms, ExitBy
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.order import Order, OrderState, Role
+from engine.order import Order, OrderState, OrderType, Role
 from engine.outbox import CancelOrder, PlaceOrder
 from engine.view import BracketState, ExitStyle
 
@@ -293,6 +293,55 @@ def test_an_adopted_position_gets_levels_and_both_exits_without_an_entry(bench: 
     world.read_position(0)
     assert world.is_flat
     assert world.trips["trade"].gross_paise == 75 * 2_00
+
+
+# --- the stop becomes the exit
+
+
+def test_where_only_the_stop_rests_it_becomes_the_exit_and_nothing_is_ever_naked(bench: Any) -> None:
+    """Faults §4.6: one modify instead of a cancel, a wait and a second order."""
+    world = resting(bench, style=ExitStyle.HYBRID)
+    world.exit("Zero Out")
+    world.settle()
+    stop = one(world, Role.STOP)
+    assert (stop.type, stop.trigger_paise, stop.remaining_qty) == (OrderType.LIMIT, 0, 75)
+    assert (world.count(CancelOrder), world.orders(Role.EXIT), world.bracket.covered_qty) == (0, [], 75)
+
+    world.tick(140_00)
+    world.advance(2 * NS_PER_S)
+    world.settle()
+    assert stop.limit_paise < 140_00  # chased
+    world.match_market()
+    world.settle()
+    assert (world.is_flat, world.trips["trade"].reason, world.count(PlaceOrder)) == (True, "Zero Out", 2)
+
+
+def test_both_exits_resting_the_target_goes_first_and_the_stop_follows(bench: Any) -> None:
+    world = resting(bench, exit_by=ExitBy.MODIFY)
+    world.exit()
+    kinds = [type(command) for _, command in world.wrote][3:]
+    assert kinds == [CancelOrder]  # the stop stays a stop until the target is proven gone
+    world.settle()
+    assert one(world, Role.STOP).type is OrderType.LIMIT
+    world.match_market()
+    world.settle()
+    assert (world.is_flat, world.venue.position) == (True, 0)
+
+
+@pytest.mark.parametrize("fate", ["swallowed", "lost", refusals.OTHER])
+def test_a_stop_that_will_not_become_the_exit_is_cancelled_and_replaced(bench: Any, fate: str) -> None:
+    world = resting(bench, style=ExitStyle.HYBRID)
+    world.exit()
+    send(world, fate)
+    world.venue.news.clear()
+    for _ in range(6):
+        world.advance(NS_PER_S)
+        world.settle()
+        world.match_market()
+        world.settle()
+
+    assert (world.is_flat, world.venue.position) == (True, 0)
+    assert world.trips["trade"].gross_paise == world.venue.gross_paise
 
 
 # --- the naked clock's limit

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from engine import refusals
-from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted
+from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, ExitBy
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.instant import NS_PER_MS, NS_PER_S
@@ -63,6 +63,7 @@ class World:
                 breached_stop=pick(list(BreachedStop)),
                 on_exhausted=pick(list(Exhausted)),
                 market_on_target=pick([False, True]),
+                exit_by=pick(list(ExitBy)),
             ),
             side=self.side,
             instrument=make.frozen if self.sliced else make.option,

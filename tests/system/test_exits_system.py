@@ -485,7 +485,7 @@ def test_the_state_line_follows_a_partial_exit_and_a_trailed_stop(run_desk, seed
     ("style", "resting", "story"),
     [
         ("resting", 2, ["cancel stop"]),
-        ("hybrid", 1, ["cancel stop", "place exit SELL MARKET 75 98.90/0.00"]),
+        ("hybrid", 1, ["modify stop LIMIT 75 98.90/0.00"]),
         ("monitored", 0, ["place exit SELL MARKET 75 98.90/0.00"]),
     ],
 )
