@@ -178,22 +178,14 @@ class Station:
                     index_symbol=index.symbol if index else "",
                 ),
                 limits=_limits(config),
-                times=DeskTimes(
-                    reconcile_active_ns=config.desk.reconcile_active_ns,
-                    reconcile_flat_ns=config.desk.reconcile_flat_ns,
-                    check_interval_ns=config.position_management.check_interval_ns,
-                    proof_again_ns=config.position_management.proof_again_ns,
-                ),
-                checks=CheckLimits(
-                    batch_size=config.position_management.performance.batch_size,
-                    batches_waiting=config.position_management.performance.max_concurrent_checks,
-                ),
+                times=_times(config),
+                checks=_checks(config),
                 restored=self._restored(account_id, now_ns, known),
                 charges_of=OrderCharges(
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
                 reload_terms=self._reload_terms(account_id),
-                stopwatch_ns=time.perf_counter_ns,
+                stopwatch_ns=None if self.plan.is_virtual else time.perf_counter_ns,
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)
@@ -245,7 +237,9 @@ class Station:
             lag_ms = max(0.0, (loop.time() - due) * 1000)
             ring = [*ring[-1199:], lag_ms]
             self.console.lag_ms_worst = max(self.console.lag_ms_worst, lag_ms)
-            self.console.lag_ms_p99 = sorted(ring)[(len(ring) - 1) * 99 // 100]
+            ordered = sorted(ring)
+            self.console.lag_ms_p50 = ordered[len(ring) // 2]
+            self.console.lag_ms_p99 = ordered[(len(ring) - 1) * 99 // 100]
 
     def tell(self, text: str) -> None:
         """A remark of the program about itself, in the log and the journal."""
@@ -475,6 +469,20 @@ def _option_class():
     from engine.session import SessionClass
 
     return SessionClass.OPTIONS
+
+
+def _times(config: Config) -> DeskTimes:
+    return DeskTimes(
+        reconcile_active_ns=config.desk.reconcile_active_ns,
+        reconcile_flat_ns=config.desk.reconcile_flat_ns,
+        check_interval_ns=config.position_management.check_interval_ns,
+        proof_again_ns=config.position_management.proof_again_ns,
+    )
+
+
+def _checks(config: Config) -> CheckLimits:
+    performance = config.position_management.performance
+    return CheckLimits(batch_size=performance.batch_size, batches_waiting=performance.max_concurrent_checks)
 
 
 def _limits(config: Config) -> GatewayLimits:
