@@ -1,4 +1,4 @@
-"""Whether the rules of a position that would be opened now could protect it; if not, it is refused (RTP-20). Pure."""
+"""Whether a position that would be opened now would have a stop; if not, it is refused (RTP-03, RTP-20). Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FULL_BPS = 10_000
 
 
 def unarmed_reason(terms: BracketTerms, side: Side, price: PriceBook, readings: Readings, now_ns: int) -> str:
-    """The first stop rule that could not arm, in its own words; empty when all can, or there is none."""
+    """The first stop rule that could not arm, in its own words; empty when all can, or a fixed stop needs none."""
     stops = [rule for rule in decode_rules(terms.rules).rules if rule.is_stop]
-    if not stops:
-        return ""
+    if not stops:  # neither of them: it would be bought to be sold at once (RTP-03)
+        return "" if terms.stop_bps or terms.stop_offset_paise else f"{price.instrument.symbol}: it would have no stop"
     tick = price.tick
     entry = (tick.ask_paise if side is Side.BUY else tick.bid_paise) or tick.ltp_paise
     offset = entry * terms.stop_bps // _FULL_BPS if terms.stop_bps else terms.stop_offset_paise

@@ -338,9 +338,12 @@ class LegsBot:
         return checked
 
     def exit_leg(self, symbol: str, reason: str, now_ns: int, out: Outbox) -> bool:
-        """Square off one leg; False when it has nothing open or is leaving already."""
+        """Square off one leg; False when it has nothing open, which is said (RTP-27), or is leaving already."""
         leg = self.legs[symbol]
-        return leg.bracket is not None and leg.bracket.exit(reason, now_ns, out)
+        if leg.bracket is None or not leg.is_active:
+            out.say(Msg.NO_TRADE, source=self.name, symbol=symbol)
+            return False
+        return leg.bracket.exit(reason, now_ns, out)
 
     def square_off(self, reason: str, now_ns: int, out: Outbox) -> int:
         """Square off every leg; returns how many exits were started (LEG-49, LEG-50)."""
@@ -348,7 +351,8 @@ class LegsBot:
         for leg in self.legs.values():
             if reason == REASON_EOD and leg.is_staying:
                 out.say(Msg.EOD, source=self.name, symbol=leg.symbol)
-            started += self.exit_leg(leg.symbol, reason, now_ns, out)
+            if leg.is_active:
+                started += self.exit_leg(leg.symbol, reason, now_ns, out)
         return started
 
     # --- money --------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_rtp49_gap(run_desk, seed_setup) -> None:
     run_desk(scenario, seed_setup(8, 5, symbols=(PE,), style=ExitStyle.MONITORED))
 
 
-@pytest.mark.row("RTP-49", "RTP-11")
+@pytest.mark.row("RTP-49", "HRD-41")
 def test_rtp49_several_positions(run_desk, seed_setup) -> None:
     """Five positions: one stopped, one at its target, three still open with nothing sent for them; then the rest."""
     five = (PE, CE, PE2, CE2, PE3)
