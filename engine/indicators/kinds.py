@@ -142,4 +142,4 @@ def _checked(spec: IndicatorSpec) -> tuple[Kind, int, float]:
         raise ValueError(f"indicator {spec}: the factor is a number above 0, at most {FACTOR_MAX}")
     if not SHORTEST_INTERVAL_NS <= spec.interval_ns <= NS_PER_DAY:
         raise ValueError(f"indicator {spec}: candles of {spec.interval_ns} ns; from 10 seconds to 24 hours")
-    return kind, int(length), float(factor)
+    return kind, int(length), 1.0 * factor

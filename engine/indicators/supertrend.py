@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from engine.bars import Bar
 from engine.indicators.atr import Atr
 
@@ -21,7 +23,7 @@ class SuperTrend:
     """
 
     def __init__(self, period: int = 10, factor: float = 3.0) -> None:
-        if not 0 < factor < float("inf"):
+        if not isfinite(factor) or factor <= 0:
             raise ValueError(f"factor {factor:g}: above 0")
         self._atr = Atr(period)
         self._factor = factor
