@@ -62,7 +62,7 @@ class ExitSize(SentReader):
             if intent is None or intent.role not in EXIT_ROLES or sent.op == "cancel":
                 continue
             group = truth.groups[intent.bracket_id]
-            if not _is_known(truth, group, sent.tag):
+            if not _is_known(truth, group, sent.tag) or not _grows(truth, sent):
                 continue
             could = _could_close(truth, group, sent, intent.role)
             if could > group.held_qty:
@@ -70,6 +70,12 @@ class ExitSize(SentReader):
                     f"{group.symbol}: {sent.op} {intent.role.value} makes exits of {could} over {group.held_qty} open"
                 )
                 verdicts.broken("E1", f"{group.bracket_id} {sent.tag}", text)
+
+
+def _grows(truth: Truth, sent: Sent) -> bool:
+    """A new order, or a change to more units: a new price alone makes no exit larger."""
+    order = truth.orders.get(sent.broker_id)
+    return sent.change is None or order is None or sent.change.qty > order.qty
 
 
 def _is_known(truth: Truth, group: Group, tag: str) -> bool:
