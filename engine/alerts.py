@@ -74,6 +74,8 @@ class RaisedAlert(msgspec.Struct, frozen=True, kw_only=True):
 _OF_LINE: Final[dict[Msg, AlertKind]] = {
     Msg.MISMATCH: AlertKind.MISMATCH,
     Msg.BLIND: AlertKind.TICKS_STOPPED,
+    Msg.ON_QUOTES: AlertKind.TICKS_STOPPED,
+    Msg.FEED_DOWN: AlertKind.FEED_DOWN,
     Msg.OCO_FAILURE: AlertKind.SURPLUS,
     Msg.BUDGET: AlertKind.BUDGET,
     Msg.INTERNAL: AlertKind.INTERNAL,

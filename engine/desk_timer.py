@@ -63,7 +63,7 @@ class DeskTimer:
     def _arm_timer(self, has_open: bool) -> None:
         desk, now_ns = self._desk, self._desk.clock.now_ns()
         midnight_ns = now_ns - ist_time_ns(now_ns)
-        wakes = [midnight_ns + NS_PER_DAY, desk.candles.wake_ns()]
+        wakes = [midnight_ns + NS_PER_DAY, desk.candles.wake_ns(), desk.price_watch.wake_ns(now_ns)]
         for seat in desk.seats.values():
             wakes += [seat.schedule.next_wake_ns(now_ns), seat.square_off_at_ns(now_ns)]
         if has_open:

@@ -26,6 +26,7 @@ SHELL = {
     "engine/desk_reads.py": "awaits the broker's books",
     "engine/desk_stop.py": "awaits flat",
     "engine/gateway.py": "awaits brokers",
+    "engine/quote_fallback.py": "awaits quotes of the market",
     "engine/journal/file.py": "opens the journal",
     "engine/journal/restore.py": "reads the journal",
     "engine/journal/migrations.py": "makes the journal's tables",
