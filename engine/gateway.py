@@ -17,7 +17,18 @@ from engine import refusals
 from engine.instant import NS_PER_MS, ns_from_s
 from engine.order import Order, Role
 from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, PlaceOrder, op_of
-from engine.port import Acked, Answer, BrokerPort, Clock, NotSent, OrderChange, OrderRequest, Refused, Unknown
+from engine.port import (
+    Acked,
+    Answer,
+    BrokerPort,
+    Clock,
+    NotSent,
+    OrderChange,
+    OrderRequest,
+    Refused,
+    TimerHandle,
+    Unknown,
+)
 from engine.rate_window import RateWindow
 
 _THROTTLE_TRIES: Final = 5
@@ -25,6 +36,8 @@ _THROTTLE_TRIES: Final = 5
 _THROTTLE_WAIT_S: Final = 1.0
 _THROTTLE_WAIT_MAX_S: Final = 5.0
 """However long the broker asks us to be quiet: an exit is tried again this soon."""
+_NOT_SENT_WAIT_NS: Final = 300 * NS_PER_MS
+"""Before the second try of an entry that never left; before the n-th, n - 1 times as long (HRD-04)."""
 
 
 class Answered(Protocol):
@@ -41,6 +54,8 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     api_timeout_s: float = 10.0
     """HRD-07; in exchange time of the desk's clock."""
     exit_timeout_s: float = 3.0
+    entry_tries: int = 2
+    """Of an entry that certainly was not sent; exits are tried again by their bracket, for ever (HRD-04, RTP-28)."""
 
 
 class Gateway:
@@ -65,6 +80,9 @@ class Gateway:
         self._count = 0
         self._wake = asyncio.Event()
         self._in_flight = ""
+        self._not_sent: dict[str, TimerHandle] = {}
+        """Entries that wait for their next try, by tag; the queue goes on without them."""
+        self._tries: dict[str, int] = {}
         self.window = RateWindow(
             per_s=limits.orders_per_s,
             per_min=limits.orders_per_min,
@@ -86,16 +104,19 @@ class Gateway:
     @property
     def depth(self) -> int:
         """Commands that wait, the one in flight not counted."""
-        return len(self._heap)
+        return len(self._heap) + len(self._not_sent)
 
     @property
     def is_idle(self) -> bool:
-        return not self._heap and not self._in_flight
+        return not self.depth and not self._in_flight
 
     def submit(self, command: OrderCommand) -> None:
         """Queue a committed command; returns at once."""
         if isinstance(command, CancelOrder) and self._take_back(command.tag):
             return
+        self._queue(command)
+
+    def _queue(self, command: OrderCommand) -> None:
         self._count += 1
         heapq.heappush(self._heap, (self._priority(command), self._count, command))
         self._wake.set()
@@ -114,6 +135,11 @@ class Gateway:
 
     def _take_back(self, tag: str) -> bool:
         """A cancel of an order that has not left yet: drop both, nothing reaches the broker."""
+        if (next_try := self._not_sent.pop(tag, None)) is not None:
+            next_try.cancel()
+            self._tries.pop(tag, None)
+            self._withdrawn(tag)
+            return True
         for index, (_, _, queued) in enumerate(self._heap):
             if isinstance(queued, PlaceOrder) and queued.tag == tag:
                 self._heap.pop(index)
@@ -165,7 +191,24 @@ class Gateway:
                 answer = await self._call_paced(command, order)
         finally:
             self._in_flight = ""
+        if isinstance(answer, NotSent) and isinstance(command, PlaceOrder) and order.role is Role.ENTRY:
+            tries = self._tries.pop(command.tag, 1)
+            if tries < self._limits.entry_tries:
+                self._try_later(command, tries)
+                return
+            answer = NotSent(f"failed after {tries} attempts: {answer.reason}" if tries > 1 else answer.reason)
         self._answered(command.tag, op, answer)
+
+    def _try_later(self, command: PlaceOrder, tries: int) -> None:
+        """Nothing left this machine, so the same order may go again (HRD-04); meanwhile others go first."""
+
+        def again() -> None:
+            del self._not_sent[command.tag]
+            self._queue(command)
+
+        self._tries[command.tag] = tries + 1
+        at_ns = self._clock.now_ns() + _NOT_SENT_WAIT_NS * tries
+        self._not_sent[command.tag] = self._clock.call_at(at_ns, again)
 
     async def _call_paced(self, command: OrderCommand, order: Order) -> Answer:
         started_ns = self._clock.now_ns()

@@ -493,4 +493,5 @@ def _limits(config: Config) -> GatewayLimits:
         order_gap_ns=gateway.order_gap_ns,
         api_timeout_s=float(gateway.api_timeout_seconds),
         exit_timeout_s=float(gateway.exit_timeout_seconds),
+        entry_tries=gateway.max_order_retries,
     )

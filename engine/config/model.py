@@ -380,7 +380,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     exit_timeout_seconds: Annotated[Decimal, Key("HRD-07", "s", Decimal("0.5"), 120)] = Decimal(3)
     """Deadline of a write that leaves or protects a position."""
     max_order_retries: Annotated[int, Key("HRD-33", low=0, high=5)] = 2
-    """Repeats of an order that certainly was not sent; anything else is looked up first."""
+    """Tries of an entry that certainly was not sent; anything else is looked up first. Exits never stop trying."""
 
     @property
     def order_gap_ns(self) -> int:

@@ -440,3 +440,52 @@ def test_the_path_shows_the_time_of_the_newest_answer() -> None:
         assert bench.gateway.depth == 0
 
     run(scenario)
+
+
+def refused_connection(times: int) -> Script:
+    return lambda number: NotSent("connection refused") if number <= times else Acked("77")
+
+
+@pytest.mark.row("HRD-04")
+@pytest.mark.parametrize(("failures", "tries"), [(1, 2), (2, 3), (9, 3)])
+def test_an_entry_that_never_left_goes_again_a_little_later_each_time_and_then_is_given_up(
+    failures: int, tries: int
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.place("E1", Role.ENTRY)
+        await bench.until_idle()
+
+        assert [at_ns // NS_PER_MS for at_ns, _ in bench.port.began] == [0, 310, 920][:tries]
+        (answer,) = (answer for _, _, answer in bench.answers)
+        failed = NotSent("failed after 3 attempts: connection refused")
+        assert answer == (failed if failures >= 3 else Acked("77"))
+
+    run(scenario, write_ms=10, script=refused_connection(failures), limits=GatewayLimits(entry_tries=3))
+
+
+@pytest.mark.row("HRD-04", "LEG-07")
+def test_what_waits_for_its_next_try_holds_nobody_up_and_can_be_taken_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.place("E1", Role.ENTRY)
+        await bench.pass_ms(50)
+        bench.place("X1", Role.EXIT)
+        await bench.pass_ms(50)
+        assert bench.port.calls == ["place E1", "place X1"]
+        assert not bench.gateway.is_idle and bench.gateway.depth == 1
+
+        bench.change(CancelOrder(tag="E1", context="test"))
+        await bench.pass_ms(2_000)
+        assert bench.withdrawn == ["E1"] and bench.gateway.is_idle
+        assert bench.port.calls == ["place E1", "place X1"]
+
+    run(scenario, write_ms=10, script=refused_connection(1))
+
+
+@pytest.mark.row("HRD-04", "RTP-28")
+def test_an_exit_that_never_left_is_answered_at_once_because_its_bracket_tries_again() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.place("X1", Role.EXIT)
+        await bench.until_idle()
+        assert [answer for _, _, answer in bench.answers] == [NotSent("connection refused")]
+
+    run(scenario, write_ms=10, script=refused_connection(9))

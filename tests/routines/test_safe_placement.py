@@ -123,6 +123,24 @@ def test_an_order_is_not_called_absent_before_the_brokers_window_is_over(run_des
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
+@pytest.mark.row("HRD-04", "HRD-32")
+def test_two_tries_of_an_entry_that_never_left_then_no_order_and_no_exception(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        rig.venue.script = lambda op, request: NotSent("connection refused")
+        await rig.enter(100.0)
+        await rig.quiet(3.0, 100.0)
+
+        first, second = (began for began, _ in rig.venue.spans)
+        assert (second - first) / NS_PER_S == pytest.approx(0.3, abs=0.01)
+        assert len({request.tag for request in rig.venue.placed()}) == 1, "the same order: it never existed"
+        assert rig.said("[ERROR]") == [
+            f"[ERROR] placeorder failed for {PE}: failed after 2 attempts: connection refused"
+        ]
+        assert not rig.leg(PE).is_active
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
 @pytest.mark.row("HRD-07", "HRD-32")
 @pytest.mark.parametrize(("role", "limit_s"), [("E", 10.0), ("X", 3.0), ("S", 3.0)])
 def test_a_broker_that_hangs_is_given_up_after_ten_seconds_and_after_three_for_an_exit(
