@@ -16,7 +16,7 @@ from engine.desk_reconcile import Reconciler, is_over
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
 from engine.messages import Msg
 from engine.metrics import Span
-from engine.order import TERMINAL, Order, OrderState, Role, Trade
+from engine.order import TERMINAL, Order, OrderState, Pending, Role, Trade
 from engine.port import OrderReport, PositionReport, ReadFailed, TimerHandle
 from engine.view import BracketState
 
@@ -41,6 +41,7 @@ _RECORDS_SLOW_NS: Final = 30 * NS_PER_S
 """Between two looks for trade records that a fill still lacks; doubled up to the second (LEG-48)."""
 _ABSENT_READS: Final = 2
 """Clean reads, begun after the ambiguity window, that prove an order was never placed (faults §4.2)."""
+_CLOSED_SLACK: Final = 100
 _UPDATES_KEPT: Final = 50
 """Pushed order updates kept for inspection (HRD-44, F-30)."""
 
@@ -80,6 +81,8 @@ class BookReader:
         self._proving: set[str] = set()
         """Brackets whose fills say flat and whose broker has not said so yet."""
         self._absent: dict[str, int] = {}
+        self._closed_rows: dict[str, OrderReport] = {}
+        """By broker id: rows of the order book that are merged in full and tell nothing while they stay the same."""
         self.updates: deque[tuple[int, OrderReport]] = deque(maxlen=_UPDATES_KEPT)
         """The newest pushed order updates, ours and others', with the instant they came; oldest first (HRD-44)."""
         self.reconciled_ns = 0
@@ -219,9 +222,11 @@ class BookReader:
         self.reads += 1
         try:
             orders = await self._port.read_orders()
-            trades = await self._port.read_trades() if self._lacks_records(orders) else None
+            news = [row for row in orders if self._closed_rows.get(row.broker_id) != row]
+            trades = await self._port.read_trades() if self._lacks_records(news) else None
             self._desk.gateway.note_books_read(began_ns)
-            self._desk.step(lambda now: self._take_books(orders, trades, now, began_ns))
+            self._desk.step(lambda now: self._take_books(orders, news, trades, now, began_ns))
+            self._note_closed(news, len(orders))
             positions = await self._read_positions() if want_positions else None
         except ReadFailed as error:
             self._note_failure(str(error))
@@ -242,18 +247,42 @@ class BookReader:
         positions = await self._port.read_positions()
         if not self.reconciler.is_equal(positions):
             trades = await self._port.read_trades()
-            self._desk.step(lambda now: self._take_books((), trades, now, 0))
+            self._desk.step(lambda now: self._take_books((), (), trades, now, 0))
         return positions
 
     def _take_books(
-        self, orders: Sequence[OrderReport], trades: Sequence[Trade] | None, now_ns: int, read_ns: int
+        self,
+        orders: Sequence[OrderReport],
+        news: Sequence[OrderReport],
+        trades: Sequence[Trade] | None,
+        now_ns: int,
+        read_ns: int,
     ) -> None:
-        self._desk.merge(orders, trades or (), now_ns, read_ns=read_ns)
-        self._note_books(orders, trades)
+        self._desk.merge(news, trades or (), now_ns, read_ns=read_ns)
+        self._note_books(orders, news, trades)
         self.reconciler.follow_hand(now_ns)
 
-    def _note_books(self, orders: Sequence[OrderReport], trades: Sequence[Trade] | None) -> None:
-        self.reconciler.note_orders(orders)
+    def _note_closed(self, merged: Sequence[OrderReport], listed: int) -> None:
+        """A busy day's book is mostly orders that ended long ago; merging them at every read would hold up the loop
+        (6 us a row), and with it every tick and exit."""
+        if len(self._closed_rows) > 2 * listed + _CLOSED_SLACK:
+            self._closed_rows.clear()  # another day's book
+        for row in merged:
+            if row.broker_id and row.state in TERMINAL and self._is_taken_in(row):
+                self._closed_rows[row.broker_id] = row
+
+    def _is_taken_in(self, row: OrderReport) -> bool:
+        """Nothing of this row is open with us; one that contradicts what we hold is looked at every time."""
+        order = self._desk.blotter.find(self._desk.account, row)
+        if order is None:
+            return True
+        settled = order.state is row.state and order.pending is Pending.NONE
+        return settled and order.filled_qty == order.traded_qty == row.filled_qty
+
+    def _note_books(
+        self, orders: Sequence[OrderReport], news: Sequence[OrderReport], trades: Sequence[Trade] | None
+    ) -> None:
+        self.reconciler.note_orders(news)
         if trades is not None:
             self.reconciler.note_trades(trades)
             self.reconciler.check_averages(orders)
@@ -432,7 +461,7 @@ class BookReader:
                 wait_ns = min(wait_ns * 2, _RECOVER_RETRY_MAX_NS)
 
     def _begin(self, books: Books) -> None:
-        self._note_books(books.orders, books.trades)
+        self._note_books(books.orders, books.orders, books.trades)
         self.reconciler.begin(books.positions)
 
     def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
