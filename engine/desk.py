@@ -87,7 +87,7 @@ class Desk:
             self._seat(group, tags)
         self.account = parts.port.account_id
         self.doubts = OrderDoubts()
-        self.metrics = Metrics(parts.stopwatch_ns or parts.clock.now_ns)
+        self.metrics = Metrics(parts.stopwatch_ns)
         self.gateway = Gateway(
             parts.port, parts.clock, parts.limits, self.blotter.orders, self.on_answer, self.on_withdrawn
         )

@@ -117,4 +117,4 @@ class DeskParts:
     alerts: AlertBook = field(default_factory=AlertBook)
     """What goes out to people; it hears the log."""
     stopwatch_ns: Callable[[], int] | None = None
-    """Times the desk's own work for the metrics, and decides nothing; None = the desk's clock."""
+    """Times the desk's own work for the metrics, and decides nothing; None = not timed."""

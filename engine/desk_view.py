@@ -58,6 +58,7 @@ class DeskConsole:
         self._orders_version = (-1, -1)
         self._moves: dict[str, tuple[int, int]] = {}
         self._tick_counts: deque[tuple[int, int]] = deque(maxlen=_RATE_SPAN)
+        self.lag_ms_p50 = 0.0
         self.lag_ms_p99 = 0.0
         self.lag_ms_worst = 0.0
 
@@ -170,6 +171,7 @@ class DeskConsole:
             target=pictures.target(),
             trail=pictures.trail(pictures.rules(now_ns)),
             alarm=alarm,
+            word=pictures.word(now_ns),
         )
         return self._same("bracket", body.bracket_id, view)
 
@@ -297,6 +299,9 @@ class DeskConsole:
         return HealthView(
             ticks_per_s=self._ticks_per_s(now_ns),
             commit_ms=stats.last_ms,
+            commit_ms_p99=stats.p99_ms,
+            commit_ms_worst=stats.worst_ms,
+            loop_lag_ms_p50=self.lag_ms_p50,
             loop_lag_ms_p99=self.lag_ms_p99,
             loop_lag_ms_worst=self.lag_ms_worst,
             orders_last_s=desk.gateway.window.sent_within(now_ns),

@@ -152,7 +152,7 @@ class PositionPictures:
             return f"closing: {body.exit_reason}{refused}"
         stops = bracket.live(Role.STOP)
         if any(stop.state is OrderState.UNKNOWN for stop in stops):
-            return f"looking for the stop by its tag; {rupees_text(body.stop_paise)} guarded here meanwhile"
+            return f"looking it up by its tag; {rupees_text(body.stop_paise)} guarded here"
         if body.stop_escalated:
             return "the stop was jumped and is now a marketable limit"
         if body.stop_touched_ns:
@@ -162,8 +162,9 @@ class PositionPictures:
         if body.style is ExitStyle.MONITORED:
             return "watched here"
         if bracket.write_waits:
-            return "order budget of this minute used up: the stop waits, its level is guarded here"
-        return f"placing the stop; {rupees_text(body.stop_paise)} guarded here meanwhile" if body.stop_paise else ""
+            return "order budget used up: the stop waits, its level is guarded here"
+        what = "no reply yet for the stop" if stops else "placing the stop"
+        return f"{what}; {rupees_text(body.stop_paise)} guarded here" if body.stop_paise else what
 
     def _proof_step(self) -> str:
         live = [order for order in self._bracket.mine if order.is_live]

@@ -174,6 +174,8 @@ class BracketView(msgspec.Struct, frozen=True, kw_only=True):
     target: ExitView | None
     trail: str
     alarm: str = ""
+    word: ProtectionWord = ProtectionWord.FLAT
+    """As on its leg."""
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +243,10 @@ class LadderRow(msgspec.Struct, frozen=True, kw_only=True):
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     ticks_per_s: int = 0
     commit_ms: float = 0.0
+    """Of the newest commit; the others over the newest 1,024."""
+    commit_ms_p99: float = 0.0
+    commit_ms_worst: float = 0.0
+    loop_lag_ms_p50: float = 0.0
     loop_lag_ms_p99: float = 0.0
     loop_lag_ms_worst: float = 0.0
     orders_last_s: int = 0

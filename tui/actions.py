@@ -94,6 +94,11 @@ def _needs_alarm(now: Situation) -> str:
     return "" if unseen_alarms(now.view) else "no alarm is waiting to be seen"
 
 
+def _needs_unexpected(now: Situation) -> str:
+    found = any(leg.unexpected_qty for leg in now.view.legs)
+    return "" if found else "the broker shows nothing unexpected in the legs' symbols"
+
+
 def unseen_alarms(view: DeskView) -> list[AlarmView]:
     """Alarms that nobody has acknowledged, newest first."""
     return [alarm for alarm in view.alarms if not alarm.acknowledged_ns]
@@ -193,6 +198,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "acknowledge", ("a",), _HARMLESS, "everywhere",
         "say that you have seen every alarm; one whose cause goes on stays in its panel", "acknowledge",
         why_disabled=_needs_alarm,
+    ),
+    Action(
+        "adopt", ("n",), _TWO, "everywhere",
+        "take over an unexpected position (of the leg under the cursor first): the bot gives it levels and exits",
+        "arm_adopt", "N", why_disabled=_needs_unexpected,
+    ),
+    Action("metrics", ("l",), _HARMLESS, "everywhere", "how long things take, against their targets", "open_metrics"),
+    Action(
+        "updates", ("w",), _HARMLESS, "everywhere", "the newest 50 order updates the broker pushed", "open_updates",
     ),
     Action("reconcile", ("r",), _HARMLESS, "everywhere", "compare with the broker now", "reconcile"),
     Action(

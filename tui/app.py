@@ -161,11 +161,13 @@ class StrikedeskApp(App[ScreenOutcome]):
         await super().on_event(event)
 
     def _press(self, key: str) -> None:
-        self.controls.press(key, self._mono_ns())
+        came_ns = self._mono_ns()
+        self.controls.press(key, came_ns)
         if self.controls.outcome is not None:
             self.leave(self.controls.outcome)
             return
         self.frame()
+        self.pump.note_key(self._mono_ns() - came_ns)
 
     def interrupt(self) -> None:
         """SIGINT from outside: the quit question, never the end of the engine."""

@@ -13,6 +13,7 @@ from engine.console import Console
 from engine.instant import NS_PER_S, clock_text
 from engine.operator import (
     Acknowledge,
+    Adopt,
     CancelAll,
     CancelOrder,
     CancelScope,
@@ -203,6 +204,14 @@ class Controls:
             return
         request = ExitLeg(request_id=self._new_id(), symbol=leg.symbol, bot=bot_of(self._view, leg))
         self._arm("exit_leg", f"exit {clean(leg.name)}{_of_bot(request.bot)}", request)
+
+    def arm_adopt(self, _: str) -> None:
+        """The consent of CON-08: of the leg under the cursor when it has something unexpected, else of the first."""
+        legs = [self.state.leg(self._view), *self._view.legs]
+        leg = next((leg for leg in legs if leg is not None and leg.unexpected_qty), None)
+        if leg is not None:
+            request = Adopt(request_id=self._new_id(), symbol=leg.symbol, bot=bot_of(self._view, leg))
+            self._arm("adopt", f"adopt {clean(leg.name)}", request)
 
     def arm_cancel_all(self, _: str) -> None:
         request = CancelAll(request_id=self._new_id(), scope=CancelScope.ENTRIES)
@@ -402,6 +411,8 @@ class Controls:
                 return tuple(sorted(order.tag for order in view.orders if order.is_open))
             case ZeroOut():
                 return (tuple(leg.open_qty for leg in view.legs), len(working_orders(view)))
+            case Adopt(symbol=symbol):
+                return tuple(leg.unexpected_qty for leg in view.legs if leg.symbol == symbol)
             case CancelOrder(tag=tag):
                 return tuple((order.qty, order.filled_qty) for order in view.orders if order.tag == tag)
             case _:
@@ -455,10 +466,19 @@ class Controls:
             self.state.page = None
 
     def open_help(self, _: str) -> None:
-        if self.state.page is Page.HELP:
+        self._toggle_page(Page.HELP)
+
+    def open_metrics(self, _: str) -> None:
+        self._toggle_page(Page.METRICS)
+
+    def open_updates(self, _: str) -> None:
+        self._toggle_page(Page.UPDATES)
+
+    def _toggle_page(self, page: Page) -> None:
+        if self.state.page is page:
             self.state.page = None
         else:
-            self.state.open_page(Page.HELP)
+            self.state.open_page(page)
 
     def open_filter(self, _: str) -> None:
         self.line = FilterLine(self.state.filter_of(self.state.panel))
@@ -532,5 +552,7 @@ def intent_of(request: Request) -> tuple[object, ...]:
             return ("cancel", tag)
         case PauseEntries(paused=paused, bot=bot):
             return ("pause", paused, bot)
+        case Adopt(symbol=symbol, bot=bot):
+            return ("adopt", symbol, bot)
         case _:
             return (type(request).__name__,)

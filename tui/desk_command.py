@@ -24,7 +24,7 @@ from tui.faults_option import demo_mode, read_faults_option
 from tui.files import DeskFiles
 from tui.signals import Signals
 from tui.station import Station, StationPlan
-from tui.summary import summary
+from tui.summary import measured, summary
 
 _AFTER_CLOSE_NS: Final = NS_PER_S
 
@@ -130,6 +130,7 @@ async def _headless(plan: StationPlan, duration_ns: int | None) -> int:
     decisions = station.desk.decisions
     with suppress(BrokenPipeError):  # the exit code tells of positions, whoever reads the table
         print(summary(station.desk))  # noqa: T201 - requested data goes to stdout
+        print(measured(station.desk))  # noqa: T201
         if station.faults is not None:
             print(station.faults.summary())  # noqa: T201
         print(f"decision hash {decisions.text()} ({decisions.count} commands)")  # noqa: T201

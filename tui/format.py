@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from engine.instant import NS_PER_S, clock_text
 from engine.money import divide_half_up, rupees_text
 from engine.order import OrderState, OrderType, Pending
-from engine.view import DeskView, ExitView, LegView, OrderView, ProtectionWord, StatusView
+from engine.view import DeskView, DoubtView, ExitView, LegView, OrderView, ProtectionWord, RuleView, StatusView
 
 NOT_APPLICABLE: Final = "-"
 _DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me", "Mc"})
@@ -84,8 +84,8 @@ def money_style(paise: int) -> str:
 
 
 def quantity(qty: int, lots: int) -> str:
-    """`+130 (2 lots)`."""
-    return f"{qty:+d} ({abs(lots)} lot{'' if abs(lots) == 1 else 's'})"
+    """`+130 (2 lots)`, `-65 (1 lot) SHORT`: a sold option is named, not only signed."""
+    return f"{qty:+d} ({abs(lots)} lot{'' if abs(lots) == 1 else 's'}){' SHORT' if qty < 0 else ''}"
 
 
 def plain_qty(qty: int) -> str:
@@ -172,24 +172,32 @@ SEVERITY: Final[dict[ProtectionWord, int]] = {word: rank for rank, word in enume
 
 PROTECTION_STYLE: Final[dict[ProtectionWord, str]] = {
     ProtectionWord.NAKED: "naked",
+    ProtectionWord.EXIT_FAILED: "naked",
+    ProtectionWord.SURPLUS: "naked",
     ProtectionWord.UNKNOWN: "unknown",
     ProtectionWord.PARTIAL: "warn",
     ProtectionWord.PLACING: "",
     ProtectionWord.LOCAL: "warn",
     ProtectionWord.PROTECTED: "gain",
     ProtectionWord.EXITING: "",
+    ProtectionWord.PROVING: "",
     ProtectionWord.FLAT: "dim",
 }
 
 
 def protection(leg: LegView, now_ns: int) -> Toned:
-    """The leg's protection word with its mark and numbers, exactly as style/tui.md §7.1 has them."""
+    """The leg's protection word with its mark and numbers, as style/tui.md §7.1 has them."""
     word, open_qty = leg.protection, abs(leg.open_qty)
     match word:
         case ProtectionWord.NAKED:
             text = f"!! NAKED {since(leg.naked_since_ns, now_ns)}  0/{open_qty} !!"
         case ProtectionWord.UNKNOWN:
-            text = f"?! UNKNOWN {leg.covered_qty}/{open_qty}"
+            clock = f"{since(leg.naked_since_ns, now_ns)}  " if leg.naked_since_ns else ""
+            text = f"?! UNKNOWN {clock}{leg.covered_qty}/{open_qty}"
+        case ProtectionWord.EXIT_FAILED:
+            text = f"!! EXIT FAILED {leg.exit_tries}x  {open_qty} left !!"
+        case ProtectionWord.SURPLUS:
+            text = f"!! SURPLUS {leg.open_qty:+d} !!"
         case ProtectionWord.PARTIAL:
             text = f"! PARTIAL {leg.covered_qty}/{open_qty}"
         case ProtectionWord.LOCAL:
@@ -198,6 +206,8 @@ def protection(leg: LegView, now_ns: int) -> Toned:
             text = f"PROTECTED {leg.covered_qty}/{open_qty}"
         case ProtectionWord.EXITING:
             text = f"> EXITING {open_qty} left"
+        case ProtectionWord.PROVING:
+            text = f"> PROVING FLAT{f', {leg.proof_looks}x still open' if leg.proof_looks else ''}"
         case _:
             text = word.value
     return Toned(text, PROTECTION_STYLE[word])
@@ -257,11 +267,12 @@ def exit_price(exit_: ExitView) -> str:
 def exit_home(exit_: ExitView, now_ns: int, *, is_narrow: bool = False) -> Toned:
     """Where an exit lives and what proves it: `resting trigger-pending 41s`, `watched here`, `sent 3.4s, no answer`."""
     age = since(exit_.since_ns, now_ns)
+    parts = f"in {exit_.parts} orders, " if exit_.parts > 1 else ""
     match exit_.state:
         case OrderState.UNKNOWN:
-            return Toned("unknown (!)" if is_narrow else f"SENT {age}, no answer: UNKNOWN", "unknown")
+            return Toned("unknown (!)" if is_narrow else f"{parts}SENT {age}, no answer: UNKNOWN", "unknown")
         case OrderState.INTENDED | OrderState.SENT as state:
-            return Toned(state.value if is_narrow else f"{state.value} {age}, not yet acknowledged", "warn")
+            return Toned(state.value if is_narrow else f"{state.value} {age}, no reply yet", "warn")
         case OrderState.REJECTED:
             return Toned("rejected" if is_narrow else f"REJECTED {age} ago", "loss")
         case _ if not exit_.resting:
@@ -269,17 +280,44 @@ def exit_home(exit_: ExitView, now_ns: int, *, is_narrow: bool = False) -> Toned
         case None:
             return Toned("resting", "")
         case state:
-            return Toned("resting" if is_narrow else f"resting {state.value} {age}", "")
+            return Toned("resting" if is_narrow else f"{parts}resting {state.value} {age}", "")
 
 
-def distance(exit_: ExitView, ltp_paise: int) -> str:
-    """How far the last price is from an exit: `dist 11.75 (9.9%)`; empty while there is no price."""
-    if not ltp_paise:
+def doubt_words(doubt: DoubtView, now_ns: int) -> str:
+    """What is being done about an unanswered order, or how its doubt ended."""
+    looks = f"{doubt.looks} look-up{'' if doubt.looks == 1 else 's'}"
+    if doubt.outcome:
+        return f"{doubt.outcome} ({span(doubt.ended_ns - doubt.since_ns)}, {looks})"
+    text = looks
+    if doubt.failed_looks:
+        text += f", {doubt.failed_looks} failed"
+    if doubt.next_ns > now_ns:
+        text += f", next {span(doubt.next_ns - now_ns)}"
+    if doubt.fate_ns > now_ns:
+        return f"{text}; not placed if absent in {span(doubt.fate_ns - now_ns)}"
+    return f"{text}; absent once more: not placed" if doubt.fate_ns else text
+
+
+def distance(price_paise: int, ltp_paise: int) -> str:
+    """How far the last price is from a level: `dist 11.75 (9.9%)`; empty while there is no price."""
+    if not ltp_paise or not price_paise:
         return ""
-    gap = abs(exit_.price_paise - ltp_paise)
+    gap = abs(price_paise - ltp_paise)
     tenths = divide_half_up(gap * 1000, ltp_paise)
     percent = f"{tenths // 10}.{tenths % 10}" if tenths < 100 else str(divide_half_up(tenths, 10))
     return f"dist {price(gap)} ({percent}%)" if gap else "dist 0.00"
+
+
+def rule_words(rule: RuleView, ltp_paise: int, now_ns: int) -> str:
+    """`breakeven(10%) armed at 123.65, dist 4.20 (3.5%)`: what an exit rule would do, at what level, on what."""
+    if rule.trouble:
+        return clean(f"{rule.rule}: {rule.trouble}")
+    level = price(rule.level_paise)
+    state = f"active {level}" if rule.is_active else f"arms {level}" if rule.level_paise else "waits"
+    parts = [f"{rule.rule} {state}", distance(rule.level_paise, ltp_paise)]
+    if rule.input_ns:
+        parts.append(f"candle {since(rule.input_ns, now_ns)} old")
+    return clean(", ".join(part for part in (*parts, rule.inputs) if part))
 
 
 def percent_used(part_paise: int, whole_paise: int) -> int:

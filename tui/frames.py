@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from engine.instant import NS_PER_MS
+from engine.metrics import Ring
 from engine.view import DeskView
 from tui.panels.base import FrameCost, RowGrid, Scene
 
@@ -41,6 +42,11 @@ class FramePump:
         self._frame_ms = 0.0
         self._shown: tuple[int, int, int] | None = None
         self._skipped = 0
+        self._keys = Ring()
+
+    def note_key(self, spent_ns: int) -> None:
+        """A key was answered by a frame this long after it came."""
+        self._keys.note(spent_ns)
 
     def may_rest(self, view: DeskView) -> bool:
         """Whether the timer may leave this frame out: no tick, no step of the desk and no log line since the last one
@@ -56,7 +62,9 @@ class FramePump:
 
     @property
     def cost(self) -> FrameCost:
-        return FrameCost(self._frame_hz, self._frames, self._dropped, self._frame_ms)
+        keys = self._keys
+        percentiles = (keys.at_percent(50), keys.at_percent(99), keys.at_percent(100))
+        return FrameCost(self._frame_hz, self._frames, self._dropped, self._frame_ms, keys.count, *percentiles)
 
     def frame(self, grids: Iterable[RowGrid], terminal: Terminal | None) -> int:
         """Build and show one frame; returns the number of dirty rows, -1 when the terminal is behind."""

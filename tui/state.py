@@ -20,6 +20,8 @@ class Page(StrEnum):
     HELP = "help"
     DETAILS = "details"
     QUIT = "quit"
+    METRICS = "metrics"
+    UPDATES = "updates"
 
 
 class ScreenState:

@@ -6,6 +6,8 @@ from engine.desk import Desk
 from engine.instant import clock_text
 from engine.money import divide_half_up, rupees_text
 from engine.outbox import RoundTrip
+from tui.figures import table_lines
+from tui.lines import text_of
 
 
 def summary(desk: Desk) -> str:
@@ -27,6 +29,13 @@ def summary(desk: Desk) -> str:
         f"   leg costs {rupees_text(costs, grouped=True)}   net {_signed(gross - costs - charges)}"
     )
     return "\n".join(lines)
+
+
+def measured(desk: Desk) -> str:
+    """Every figure of the requirements that this build has, against its target (OPS-28)."""
+    gateway = desk.gateway
+    counts = desk.metrics.counts(requests=gateway.writes, throttled=gateway.throttled)
+    return "\n".join(text_of(row).rstrip() for row in table_lines(desk.metrics.views(), counts))
 
 
 def _row(trip: RoundTrip, charges_paise: int) -> str:

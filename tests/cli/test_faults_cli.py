@@ -17,7 +17,7 @@ def test_a_stop_whose_reply_is_lost_is_found_by_its_tag_and_not_placed_twice(hom
     run = home.run(*HALF_HOUR, "--faults", script, "--db", "day.db")
 
     assert run.code == 0, run.err[-2000:]
-    assert "faults: ORD-01 1" in run.out
+    assert "faults: ORD-02 1, ORD-03 1" in run.out
     db = home.folder / "day.db"
     assert query(db, "SELECT mode FROM runs") == [("PAPER DEMO, FAULTS",)]
     first = query(db, "SELECT bracket_id FROM orders WHERE role = 'stop' ORDER BY intended_ns LIMIT 1")[0][0]

@@ -14,6 +14,7 @@ from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.exposure import ExposureClock
 from engine.instant import NS_PER_S
+from engine.journal.writer import CommitStats
 from engine.leg import Leg
 from engine.order import Order, OrderState, Role
 from engine.order_doubts import OrderDoubts
@@ -59,7 +60,7 @@ class Shown:
                 labels=SimpleNamespace(mode="PAPER", broker="paper", is_live=False, index_symbol=""),
                 limits=SimpleNamespace(orders_per_s=8),
                 port=SimpleNamespace(ambiguity_s=45.0),
-                writer=SimpleNamespace(stats=lambda: SimpleNamespace(last_ms=0.3)),
+                writer=SimpleNamespace(stats=lambda: CommitStats(last_ms=0.3)),
             ),
             gateway=SimpleNamespace(
                 answer_ms=0.0,
@@ -159,7 +160,7 @@ def test_the_words_of_a_position_from_entry_to_flat(bench: Any) -> None:
     world.fill(entry, price_paise=150_00)
     world.deliver_news()
     assert shown.leg.protection is ProtectionWord.PLACING
-    assert shown.leg.next_step == "placing the stop; 145.00 guarded here meanwhile"
+    assert shown.leg.next_step == "no reply yet for the stop; 145.00 guarded here"
     world.send("swallowed")
     world.deliver_answer()
     assert shown.leg.protection is ProtectionWord.UNKNOWN

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.instant import NS_PER_MS, NS_PER_S, at_ist
+from engine.metrics import Metrics
 from engine.operator import CancelAll, CancelOrder, Enter, ExitLeg, Note, PauseEntries, Request, ZeroOut
 from engine.order import OrderState, OrderType, Pending, Role, Side
 from engine.view import (
@@ -16,6 +17,7 @@ from engine.view import (
     AlarmView,
     BracketState,
     BracketView,
+    CountView,
     DeskView,
     ExitStyle,
     ExitView,
@@ -23,9 +25,11 @@ from engine.view import (
     LadderRow,
     LegView,
     LogLine,
+    MetricView,
     OrderView,
     ProtectionWord,
     StatusView,
+    UpdateView,
 )
 
 NOW_NS = at_ist(date(2026, 11, 23), time(10, 42, 7)) + 318 * NS_PER_MS
@@ -44,6 +48,8 @@ class FakeConsole:
         self.submitted: list[Request] = []
         self.refusals: dict[type, str] = {}
         """Request type to the reason the desk would give."""
+        self.updates: list[UpdateView] = []
+        self.figures = Metrics(lambda: 0)
         self.broken = False
         """True: the next look at the desk raises, as a bug of the screen's data would."""
 
@@ -60,6 +66,15 @@ class FakeConsole:
         if leg is None or not leg.ltp_paise:
             return []
         return [rung(leg, leg.ltp_paise + (rungs // 2 - i) * leg.tick_paise, self.current.orders) for i in range(rungs)]
+
+    def order_updates(self) -> Sequence[UpdateView]:
+        return self.updates
+
+    def metrics(self) -> Sequence[MetricView]:
+        return self.figures.views()
+
+    def counts(self) -> Sequence[CountView]:
+        return self.figures.counts(requests=40, throttled=0)
 
     def submit(self, request: Request) -> None:
         self.submitted.append(request)

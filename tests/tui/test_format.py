@@ -53,7 +53,7 @@ def test_a_price_that_does_not_apply_is_a_dash() -> None:
     assert f.price(11825) == "118.25"
 
 
-@pytest.mark.parametrize(("qty", "lots", "text"), [(75, 1, "+75 (1 lot)"), (-150, -2, "-150 (2 lots)")])
+@pytest.mark.parametrize(("qty", "lots", "text"), [(75, 1, "+75 (1 lot)"), (-150, -2, "-150 (2 lots) SHORT")])
 def test_quantity_is_signed_and_lots_are_counted(qty: int, lots: int, text: str) -> None:
     assert text == f.quantity(qty, lots)
 
@@ -86,7 +86,7 @@ def test_net_is_doubtful_only_while_an_open_leg_is_stale(console_in: Callable[[s
     ("word", "covered", "text"),
     [
         (ProtectionWord.NAKED, 0, "!! NAKED 3.4s  0/75 !!"),
-        (ProtectionWord.UNKNOWN, 0, "?! UNKNOWN 0/75"),
+        (ProtectionWord.UNKNOWN, 0, "?! UNKNOWN 3.4s  0/75"),
         (ProtectionWord.PARTIAL, 25, "! PARTIAL 25/75"),
         (ProtectionWord.PLACING, 0, "PLACING"),
         (ProtectionWord.LOCAL, 0, "~ LOCAL"),
@@ -139,7 +139,7 @@ def test_where_an_exit_lives_says_resting_only_when_the_broker_holds_it() -> Non
     assert home(resting=True, state=OrderState.TRIGGER_PENDING, since_ns=at) == "resting trigger-pending 41s"
     assert home() == "watched here"
     assert home(resting=True, state=OrderState.UNKNOWN, since_ns=at) == "SENT 41s, no answer: UNKNOWN"
-    assert home(resting=True, state=OrderState.SENT, since_ns=at) == "sent 41s, not yet acknowledged"
+    assert home(resting=True, state=OrderState.SENT, since_ns=at) == "sent 41s, no reply yet"
 
 
 HOSTILE = "\x1b[31mred\x07 [b]bold[/b] \u202eright\u200b \r\n\u5b57"

@@ -36,6 +36,11 @@ class FrameCost(NamedTuple):
     frames: int = 0
     dropped: int = 0
     frame_ms: float = 0.0
+    keys: int = 0
+    """Pressed so far; the times are from a key to the frame that answers it."""
+    key_p50_ns: int = 0
+    key_p99_ns: int = 0
+    key_worst_ns: int = 0
 
 
 class Scene(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.instant import clock_text
-from engine.view import LegView, ProtectionWord
+from engine.order import OrderState
+from engine.view import DoubtView, LegView, ProtectionWord, RuleView
 from tui.actions import Panel
 from tui.format import (
     AgeLimits,
@@ -11,6 +12,7 @@ from tui.format import (
     clean,
     crop,
     distance,
+    doubt_words,
     exit_home,
     exit_price,
     feed_is_stale,
@@ -21,13 +23,16 @@ from tui.format import (
     price,
     protection,
     quantity,
+    rule_words,
     rupees_text,
+    since,
 )
 from tui.layout import LARGE_BOX_ROWS, SMALL_BOX_ROWS
-from tui.lines import BLANK, Frame, Line, Panelled, box, line, spread
+from tui.lines import BLANK, Frame, Line, Panelled, box, line, spread, width_of
 from tui.panels.base import RowGrid, Scene
 from tui.selection import top_for_cursor
 
+UNANSWERED = (OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN)
 TWO_COLUMNS_WIDTH = 100
 """From this width on, two legs stand side by side."""
 
@@ -47,6 +52,9 @@ class LegClock:
             protection(leg, self.now_ns).text,
             exit_home(leg.stop, self.now_ns).text if leg.stop else "",
             exit_home(leg.target, self.now_ns).text if leg.target else "",
+            exit_home(leg.leaving, self.now_ns).text if leg.leaving else "",
+            doubt_words(doubt, self.now_ns) if (doubt := doubt_of(leg)) else "",
+            *(since(rule.input_ns, self.now_ns) for rule in leg.rules),
         )
 
     def price_age(self, leg: LegView) -> Toned:
@@ -87,6 +95,46 @@ def spread_text(leg: LegView) -> str:
     return f"spread {ticks} tick{'' if ticks == 1 else 's'}"
 
 
+def doubt_of(leg: LegView) -> DoubtView | None:
+    """Of the order that matters most while nobody has answered for it: what closes, then the stop, then the target."""
+    exits = (leg.leaving, leg.stop, leg.target)
+    return next((exit_.doubt for exit_ in exits if exit_ is not None and exit_.doubt is not None), None)
+
+
+def leading_rule(leg: LegView) -> RuleView | None:
+    """The rule to show where there is room for one: the active one whose stop counts, else the nearest to arming."""
+    told = [rule for rule in leg.rules if rule.level_paise or rule.trouble]
+    if not told:
+        return leg.rules[0] if leg.rules else None
+    stop = leg.stop.price_paise if leg.stop else 0
+    return min(
+        told, key=lambda rule: (not rule.is_active, abs(rule.level_paise - (stop if rule.is_active else leg.ltp_paise)))
+    )
+
+
+def rule_line(leg: LegView, clock: LegClock) -> Line:
+    """The leading exit rule, and how many more there are; without rules, that there is none."""
+    rule = leading_rule(leg)
+    if rule is None:
+        return line("trail ", clean(leg.trail) or "off")
+    more = f" (+{len(leg.rules) - 1})" if len(leg.rules) > 1 else ""
+    words = rule_words(rule, leg.ltp_paise, clock.now_ns)
+    return line((words, "warn" if rule.trouble else ""), (more, "dim"))
+
+
+def leaving_line(leg: LegView, clock: LegClock) -> Line:
+    """The order that is on its way out."""
+    assert leg.leaving is not None
+    home = exit_home(leg.leaving, clock.now_ns)
+    word = "BUYBACK" if leg.protection is ProtectionWord.SURPLUS else "EXIT"
+    return line((f"{word} ", "title"), f"{price(leg.leaving.price_paise)} x{leg.leaving.qty}  ", home)
+
+
+def unexpected_line(leg: LegView) -> Line:
+    """Units at the broker that nobody here has bought, and the key that takes them."""
+    return line((f" UNEXPECTED {leg.unexpected_qty:+d} at the broker, not ours ", "alarm"), ("  n: adopt", "key"))
+
+
 def stop_line(leg: LegView, clock: LegClock) -> Line:
     if leg.stop is None:
         return line(("SL  none", "loss" if leg.open_qty else "dim"))
@@ -97,12 +145,22 @@ def stop_line(leg: LegView, clock: LegClock) -> Line:
 def target_line(leg: LegView, clock: LegClock, *, with_distance: bool) -> Line:
     if leg.target is None:
         return line(("TP  none", "dim"))
-    far = distance(leg.target, leg.ltp_paise) if with_distance else ""
+    is_answered = leg.target.state not in UNANSWERED
+    far = distance(leg.target.price_paise, leg.ltp_paise) if with_distance and is_answered else ""
     return line(f"TP  {exit_price(leg.target)} x{leg.target.qty}  ", exit_home(leg.target, clock.now_ns), f"  {far}")
 
 
-def next_line(leg: LegView) -> Line:
-    """What happens next, or the newest remark; an alarm in words stays visible."""
+def guard_line(leg: LegView) -> Line:
+    """While an order is unanswered the desk watches the level itself; the words are the desk's own."""
+    return line((clean(leg.next_step), "title"))
+
+
+def next_line(leg: LegView, clock: LegClock) -> Line:
+    """What is being done about an unanswered order, what happens next, or the newest remark."""
+    if leg.unexpected_qty:
+        return unexpected_line(leg)
+    if doubt := doubt_of(leg):
+        return line((doubt_words(doubt, clock.now_ns), "warn"))
     if leg.next_step:
         return line(("now: ", "dim"), clean(leg.next_step))
     return line((clean(leg.note), "dim")) if leg.note else BLANK
@@ -113,7 +171,7 @@ def small_body(leg: LegView, clock: LegClock, width: int) -> list[Line]:
     age = line("age ", clock.price_age(leg))
     doubtful = clock.is_stale(leg)
     if not leg.open_qty:
-        working = next_line(leg) or line(("no position: b buys, s sells", "dim"))
+        working = next_line(leg, clock) or line(("no position: b buys, s sells", "dim"))
         return [
             spread(
                 line(("flat", "dim"), "        ", *ltp_spans(leg, clock), "  ", *age),
@@ -126,10 +184,17 @@ def small_body(leg: LegView, clock: LegClock, width: int) -> list[Line]:
     held = line(
         f"{quantity(leg.open_qty, leg.lots)} avg {price(leg.entry_paise)}   ", *ltp_spans(leg, clock), "  ", *age
     )
-    exits = spread(stop_line(leg, clock), target_short(leg, clock), width)
+    right = leaving_line(leg, clock) if leg.leaving else target_short(leg, clock)
+    exits = spread(stop_line(leg, clock), right, width)
     trail = line("trail ", crop(clean(leg.trail) or "off", 40))
-    last = spread(next_line(leg), line("  ", *trail), width) if leg.next_step else trail
-    if not leg.next_step:
+    if leg.unexpected_qty:
+        last = next_line(leg, clock)
+    elif doubt_of(leg):
+        guarded = f"{price(leg.stop.price_paise)} guarded here" if leg.stop and not leg.leaving else ""
+        last = spread(next_line(leg, clock), line((guarded, "title")), width)
+    elif leg.next_step:
+        last = spread(next_line(leg, clock), line("  ", *trail), width)
+    else:
         last = spread(trail, line((f"bot {clean(leg.bot)}", "dim")), width)
     return [spread(held, profit_spans("uPnL", leg.unrealised_paise, is_doubtful=doubtful), width), exits, last]
 
@@ -137,7 +202,7 @@ def small_body(leg: LegView, clock: LegClock, width: int) -> list[Line]:
 def target_short(leg: LegView, clock: LegClock) -> Line:
     if leg.target is None:
         return line(("TP none", "dim"))
-    home = exit_home(leg.target, clock.now_ns, is_narrow=leg.target.resting)
+    home = exit_home(leg.target, clock.now_ns, is_narrow=leg.target.state is not None)
     return line(f"TP {price(leg.target.price_paise)} ", home)
 
 
@@ -160,19 +225,19 @@ def wide_body(leg: LegView, clock: LegClock, width: int) -> list[Line]:
             quote,
             about,
             line(("no position: b buys, s sells", "dim")),
-            next_line(leg),
+            next_line(leg, clock),
         ]
-    since = ""
+    held_since = ""
     if leg.protected_since_ns and leg.protection is ProtectionWord.PROTECTED:
-        since = f"protected since {clock_text(leg.protected_since_ns)}"
+        held_since = f"protected since {clock_text(leg.protected_since_ns)}"
     return [
         first,
         quote,
         about,
         stop_line(leg, clock),
-        target_line(leg, clock, with_distance=True),
-        line("trail ", clean(leg.trail) or "off"),
-        next_line(leg) or line((since, "dim")),
+        leaving_line(leg, clock) if leg.leaving else target_line(leg, clock, with_distance=True),
+        guard_line(leg) if doubt_of(leg) else rule_line(leg, clock),
+        next_line(leg, clock) or line((held_since, "dim")),
     ]
 
 
@@ -180,10 +245,10 @@ def leg_box(leg: LegView, clock: LegClock, frame: Frame, *, is_cursor: bool) -> 
     """One leg with its protection word on the title bar, where it is visible however small the box is."""
     title = line(("> " if is_cursor else "", "key"), (clean(leg.title) or clean(leg.name), "title"))
     word = protection(leg, clock.now_ns)
-    right = line(
-        (f"{leg.style.value} ", "dim"),
-        (f" {word.text} " if word.style in ("naked", "unknown") else word.text, word.style),
-    )
+    said = line((f" {word.text} " if word.style in ("naked", "unknown") else word.text, word.style))
+    styled = line((f"{leg.style.value} ", "dim"), *said)
+    # The strike is worth more than the style of the exits when both do not fit.
+    right = styled if width_of(title) + width_of(styled) + 4 <= frame.width - 4 else said
     body = small_body if frame.height <= SMALL_BOX_ROWS else wide_body
     return box(frame, Panelled(title, right), body(leg, clock, frame.width - 4))
 

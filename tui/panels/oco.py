@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from engine.view import BracketView, ExitView
+from engine.instant import NS_PER_S
+from engine.view import BracketView, DeskView, ExitView, OrderView, ProtectionWord
 from tui.actions import Panel
-from tui.format import clean, exit_home, exit_price, price, since, tail
+from tui.format import clean, doubt_words, exit_home, exit_price, price, since, tail
 from tui.lines import Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
 from tui.selection import shown_brackets, top_for_cursor
@@ -12,18 +13,23 @@ from tui.selection import shown_brackets, top_for_cursor
 NARROW_COLUMNS = (
     Column("bracket", 7),
     Column("leg", 8),
-    Column("state", 10),
+    Column("state", 12),
     Column("cov/open", 9),
     Column("SL", 17),
     Column("TP", 15),
 )
 WIDE_WIDTH = 100
+_LOUD = (ProtectionWord.EXIT_FAILED, ProtectionWord.SURPLUS, ProtectionWord.PROVING, ProtectionWord.UNKNOWN)
+"""Words that say more than the bracket's state does."""
+_TOLD_NS = 300 * NS_PER_S
+"""How long the end of a doubt stays told."""
+_NOTES_MAX = 4
 WIDE_COLUMNS = (
     Column("bracket", 12),
     Column("leg", 10),
     Column("bot", 12),
     Column("style", 9),
-    Column("state", 10),
+    Column("state", 12),
     Column("open", 5, True),
     Column("cov/open", 9),
     Column("SL", 24),
@@ -54,7 +60,8 @@ def exit_cell(exit_: ExitView | None, now_ns: int, *, is_wide: bool) -> Span:
 def bracket_row(bracket: BracketView, columns: tuple[Column, ...], now_ns: int) -> Line:
     is_wide = columns is not NARROW_COLUMNS
     head: list[Span | str] = [tail(bracket.bracket_id, 12 if is_wide else 7), clean(bracket.name)]
-    state = (bracket.state.value, "warn" if bracket.alarm else "")
+    loud = bracket.word in _LOUD
+    state = (bracket.word.value if loud else bracket.state.value, "warn" if bracket.alarm or loud else "")
     head += [clean(bracket.bot), bracket.style.value, state, str(bracket.open_qty)] if is_wide else [state]
     body: list[Span | str] = [
         covered_text(bracket),
@@ -64,6 +71,32 @@ def bracket_row(bracket: BracketView, columns: tuple[Column, ...], now_ns: int) 
     if is_wide:
         body.append(clean(bracket.trail) or "off")
     return cells(columns, head + body)
+
+
+def doubt_lines(view: DeskView, now_ns: int) -> list[Line]:
+    """Every unanswered order with what is being done, then how the newest doubts ended; newest first."""
+    open_ones: list[Line] = []
+    ended: list[Line] = []
+    for order in view.orders:
+        doubt = order.doubt
+        if doubt is None:
+            continue
+        name = f"{clean(order.name)} {order.role.value}"
+        if not doubt.outcome:
+            age = since(doubt.since_ns, now_ns)
+            open_ones.append(line((f"{name} {age}: ", "warn"), doubt_words(doubt, now_ns)))
+        elif now_ns - doubt.ended_ns < _TOLD_NS:
+            ended.append(line((f"{name} ", "dim"), doubt_words(doubt, now_ns), (successor(order, view), "title")))
+    return open_ones + ended
+
+
+def successor(order: OrderView, view: DeskView) -> str:
+    """The order that took the place of one that was never placed."""
+    if order.is_open:
+        return ""
+    same = [o for o in view.orders if o.bracket_id == order.bracket_id and o.role is order.role]
+    newer = same[: same.index(order)]
+    return f"; now {tail(newer[-1].tag, 7)} {newer[-1].state.value}" if newer else ""
 
 
 def proof_line(brackets: list[BracketView]) -> Line:
@@ -95,8 +128,12 @@ class OcoPanel(RowGrid):
         title = line(("3 OCO brackets", "title"))
         if not brackets:
             said = Panelled(title, right)
-            return box(self.frame(scene, width, height), said, [line(("no brackets today: an entry makes one", "dim"))])
-        notes = [line((f"alarm {clean(b.name)}: {clean(b.alarm)}", "warn")) for b in alarms][: max(0, height - 6)]
+            told = doubt_lines(scene.view, scene.now_ns)
+            empty = line(("no open bracket: an entry makes one", "dim"))
+            return box(self.frame(scene, width, height), said, [empty, *told])
+        notes = doubt_lines(scene.view, scene.now_ns)
+        notes += [line((f"alarm {clean(b.name)}: {clean(b.alarm)}", "warn")) for b in alarms]
+        notes = notes[: max(0, min(_NOTES_MAX, height - 5))]
         room = max(1, height - 3 - len(notes))
         selected = scene.state.bracket(scene.view)
         index = brackets.index(selected) if selected is not None else -1

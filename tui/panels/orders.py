@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.order import OrderState
 from engine.view import OrderView
 from tui.actions import Panel
-from tui.format import ORDER_TYPE, clean, order_price, order_state, price, since, tail
+from tui.format import ORDER_TYPE, clean, doubt_words, order_price, order_state, price, since, tail
 from tui.lines import BLANK, Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
 from tui.selection import shown_orders, top_for_cursor
@@ -58,16 +58,27 @@ def order_row(order: OrderView, columns: Sequence[Column], now_ns: int) -> Line:
         "state": (state.text, state.style),
         "age": since(order.state_ns, now_ns),
         "broker id": tail(order.broker_id, 8) or "-",
-        "why": why_cell(order),
+        "why": why_cell(order, now_ns),
     }
     row = cells(columns, [values[column.title] for column in columns])
     return row if order.is_open or order.state is OrderState.REJECTED else tuple((text, "dim") for text, _ in row)
 
 
-def why_cell(order: OrderView) -> Span | str:
-    """The broker's refusal before our own reason."""
+def _ages(order: OrderView, now_ns: int) -> tuple[str, ...]:
+    """What on the row moves with time alone."""
+    doubt = doubt_words(order.doubt, now_ns) if order.doubt is not None else ""
+    return since(order.state_ns, now_ns), doubt
+
+
+def why_cell(order: OrderView, now_ns: int) -> Span | str:
+    """The broker's refusal before a doubt, a doubt before our own reason."""
+    if order.doubt is not None and order.doubt.outcome == "never placed":
+        return (doubt_words(order.doubt, now_ns), "loss")
     if order.state is OrderState.REJECTED and order.reject_text:
         return (clean(order.reject_text), "loss")
+    if order.doubt is not None:
+        is_open = order.state is OrderState.UNKNOWN
+        return (doubt_words(order.doubt, now_ns), "warn" if is_open else "")
     return clean(order.why) or order.role.value
 
 
@@ -91,7 +102,7 @@ class OrdersPanel(RowGrid):
             def build(order: OrderView = order) -> list[Line]:
                 return [order_row(order, columns, scene.now_ns)]
 
-            body += self._memo.lines(order.tag, order, (width, since(order.state_ns, scene.now_ns)), build)
+            body += self._memo.lines(order.tag, order, (width, *_ages(order, scene.now_ns)), build)
         if not orders:
             body = [empty_line(len(view.orders), wanted)]
         self._memo.keep_only({order.tag for order in orders})

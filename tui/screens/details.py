@@ -5,9 +5,22 @@ from __future__ import annotations
 from textwrap import wrap
 
 from engine.instant import clock_text
-from engine.view import BracketView, ExitView, LegView, OrderView
+from engine.view import BracketView, DeskView, ExitView, LegView, OrderView
 from tui.actions import Panel
-from tui.format import clean, exit_home, exit_price, money, order_price, order_state, price, protection, quantity, since
+from tui.format import (
+    clean,
+    doubt_words,
+    exit_home,
+    exit_price,
+    money,
+    order_price,
+    order_state,
+    price,
+    protection,
+    quantity,
+    rule_words,
+    since,
+)
 from tui.lines import BLANK, Line, Span, line
 from tui.panels.base import Scene
 from tui.panels.log import LEVEL_STYLE
@@ -40,6 +53,10 @@ def order_lines(order: OrderView, now_ns: int, width: int) -> list[Line]:
         _fact("state", (state.text, state.style), f"  since {stamp} ({since(order.state_ns, now_ns)})"),
         _fact("filled", f"{order.filled_qty} of {order.qty}, average {price(order.average_paise)}"),
     ]
+    if order.doubt is not None:
+        lines += _paragraph(
+            "unanswered", doubt_words(order.doubt, now_ns), width, "" if order.doubt.outcome else "warn"
+        )
     if order.reject_text:
         lines += _paragraph("broker says", order.reject_text, width, "loss")
     return lines
@@ -63,13 +80,44 @@ def leg_lines(leg: LegView, now_ns: int, width: int) -> list[Line]:
         _fact("realised", money(leg.realised_paise), "  today"),
         exit_lines("stop", leg.stop, now_ns),
         exit_lines("target", leg.target, now_ns),
+        *([exit_lines("leaving", leg.leaving, now_ns)] if leg.leaving else []),
         _fact("trail", clean(leg.trail) or "off"),
+        *rule_lines(leg, now_ns, width),
+        *(
+            [_fact("unexpected", (f"{leg.unexpected_qty:+d} at the broker, not ours; n adopts", "alarm"))]
+            if leg.unexpected_qty
+            else []
+        ),
         *_paragraph("next", leg.next_step or "-", width),
         *_paragraph("note", leg.note or "-", width),
     ]
 
 
-def bracket_lines(bracket: BracketView, now_ns: int, width: int) -> list[Line]:
+def rule_lines(leg: LegView, now_ns: int, width: int) -> list[Line]:
+    """Every exit rule of the position: level, distance, age of its newest candle, and what it looks at."""
+    lines: list[Line] = []
+    for rule in leg.rules:
+        style = "warn" if rule.trouble else ""
+        lines += _paragraph("rule" if not lines else "", rule_words(rule, leg.ltp_paise, now_ns), width, style)
+    return lines
+
+
+def timeline(view: DeskView, bracket_id: str, now_ns: int, width: int) -> list[Line]:
+    """Every order of a bracket, oldest first, with its state and what became of it."""
+    lines: list[Line] = []
+    for order in reversed([order for order in view.orders if order.bracket_id == bracket_id]):
+        state = order_state(order.state, order.pending)
+        stamp = clock_text(order.state_ns, decimals=1) if order.state_ns else "-"
+        filled = f" filled {order.filled_qty}" if order.filled_qty else ""
+        head = f"{stamp} {order.role.value:<6} {clean(order.tag)} {order.qty} at {order_price(order)} "
+        lines.append(_fact("orders" if not lines else "", head, (state.text, state.style), filled))
+        if order.doubt is not None:
+            lines += _paragraph("", "           " + doubt_words(order.doubt, now_ns), width, "warn")
+    return lines
+
+
+def bracket_lines(bracket: BracketView, view: DeskView, width: int) -> list[Line]:
+    now_ns = view.status.now_ns
     return [
         _fact("bracket", (clean(bracket.bracket_id), "title"), f"  {clean(bracket.name)}, bot {clean(bracket.bot)}"),
         _fact("state", f"{bracket.state.value}, exits {bracket.style.value}"),
@@ -78,6 +126,7 @@ def bracket_lines(bracket: BracketView, now_ns: int, width: int) -> list[Line]:
         exit_lines("target", bracket.target, now_ns),
         _fact("trail", clean(bracket.trail) or "off"),
         *(_paragraph("alarm", bracket.alarm, width, "warn") if bracket.alarm else []),
+        *timeline(view, bracket.bracket_id, now_ns, width),
     ]
 
 
@@ -102,7 +151,7 @@ def details_lines(scene: Scene, width: int) -> list[Line]:
     if state.panel is Panel.ORDERS and (order := state.order(view)) is not None:
         lines += [*order_lines(order, now_ns, width), BLANK]
     elif state.panel is Panel.OCO and (bracket := state.bracket(view)) is not None:
-        lines += [*bracket_lines(bracket, now_ns, width), BLANK]
+        lines += [*bracket_lines(bracket, view, width), BLANK]
     elif state.panel is Panel.LOG:
         return log_lines(scene, width)
     leg = state.leg(view)

@@ -22,15 +22,18 @@ from tui.panels.orders import OrdersPanel
 from tui.panels.status import StatusBar
 from tui.screens.details import details_lines
 from tui.screens.help import help_lines
+from tui.screens.metrics import metrics_lines
 from tui.screens.quit import quit_lines
+from tui.screens.updates import updates_lines
 from tui.state import Page, ScreenState
 from tui.themes import Palette
 
-_TITLES = {Page.HELP: "Help", Page.DETAILS: "Details", Page.QUIT: "Quit?"}
+_TITLES = {Page.HELP: "Help", Page.DETAILS: "Details", Page.QUIT: "Quit?", Page.METRICS: "Metrics"}
+_TITLES |= {Page.UPDATES: "Order updates, the newest 50 pushed"}
 
 
 class PageBox(RowGrid):
-    """Help, details or the quit question over the panels; both top lines and the arm bar stay visible."""
+    """A page over the panels, the quit question too; both top lines and the arm bar stay visible."""
 
     def build(self, scene: Scene, width: int, height: int) -> list[Line]:
         state = scene.state
@@ -39,6 +42,10 @@ class PageBox(RowGrid):
                 body = help_lines(PANEL_NAMES[state.panel], width - 4)
             case Page.QUIT:
                 body = quit_lines(scene.view)
+            case Page.METRICS:
+                body = metrics_lines(scene)
+            case Page.UPDATES:
+                body = updates_lines(scene.console.order_updates(), width - 4)
             case _:
                 body = details_lines(scene, width - 4)
         room = height - 2
