@@ -79,6 +79,11 @@ class DecodedRules(msgspec.Struct, frozen=True, kw_only=True):
     """One line for each that is lost."""
 
 
+_DECODED: Final[dict[bytes, DecodedRules]] = {}
+"""Rules are immutable and every position of a bot has the same: made once. Lost ones are looked for again."""
+_DECODED_MAX: Final = 100
+
+
 def rule_names() -> tuple[str, ...]:
     """Every rule there is now, by name; modules that hold none or cannot be loaded are left out."""
     return tuple(sorted(_found()))
@@ -139,12 +144,18 @@ def encode_rules(rules: Sequence[ExitRule]) -> tuple[Plain, ...]:
 
 def decode_rules(encoded: Sequence[Mapping[str, object]]) -> DecodedRules:
     """Stored rules made again; one that cannot be is a LostRule in its place and a warning."""
+    key = msgspec.json.encode(encoded)
+    if key in _DECODED:
+        return _DECODED[key]
     rules = tuple(_decoded(table) for table in encoded)
     lost = [rule for rule in rules if isinstance(rule, LostRule)]
-    return DecodedRules(
+    decoded = DecodedRules(
         rules=rules,
         warnings=tuple(f"exit rule {rule.rule} is lost: {rule.problem}; stops reached so far stay" for rule in lost),
     )
+    if not lost and len(_DECODED) < _DECODED_MAX:
+        _DECODED[key] = decoded
+    return decoded
 
 
 def _found() -> Iterator[str]:
