@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from engine import desk_rows
 from engine.desk_events import publish_step
 from engine.exposure import Exposure
-from engine.exposure_sight import sight_of
+from engine.exposure_sight import PriceTurns, sight_of
 from engine.journal.errors import JournalError
 from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
 from engine.order import Order, Trade
@@ -32,6 +32,7 @@ class DeskCommit:
         self._answers: list[AnswerRow] = []
         self._trades: dict[str, TradeRow] = {}
         self._exposures: list[Exposure] = []
+        self._price_turns = PriceTurns()
 
     # --- gathering ------------------------------------------------------------------------------------------------
 
@@ -134,11 +135,13 @@ class DeskCommit:
     def _look_at_exposure(self, now_ns: int) -> None:
         """After the decision and in the same commit; not before the broker's books were read, when all is in doubt."""
         desk = self._desk
-        for key in sorted(desk.out.touched_brackets | desk.exposure.attended):
+        for key in sorted(desk.out.touched_brackets | desk.exposure.attended | self._price_turns.take(now_ns)):
             bracket = desk.bracket(key)
             if bracket is None or not desk.bots[bracket.body.bot].books_known:
                 continue
-            if (finished := desk.exposure.look(sight_of(bracket, now_ns), now_ns)) is not None:
+            sight = sight_of(bracket, now_ns)
+            self._price_turns.note(sight, bracket.price, bracket.body.terms.max_tick_age_ns)
+            if (finished := desk.exposure.look(sight, now_ns)) is not None:
                 self._exposures.append(finished)
 
     # --- rows -----------------------------------------------------------------------------------------------------

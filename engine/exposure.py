@@ -1,7 +1,8 @@
 """The naked-exposure clock: for every filled unit the time without working protection (P1, P4, I-4). Pure.
 
-A bracket is looked at once per step when the step touched it, or while its protection hangs on time alone (a level that
-is watched here needs a fresh price). An interval begins with the first unprotected unit and ends when the last one is
+A bracket is looked at once per step when the step touched it, and while it is bare; one whose protection hangs on time
+alone (a level that is watched here needs a fresh price) when its price has turned stale or fresh
+(`engine.exposure_sight.PriceTurns`). An interval begins with the first unprotected unit and ends when the last one is
 protected or gone; in between it adds up units times nanoseconds, so a half-covered position counts its bare half. The
 interval of a program that died goes on from the instant its bracket remembers.
 """
@@ -86,7 +87,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     is_watched: bool = False
     """Its levels are watched here, on a fresh price."""
     hangs_on_time: bool = False
-    """It can lose its protection without an event: to be looked at in every step."""
+    """It can lose and find its protection without an event: to be looked at when its price turns."""
     cause: Cause = Cause.PLACING
     """Should it be bare."""
     since_ns: int = 0
@@ -128,7 +129,7 @@ class ExposureClock:
         self._running: dict[str, _Running] = {}
         self._covered_ns: dict[str, int] = {}
         """When an open bracket was last seen with all its units protected: no interval begins before."""
-        self._hanging: set[str] = set()
+        self._attended: set[str] = set()
         self._day = ""
         self._spans_ns: list[int] = []
         """Of the day, sorted."""
@@ -136,10 +137,10 @@ class ExposureClock:
     def look(self, sight: Sight, now_ns: int) -> Exposure | None:
         """Take in one look; the interval that it ends, if it ends one. Time never runs backwards for a bracket."""
         key, qty = sight.bracket_id, sight.naked_qty
-        if sight.hangs_on_time and sight.open_qty:
-            self._hanging.add(key)
+        if qty and not sight.hangs_on_time:
+            self._attended.add(key)
         else:
-            self._hanging.discard(key)
+            self._attended.discard(key)
         running = self._running.get(key)
         if running is None:
             if qty:
@@ -165,8 +166,8 @@ class ExposureClock:
 
     @property
     def attended(self) -> set[str]:
-        """Brackets to be looked at in every step: bare ones, and those that may become so by time alone."""
-        return self._hanging | self._running.keys()
+        """Bare brackets to be looked at in every step. What hangs on a price is bare until that turns fresh."""
+        return self._attended
 
     def figures(self, now_ns: int) -> ExposureFigures:
         spans = self._spans_ns if self._day == ist_date(now_ns).isoformat() else []

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.exposure import Cause, Exposure, ExposureClock, Sight, gravest, percentile
+from engine.exposure_sight import PriceTurns
 from engine.instant import NS_PER_DAY, NS_PER_S, at_ist
+from engine.instrument import Instrument, Segment
+from engine.price_book import PriceBook
 
 START = at_ist(date(2026, 11, 25), time(10, 0))
 
@@ -63,7 +66,6 @@ def test_a_position_watched_here_on_a_fresh_price_is_protected_and_without_one_b
     watched = {"hangs_on_time": True, "cause": Cause.NO_PRICE}
 
     assert clock.look(sight(is_watched=True, **watched), START) is None
-    assert clock.attended == {"B1"}
     assert clock.look(sight(since_ns=after_s(5), **watched), after_s(6)) is None
     assert clock.figures(after_s(8)).since_ns == after_s(5)
     finished = clock.look(sight(is_watched=True, **watched), after_s(9))
@@ -71,6 +73,15 @@ def test_a_position_watched_here_on_a_fresh_price_is_protected_and_without_one_b
     assert finished is not None
     assert (finished.began_ns, finished.cause) == (after_s(5), Cause.NO_PRICE)
     assert clock.look(sight(0, **watched), after_s(10)) is None
+
+
+def test_a_bare_bracket_is_attended_until_it_is_covered_and_one_that_hangs_on_a_price_is_not() -> None:
+    clock = ExposureClock()
+    clock.look(sight(75, 0), START)
+    clock.look(sight(75, 0, bracket_id="B2", hangs_on_time=True), START)
+
+    assert clock.attended == {"B1"}
+    clock.look(sight(75, 75), after_s(1))
     assert clock.attended == set()
 
 
@@ -206,3 +217,82 @@ def test_a_restart_in_the_middle_loses_no_instant(qty: int, died_s: int, away_s:
     again.look(sight(qty, since_ns=START), after_s(died_s + away_s))
 
     assert again.look(sight(qty, qty), after_s(ended_s)) == whole.look(sight(qty, qty), after_s(ended_s))
+
+
+# --- which brackets a step looks at ---
+
+MAX_AGE_NS = 5 * NS_PER_S
+
+
+def price_book(symbol: str) -> PriceBook:
+    return PriceBook(Instrument(symbol=symbol, exchange="NFO", segment=Segment.INDEX_OPTION, lot_size=75, tick_paise=5))
+
+
+def watched_sight(key: str, qty: int, price: PriceBook, now_ns: int) -> Sight:
+    """As `sight_of` sees a monitored bracket."""
+    return sight(
+        qty,
+        bracket_id=key,
+        symbol=price.instrument.symbol,
+        is_watched=price.is_fresh(now_ns, MAX_AGE_NS),
+        hangs_on_time=True,
+        cause=Cause.NO_PRICE,
+        since_ns=price.at_ns + MAX_AGE_NS if price.at_ns else 0,
+    )
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 4),  # seconds since the step before
+        st.sets(st.sampled_from("PC")),  # prices that came meanwhile, without a step of their own
+        st.dictionaries(
+            st.integers(0, 4), st.integers(-2, 3), max_size=2
+        ),  # brackets that the step touches: open units
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.row("I-4")
+@given(STEPS)
+def test_looking_only_when_a_price_turns_finds_what_looking_at_all_in_every_step_finds(
+    steps: list[tuple[int, set[str], dict[int, int]]],
+) -> None:
+    prices = {name: price_book(name) for name in "PC"}
+    few, every, turns = ExposureClock(), ExposureClock(), PriceTurns()
+    held: dict[str, int] = {}
+    now_ns = START
+    for wait, ticked, touched in steps:
+        now_ns += wait * NS_PER_S
+        for name in ticked:
+            prices[name].at_ns = now_ns
+        held |= {f"B{number}": qty for number, qty in touched.items()}
+        due = {f"B{number}" for number in touched} | few.attended | turns.take(now_ns)
+        rows: dict[str, Exposure | None] = {}
+        for key, qty in sorted(held.items()):
+            price = prices["PC"[int(key[1:]) % 2]]
+            seen = watched_sight(key, qty, price, now_ns)
+            rows[key] = every.look(seen, now_ns)
+            if key in due:
+                turns.note(seen, price, MAX_AGE_NS)
+                assert few.look(seen, now_ns) == rows[key]
+            else:
+                assert rows[key] is None
+        assert few.figures(now_ns) == every.figures(now_ns)
+
+
+def test_while_every_price_is_fresh_a_step_looks_at_nobody() -> None:
+    price, turns = price_book("P"), PriceTurns()
+    price.at_ns = START
+    for number in range(100):
+        turns.note(watched_sight(f"B{number}", 75, price, START), price, MAX_AGE_NS)
+
+    assert turns.take(after_s(5)) == set()
+    assert len(turns.take(after_s(5.1))) == 100
+    assert turns.take(after_s(5.2)) == set()
+    price.at_ns = after_s(6)
+    assert len(turns.take(after_s(6))) == 100
+    assert turns.take(after_s(11)) == set()
+    for number in range(100):
+        turns.note(watched_sight(f"B{number}", 0, price, after_s(11)), price, MAX_AGE_NS)
+    assert turns.take(after_s(99)) == set()
