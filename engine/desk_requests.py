@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from engine.arming import is_unprotected
 from engine.bot import REASON_MANUAL, REASON_ZERO, Bot
 from engine.config.errors import ConfigError
 from engine.instrument import Instrument
@@ -31,6 +32,7 @@ from engine.operator import (
     ZeroOut,
 )
 from engine.order import Order, Role, Side
+from engine.order_pricing import touch_paise
 from engine.view import ActionView
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class TraderRequests:
         match request:
             case Enter(side=side, lots=lots):
                 return f"{side.value} " + " + ".join(
-                    self._entry_text(leg.instrument, lots or target.bot.lots)
+                    self._entry_text(leg.instrument, side, lots or target.bot.lots)
                     for target in self._willing(request)
                     for leg in target.legs
                 )
@@ -209,6 +211,8 @@ class TraderRequests:
         if reason:
             action.failed = reason
             self._desk.say(Msg.REFUSED_REQUEST, text=text, reason=reason)
+            if is_unprotected(reason):
+                self._desk.say(Msg.ENTRY_UNPROTECTED, reason=reason)
             return
         self._desk.say(Msg.OPERATOR, text=text)
         self._act(request, action, now_ns)
@@ -323,10 +327,10 @@ class TraderRequests:
 
     # --- words --------------------------------------------------------------------------------------------------
 
-    def _entry_text(self, instrument: Instrument, lots: int) -> str:
-        tick = self._desk.prices[instrument.symbol].tick
-        ask = rupees_text(tick.ask_paise or tick.ltp_paise)
-        return f"{instrument.short_name} {lots * instrument.lot_size} ({lots} lot) ask {ask}"
+    def _entry_text(self, instrument: Instrument, side: Side, lots: int) -> str:
+        touch = rupees_text(touch_paise(side, self._desk.prices[instrument.symbol].tick))
+        word = "ask" if side is Side.BUY else "bid"
+        return f"{instrument.short_name} {lots * instrument.lot_size} ({lots} lot) {word} {touch}"
 
     def _unowned(self, request: Adopt) -> list[tuple[Target, int]]:
         """The bots that would take units over, and how many, signed."""
@@ -342,7 +346,7 @@ class TraderRequests:
         target, qty = found[0]
         name = target.legs[0].instrument.short_name
         how = "LONG, its exits sell" if qty > 0 else "SHORT, its exits buy"
-        return f"{qty:+d} {name} becomes {target.bot.name}'s: {how}, levels from the broker's average"
+        return f"{qty:+d} {name} goes to {target.bot.name}: {how}, levels from the broker's average"
 
     def _exit_text(self, leg: Leg) -> str:
         name = leg.instrument.short_name

@@ -43,7 +43,7 @@ class OrderDoubts:
     def note(self, order: Order, now_ns: int) -> None:
         """An order has changed: a doubt begins, ends, or neither."""
         doubt = self._doubts.get(order.tag)
-        is_open = doubt is not None and not doubt.ended_ns
+        is_open = doubt is not None and not doubt.outcome
         if order.state is OrderState.UNKNOWN and not is_open:
             self._begin(order)
         elif doubt is not None and is_open and order.state is not OrderState.UNKNOWN:
@@ -54,7 +54,7 @@ class OrderDoubts:
     def looked(self, order: Order, *, failed: bool = False) -> None:
         """A read of the book was asked for its sake: it did not show the order, or gave no answer."""
         doubt = self._doubts.get(order.tag)
-        if doubt is None or doubt.ended_ns:
+        if doubt is None or doubt.outcome:
             doubt = self._begin(order)
         self.version += 1
         if failed:
@@ -65,7 +65,7 @@ class OrderDoubts:
     def _begin(self, order: Order) -> Doubt:
         self.version += 1
         self._doubts.pop(order.tag, None)
-        ended = [tag for tag, doubt in self._doubts.items() if doubt.ended_ns]
+        ended = [tag for tag, doubt in self._doubts.items() if doubt.outcome]
         for tag in ended[: max(0, len(self._doubts) + 1 - _KEPT)]:
             del self._doubts[tag]
         doubt = self._doubts[order.tag] = Doubt(since_ns=order.state_ns)

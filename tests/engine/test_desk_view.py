@@ -10,13 +10,14 @@ import pytest
 
 from engine.bracket_state import BracketTerms
 from engine.desk_view import DeskConsole
+from engine.exit_rules.breakeven import Breakeven
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.exposure import ExposureClock
 from engine.instant import NS_PER_S
 from engine.journal.writer import CommitStats
 from engine.leg import Leg
-from engine.order import Order, OrderState, Role
+from engine.order import Order, OrderState, Role, Side
 from engine.order_doubts import OrderDoubts
 from engine.outbox import CancelOrder
 from engine.rate_window import RateWindow
@@ -294,3 +295,88 @@ def test_a_price_shows_the_direction_of_its_last_change(bench: Any) -> None:
         moves.append(shown.leg.ltp_move)
 
     assert moves == [0, 1, 1, -1, -1]
+
+
+# --- the way out, shorts, rules
+
+
+def exit_failed(bench: Any) -> Any:
+    world = resting(bench, style=ExitStyle.MONITORED)
+    world.exit()
+    for _ in range(3):
+        while not world.queue:
+            world.advance(NS_PER_S // 10)
+        world.send("other")
+        world.deliver_answer()
+    return world
+
+
+@pytest.mark.row("RTP-28")
+def test_an_exit_that_was_refused_three_times_is_called_failed_and_goes_on(bench: Any) -> None:
+    shown = Shown(exit_failed(bench))
+    leg, bracket = shown.leg, shown.view().brackets[0]
+
+    assert (leg.protection, leg.exit_tries, bracket.word) == (ProtectionWord.EXIT_FAILED, 3, ProtectionWord.EXIT_FAILED)
+    assert leg.next_step == "closing: Square-Off, refused 3x, tries go on"
+
+
+@pytest.mark.row("RTP-30")
+def test_flat_by_fills_is_not_called_flat_before_the_broker_says_so(bench: Any) -> None:
+    world = resting(bench, style=ExitStyle.MONITORED)
+    shown = Shown(world)
+    world.exit()
+    world.send()
+    world.deliver_answer()
+    assert shown.leg.leaving is not None and shown.leg.leaving.qty == 75
+    world.fill(world.orders(Role.EXIT)[0])
+    while world.venue.news:
+        world.deliver_news()
+
+    assert (shown.leg.protection, shown.leg.open_qty) == (ProtectionWord.PROVING, 0)
+    assert shown.leg.next_step.startswith("fills say flat")
+
+
+@pytest.mark.row("HRD-40")
+def test_a_short_has_negative_units_and_gains_when_the_ask_falls(bench: Any) -> None:
+    world = bench(TERMS, side=Side.SELL, ltp_paise=150_00).filled_entry(price_paise=150_00)
+    world.tick(148_00)
+    shown = Shown(world)
+    leg, bracket = shown.leg, shown.view().brackets[0]
+
+    assert (leg.open_qty, leg.lots, bracket.open_qty) == (-75, -3, -75)
+    ask = world.price.tick.ask_paise or 148_00
+    assert leg.unrealised_paise == (150_00 - ask) * 75 > 0
+    assert leg.stop is not None and leg.target is not None
+    assert leg.stop.price_paise > leg.entry_paise > leg.target.price_paise
+
+
+@pytest.mark.row("RTP-21")
+def test_every_rule_tells_its_level_and_one_that_fails_takes_nothing_with_it(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = encode_rules([LockFraction(), Breakeven(gain_bps=1000)])
+    world = bench(msgspec.structs.replace(TERMS, rules=rules), ltp_paise=100_00).filled_entry(100_00)
+    shown = Shown(world)
+    lock, even = shown.leg.rules
+    assert lock.rule.startswith("lock_fraction(") and not lock.is_active and lock.level_paise > 100_00
+    assert even.level_paise == 110_00
+
+    def broken(*_: object) -> None:
+        raise ValueError("no [b]story[/b]")
+
+    monkeypatch.setattr(Breakeven, "story", broken)
+    assert [bool(rule.trouble) for rule in shown.leg.rules] == [False, True]
+    assert "ValueError" in shown.leg.rules[1].trouble
+
+
+def test_slices_are_shown_as_one_exit_in_so_many_orders(bench: Any) -> None:
+    world = bench(TERMS, qty=4_000)
+    world.enter()
+    world.settle()
+    for entry in world.orders(Role.ENTRY):
+        world.fill(entry, price_paise=150_00)
+    world.settle()
+    stop = Shown(world).leg.stop
+
+    assert stop is not None
+    assert (stop.qty, stop.parts) == (4_000, 3)
