@@ -239,7 +239,7 @@ class BracketOrders:
         """Ask once; returns 1 when a request went out. An order nobody answered for is looked up, not cancelled."""
         if order.is_terminal or order.state in (OrderState.UNKNOWN, OrderState.SENT):
             return 0
-        if order.pending not in (Pending.NONE, Pending.MODIFY_UNKNOWN):
+        if order.pending in (Pending.CANCEL, Pending.CANCEL_UNKNOWN):
             return 0
         if order.tag in self.cancelled_by_us and self.change_waits(order, now_ns):
             return 0  # a refused cancel may mean "filled": look first; a refused modify left the order as it was

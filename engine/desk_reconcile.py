@@ -421,9 +421,12 @@ class Reconciler:
         )  # fmt: skip
         left, value = abs(verdict.qty), verdict.value_paise
         holders = [b for b in self._holders(key) if b.sign * verdict.qty > 0]
-        for bracket in holders:
+        newest = max(holders, key=lambda b: b.body.opened_ns, default=None)
+        if verdict.difference is Difference.OVERSOLD and newest is not None:
             # What was closed by hand and then by an order of ours as well is a surplus of the newest position.
-            over = verdict.difference is Difference.OVERSOLD and bracket is holders[-1]
+            holders = [b for b in holders if b is not newest and b.open_qty > 0] + [newest]
+        for bracket in holders:
+            over = verdict.difference is Difference.OVERSOLD and bracket is newest
             qty = left if over else min(left, max(bracket.open_qty, 0))
             if qty:
                 share = value * qty // left

@@ -112,8 +112,10 @@ class Gateway:
 
     def submit(self, command: OrderCommand) -> None:
         """Queue a committed command; returns at once."""
-        if isinstance(command, CancelOrder) and self._take_back(command.tag):
-            return
+        if isinstance(command, CancelOrder):
+            if self._take_back(command.tag):
+                return
+            self._drop_unsent_change(command.tag)
         self._queue(command)
 
     def _queue(self, command: OrderCommand) -> None:
@@ -132,6 +134,14 @@ class Gateway:
                 continue
             _, _, command = heapq.heappop(self._heap)
             await self._send(command)
+
+    def _drop_unsent_change(self, tag: str) -> None:
+        """A modify that has not left when its order is to be cancelled would only make the order larger meanwhile."""
+        kept = [row for row in self._heap if not (isinstance(row[2], ModifyOrder) and row[2].tag == tag)]
+        if len(kept) != len(self._heap):
+            self._heap[:] = kept
+            heapq.heapify(self._heap)
+            self._answered(tag, "modify", NotSent("its order is to be cancelled"))
 
     def _take_back(self, tag: str) -> bool:
         """A cancel of an order that has not left yet: drop both, nothing reaches the broker."""

@@ -205,6 +205,29 @@ def test_a_cancel_of_an_unsent_order_takes_both_back() -> None:
     run(scenario)
 
 
+def test_a_cancel_drops_the_change_of_its_order_that_has_not_left() -> None:
+    """Found by the simulator: a stop's modify waited behind a silent place and went out after the target had filled."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.order("stop", Role.STOP, broker_id="77")
+        bench.place("first", Role.ENTRY)
+        await bench.pass_ms(10)
+        bench.change(
+            ModifyOrder(tag="stop", type=OrderType.SL, qty=75, limit_paise=97_00, trigger_paise=99_00, context="resize")
+        )
+        bench.change(CancelOrder(tag="stop", context="x"))
+        await bench.until_idle()
+
+        assert bench.port.calls == ["place first", "cancel stop 77"]
+        assert [(tag, op) for tag, op, _ in bench.answers] == [
+            ("stop", "modify"),
+            ("first", "place"),
+            ("stop", "cancel"),
+        ]
+
+    run(scenario)
+
+
 def test_a_cancel_of_an_order_in_flight_follows_it() -> None:
     async def scenario(bench: Bench) -> None:
         bench.place("first", Role.ENTRY)
