@@ -31,7 +31,7 @@ def test_every_page_it_links_to_is_there() -> None:
 def test_its_two_commands_are_targets_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    for target in ("run", "test", "rows", "bench", "docs"):
+    for target in ("run", "test", "rows", "mutations", "bench", "docs"):
         assert f"make {target}" in README
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
@@ -41,14 +41,21 @@ def test_every_routine_of_the_map_exists() -> None:
     """docs/architecture.md maps each action of the seed to one routine here; the names must be real."""
     from engine.bracket import Bracket
     from engine.bracket_close import round_trips
+    from engine.bracket_exit import BracketExit
+    from engine.bracket_orders import BracketOrders
     from engine.bracket_protection import BracketProtection
     from engine.desk_reads import BookReader
-    from engine.legs import LegsBot
     from engine.exit_rules.lock_fraction import LockFraction
+    from engine.legs import LegsBot
+    from engine.order import Order, OrderState
 
     owners = {
         "Bracket": Bracket,
+        "BracketExit": BracketExit,
+        "BracketOrders": BracketOrders,
         "BracketProtection": BracketProtection,
+        "Order": Order,
+        "OrderState": OrderState,
         "BookReader": BookReader,
         "LegsBot": LegsBot,
         "LockFraction": LockFraction,
