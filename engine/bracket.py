@@ -75,6 +75,7 @@ class Bracket(BracketExit):
         body.adopted_qty, body.adopted_value_paise = body.qty, body.qty * price_paise
         body.entry_paise = price_paise
         self.derive_levels(now_ns, out)
+        self.take_catastrophe_stop(out)
         self.say_state(out)
         out.touched_brackets.add(body.bracket_id)
         self.plan(now_ns, out)

@@ -33,6 +33,8 @@ from engine.view import BracketState, ExitStyle, ProtectionWord
 REASON_UNPROTECTED: Final = "Unprotected"
 PROTECT_NS: Final = 2 * NS_PER_S
 """T_PROTECT, clean case: longer without a working stop is an alarm (P1)."""
+_CATASTROPHE_BPS: Final = 2_000
+"""Our own number: a fifth of the entry price, far from what an exit rule would allow, near enough to be a limit."""
 _RETRY_NS: Final = 300 * NS_PER_MS
 """First wait after a refused exit; the n-th is n times as long (HRD-04)."""
 
@@ -80,6 +82,15 @@ class BracketProtection(BracketRules):
                 body.stop_paise = stop  # only ever tighter (I-4)
         self.note_best(body.entry_paise, out)
         self.ask_rules(now_ns, out)
+
+    def take_catastrophe_stop(self, out: Outbox) -> None:
+        """Units that are held already cannot be refused: without a stop of its own a far one protects them (RTP-03)."""
+        body, tick = self.body, self.instrument.tick_paise
+        if body.stop_paise:
+            return
+        stop = stop_from_percent(body.entry_paise, _CATASTROPHE_BPS, tick, body.side)
+        body.stop_paise = body.original_stop_paise = stop
+        out.say(Msg.CATASTROPHE_STOP, source=body.bot, symbol=body.symbol, stop=rupees_text(stop))
 
     def _fixed_target(self) -> int:
         """By the terms, as a share of the entry or a distance from it; 0 = none."""

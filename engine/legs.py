@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from engine.arming import unarmed_reason
+from engine.arming import is_unprotected, unarmed_reason
 from engine.bot import REASON_EOD, BotBody, BotTimes, book_trip
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody, BracketTerms
@@ -195,6 +195,8 @@ class LegsBot:
         reason = self.entry_reason(symbols, side, lots, now_ns)
         if reason:
             out.say(Msg.SKIP, source=self.name, reason=reason)
+            if is_unprotected(reason):
+                out.say(Msg.ENTRY_UNPROTECTED, source=self.name, reason=reason)
             return reason
         quantities = [lots * self.legs[symbol].instrument.lot_size for symbol in symbols]
         batch_qty = "/".join(str(qty) for qty in dict.fromkeys(quantities))

@@ -29,6 +29,10 @@ class Msg(Enum):
     FATAL_API_KEY = Text("CRITICAL", "[FATAL] Please set OPENALGO_API_KEY")
     SKIP_ACTIVE = Text("INFO", "[SKIP] Position already active")
     SKIP = Text("INFO", "[SKIP] entry refused: {reason}")
+    ENTRY_UNPROTECTED = Text("CRITICAL", "[CRITICAL] entry refused before it was sent: {reason}")
+    CATASTROPHE_STOP = Text(
+        "CRITICAL", "[CRITICAL] {symbol} is held without a stop of its own: the catastrophe stop {stop} protects it"
+    )
     ENTRY_BATCH = Text("INFO", "[ENTRY] BUY {count} symbols x {qty}")
     ENTRY = Text("INFO", "[ENTRY] BUY {symbol} x {qty}")
     SHORT_BATCH = Text("INFO", "[ENTRY] SELL {count} symbols x {qty}")
