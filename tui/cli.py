@@ -50,7 +50,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (OPS-22)."""
-    arguments = _parser().parse_args(argv)
+    arguments = argument_parser().parse_args(argv)
     try:
         code = _run(arguments)
     except (BrokenPipeError, KeyboardInterrupt):
@@ -150,7 +150,8 @@ def _fail(text: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Every command and option; asking for it starts nothing."""
     parser = argparse.ArgumentParser(
         prog="strikedesk",
         description="Terminal trading console for Indian index options. Without a command: the console.",

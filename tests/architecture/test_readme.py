@@ -1,13 +1,18 @@
-"""The README tells the truth: its key table is the program's, its files exist, its commands are the Makefile's."""
+"""The README tells the truth: its key table is the program's, its files exist, its commands are the Makefile's, its
+examples are taken as they stand."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from engine.config.load import load_config
 from tui.actions import key_table_markdown
+from tui.cli import argument_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +39,44 @@ def test_its_two_commands_are_targets_of_the_makefile() -> None:
     for target in ("run", "test", "rows", "mutations", "bench", "docs"):
         assert f"make {target}" in README
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def indented(text: str) -> list[str]:
+    """The code blocks of a page, without their indentation."""
+    blocks = re.findall(r"(?:^    .+\n)+", text, re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks]
+
+
+CONFIGURATIONS = [block for block in indented(README) if re.search(r"^(\[|\w+ = )", block)]
+COMMANDS = [
+    re.sub(r"\s*\[.*|\s{2,}.*", "", line)
+    for block in indented(README)
+    for line in block.splitlines()
+    if line.startswith("strikedesk")
+]
+
+
+@pytest.mark.row("OPS-33")
+@pytest.mark.parametrize("example", CONFIGURATIONS)
+def test_every_configuration_in_it_is_taken_as_it_stands(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(example if example.startswith("[") else f"[legs]\n{example}", encoding="utf-8")
+
+    assert load_config(path, {}) != load_config(None, {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
+
+
+@pytest.mark.row("OPS-33")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_in_it_is_understood(command: str) -> None:
+    argument_parser().parse_args(shlex.split(command)[1:])
+
+
+@pytest.mark.row("OPS-22")
+def test_its_exit_codes_are_those_of_the_help() -> None:
+    told = re.findall(r"^\| (\d) \|", README, re.MULTILINE)
+    helped = re.findall(r"(?<!\S)(\d)  ", argument_parser().format_help().split("exit codes:")[1])
+
+    assert told == sorted(helped)
 
 
 @pytest.mark.row("LEG-70")
