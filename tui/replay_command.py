@@ -18,13 +18,16 @@ from brokers.paper.bar_replay import ASSUMPTION, BarReplay
 from engine.config.errors import ConfigError
 from engine.config.load import load
 from engine.contracts import contract_facts
+from engine.desk import Desk
 from engine.instant import NS_PER_S, clock_text, ist_date
 from engine.instrument import Instrument, Segment
 from engine.messages import Msg
 from engine.option_symbol import is_index_name, leg_symbols, parse_option_symbol
 from engine.paths import places
+from engine.view import ExitStyle
 from engine.virtual_time import run_virtual
 from tui.files import DeskFiles
+from tui.slippage_report import COMPARED, slippage_report
 from tui.station import StartFailed, Station, StationPlan
 from tui.summary import summary
 
@@ -55,10 +58,31 @@ def run_replay(arguments: argparse.Namespace) -> int:
         use_journal_file=arguments.db is not None,
         book_life_ns=_BOOK_LIFE_NS,
     )
-    return run_virtual(_replay(plan, tape))
+    code, desk = run_virtual(_replay(plan, tape))
+    _print(_coverage(tape))
+    _print(summary(desk))
+    _print(_compared(plan, tape, desk))
+    _print(f"decision hash {desk.decisions.text()} ({desk.decisions.count} commands)")
+    return code
 
 
-async def _replay(plan: StationPlan, tape: BarTape) -> int:
+def _compared(plan: StationPlan, tape: BarTape, desk: Desk) -> str:
+    """The same ticks again in every exit style that was not the day's own, without journal and log (RTP-44)."""
+    configured = plan.loaded.config.legs.exit_style
+    trips = {style: desk if style is configured else _again(plan, tape, style) for style in COMPARED}
+    return slippage_report({style: list(one.trips.values()) for style, one in trips.items()})
+
+
+def _again(plan: StationPlan, tape: BarTape, style: ExitStyle) -> Desk:
+    config = plan.loaded.config
+    legs = msgspec.structs.replace(config.legs, exit_style=style)
+    loaded = msgspec.structs.replace(plan.loaded, config=msgspec.structs.replace(config, legs=legs))
+    quiet = msgspec.structs.replace(plan, loaded=loaded, log_to="nothing", use_journal_file=False)
+    return run_virtual(_replay(quiet, tape))[1]
+
+
+async def _replay(plan: StationPlan, tape: BarTape) -> tuple[int, Desk]:
+    """One run of the tape: exit code and the desk as it ended."""
     station = Station(plan)
     code = 1
     try:
@@ -77,10 +101,7 @@ async def _replay(plan: StationPlan, tape: BarTape) -> int:
         code = await desk.stop("the tape is over")
     finally:
         await station.close(code)
-    _print(_coverage(tape))
-    _print(summary(desk))
-    _print(f"decision hash {desk.decisions.text()} ({desk.decisions.count} commands)")
-    return code
+    return code, desk
 
 
 def _instrument(symbol: str, tape: BarTape) -> Instrument:

@@ -14,7 +14,8 @@ def summary(desk: Desk) -> str:
     """Round trips by closing time, gross, estimated charges, net; all in rupees."""
     trips = sorted(desk.trips.items(), key=lambda item: item[1].closed_ns)
     lines = [
-        f"{'closed':8}  {'leg':24} {'qty':>5} {'entry':>9} {'exit':>9} {'gross':>11} {'charges':>9} {'net':>11}  reason"
+        f"{'closed':8}  {'leg':24} {'qty':>5} {'entry':>9} {'exit':>9} {'slip':>6} {'gross':>11} {'charges':>9}"
+        f" {'net':>11}  reason"
     ]
     for row_id, trip in trips:
         lines.append(_row(trip, desk.charges.get(row_id, 0)))
@@ -41,10 +42,11 @@ def measured(desk: Desk) -> str:
 def _row(trip: RoundTrip, charges_paise: int) -> str:
     entry = rupees_text(divide_half_up(trip.entry_value_paise, trip.qty))
     leave = rupees_text(divide_half_up(trip.exit_value_paise, trip.qty))
+    slip = rupees_text(trip.slippage_paise, signed=True) if trip.level_paise else "-"
     net = trip.net_paise - charges_paise
     surplus = " (surplus)" if trip.kind == "surplus" else ""
     return (
-        f"{clock_text(trip.closed_ns)}  {trip.symbol:24} {trip.qty:>5} {entry:>9} {leave:>9}"
+        f"{clock_text(trip.closed_ns)}  {trip.symbol:24} {trip.qty:>5} {entry:>9} {leave:>9} {slip:>6}"
         f" {_signed(trip.gross_paise):>11} {rupees_text(charges_paise):>9} {_signed(net):>11}  {trip.reason}{surplus}"
     )
 

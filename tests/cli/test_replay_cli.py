@@ -12,7 +12,7 @@ PE = "NIFTY2631724000PE"
 GOOD = [f"2026-03-11T09:{minute}:00,{leg},100,101,99,100" for minute in range(15, 30) for leg in (CE, PE)]
 
 
-@pytest.mark.row("OPS-32")
+@pytest.mark.row("OPS-32", "RTP-44")
 def test_a_recorded_day_replays_to_the_same_trades_twice(home, shared, query, finished) -> None:
     tape = shared / "data" / "nifty-options-1min-2026-03-11.csv"
     if not tape.exists():
@@ -36,6 +36,10 @@ def test_a_recorded_day_replays_to_the_same_trades_twice(home, shared, query, fi
     assert f"{trades} round trips" in ended.out
     assert f"gross {gross:+,.2f} " in ended.out
     assert re.search(r" net [+-][\d,]+\.\d\d$", ended.out, re.MULTILINE)
+    style = r"^  {} +(\d+) at [+-]\d+\.\d\d on average, worst [+-]\d+\.\d\d; stops \d+ at .+, targets \d+ at .+$"
+    (resting,) = re.findall(style.format("resting"), ended.out, re.MULTILINE)
+    (watched,) = re.findall(style.format("monitored"), ended.out, re.MULTILINE)
+    assert int(resting) > 10 and int(watched) > 10, "both styles on the same ticks (RTP-44)"
     assert query(home.folder / "real.db", "SELECT sum(net_qty <> 0) FROM positions") == [(0,)]
     assert query(home.folder / "real.db", "SELECT DISTINCT mode FROM runs") == [("PAPER REPLAY",)]
     assert not (home.state / "strikedesk.db").exists(), "a replay never writes to the live journal"
