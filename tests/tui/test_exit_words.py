@@ -47,6 +47,7 @@ FAILED = {
     "protection": ProtectionWord.EXIT_FAILED,
     "state": BracketState.EXITING,
     "exit_tries": 4,
+    "covered_qty": 0,
     "stop": None,
     "target": None,
     "next_step": "closing: Stoploss Hit, refused 4x, tries go on",
@@ -56,6 +57,7 @@ PROVING = {
     "state": BracketState.EXITING,
     "open_qty": 0,
     "lots": 0,
+    "covered_qty": 0,
     "proof_looks": 2,
     "stop": None,
     "target": None,
@@ -338,7 +340,14 @@ def exits_look(console: Any, name: str) -> None:
                 word=call.protection,
             ),
             msgspec.structs.replace(
-                other, open_qty=put.open_qty, stop=put.stop, target=put.target, state=put.state, word=put.protection
+                other,
+                covered_qty=put.covered_qty,
+                working_exit_qty=abs(put.open_qty),
+                open_qty=put.open_qty,
+                stop=put.stop,
+                target=put.target,
+                state=put.state,
+                word=put.protection,
             ),
         )
     )

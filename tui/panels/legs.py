@@ -181,8 +181,9 @@ def small_body(leg: LegView, clock: LegClock, width: int) -> list[Line]:
             spread(line(depth_text(leg)), line((f"bot {clean(leg.bot)}", "dim")), width),
             working,
         ]
+    gap = " " if leg.open_qty < 0 else "  "  # the word SHORT needs the room
     held = line(
-        f"{quantity(leg.open_qty, leg.lots)} avg {price(leg.entry_paise)}   ", *ltp_spans(leg, clock), "  ", *age
+        f"{quantity(leg.open_qty, leg.lots)} avg {price(leg.entry_paise)} {gap}", *ltp_spans(leg, clock), gap, *age
     )
     right = leaving_line(leg, clock) if leg.leaving else target_short(leg, clock)
     exits = spread(stop_line(leg, clock), right, width)

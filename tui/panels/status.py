@@ -139,7 +139,7 @@ def top_line(view: DeskView, limits: AgeLimits, width: int) -> Line:
 
 def protection_words(view: DeskView) -> Line:
     """`4 positions: 1 NAKED 3.4s !!  3 PROTECTED`, most severe first."""
-    held = [leg for leg in view.legs if leg.open_qty]
+    held = [leg for leg in view.legs if leg.open_qty or leg.protection is ProtectionWord.PROVING]
     if not held:
         return line(("no open position", "dim"))
     spans: list[tuple[str, str] | str] = [f"{len(held)} position{'' if len(held) == 1 else 's'}: "]
@@ -149,6 +149,8 @@ def protection_words(view: DeskView) -> Line:
         if word is ProtectionWord.NAKED:
             longest = min(leg.naked_since_ns for leg in held if leg.protection is word)
             text = f" {text} {since(longest, view.status.now_ns)} !! "
+        elif PROTECTION_STYLE[word] == "naked":
+            text = f" {text} !! "
         elif word is ProtectionWord.UNKNOWN:
             text = f" {text} ?! "
         spans += [(text, PROTECTION_STYLE[word]), " "]
