@@ -8,7 +8,7 @@ A bot whose code fails is replaced by `engine.protect_only`, which only protects
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,6 +23,7 @@ from engine.money import divide_half_up, rupees_text
 from engine.order import Order, Side
 from engine.outbox import Outbox, RoundTrip
 from engine.reading import IndicatorSpec
+from engine.reconcile import OnUnexpected
 from engine.risk import RiskLimits
 from engine.stop_plan import OnStop
 from engine.view import ExitStyle
@@ -221,3 +222,18 @@ def book_trip(bot: Bot, trip: RoundTrip, previous: RoundTrip | None, out: Outbox
         day=rupees_text(body.day_net_paise, signed=True),
         mark="💰" if trip.net_paise > 0 else "💸",
     )
+
+
+@runtime_checkable
+class Adopter(Protocol):
+    """A bot that can take over units which it has not bought itself, and says when it wants to (CON-08)."""
+
+    @property
+    def on_unexpected(self) -> OnUnexpected: ...
+
+    @property
+    def reserved_symbols(self) -> bool:
+        """Nobody else trades its symbols: whatever is found in them is its own."""
+        ...
+
+    def adopt(self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox) -> Bracket | None: ...

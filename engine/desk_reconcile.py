@@ -9,18 +9,17 @@ never touched (UPD-07, I-8).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from engine.blotter import order_terms
-from engine.bot import Bot
+from engine.bot import Adopter, Bot
 from engine.bracket import Bracket
 from engine.instant import ist_time_ns
 from engine.messages import Msg
 from engine.money import rupees_text
 from engine.order import TERMINAL, Order, OrderState, Role, Trade
-from engine.outbox import Outbox
 from engine.port import OrderReport, PositionReport
 from engine.reconcile import (
     Difference,
@@ -56,21 +55,6 @@ _ENDS_WHEN_EQUAL: Final = ("reversed", "oversold", "converted")
 _FOUND: Final = frozenset({Difference.UNEXPECTED, Difference.OURS_UNKNOWN, Difference.STILL_OPEN})
 
 
-@runtime_checkable
-class Adopter(Protocol):
-    """A bot that can take over units which it has not bought itself, and says when it wants to (CON-08)."""
-
-    @property
-    def on_unexpected(self) -> OnUnexpected: ...
-
-    @property
-    def reserved_symbols(self) -> bool:
-        """Nobody else trades its symbols: whatever is found in them is its own."""
-        ...
-
-    def adopt(self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox) -> Bracket | None: ...
-
-
 class Reconciler:
     """Every method runs inside a step of the desk."""
 
@@ -87,6 +71,9 @@ class Reconciler:
         self._nets: dict[Key, int] = {}
         """The newest position book without a difference, all rows."""
         self._trades: Sequence[Trade] = ()
+        self._trades_heard = 0
+        self._tapes: dict[Key, tuple[tuple[int, ...], Tape]] = {}
+        """The newest tape of a row, with the state it was made from."""
         self._has_foreign: set[Key] = set()
         """Rows in which somebody else traded today."""
         self._products: dict[str, str] = {}
@@ -125,6 +112,7 @@ class Reconciler:
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """The day's trade book, whole."""
         self._trades = trades
+        self._trades_heard += 1
         self._has_foreign = {self._key_of(trade) for trade in trades if not self._is_own(trade)}
 
     def _is_own_report(self, report: OrderReport) -> bool:
@@ -257,9 +245,15 @@ class Reconciler:
     def tape(self, key: Key) -> Tape:
         """Who holds what. Nothing is walked where nobody else has traded: busy days have many fills."""
         own_before, foreign_before = self._start.get(key, (0, 0))
-        if key not in self._has_foreign and key not in self._corrections:
+        corrections = self._corrections.get(key, ())
+        if key not in self._has_foreign and not corrections:
             return Tape(foreign_qty=foreign_before, is_mixed=foreign_before != 0)
-        return replay(own_before, foreign_before, [*self._events(key), *self._corrections.get(key, ())])
+        # Asked several times in one comparison: walked again only when something was heard or decided since.
+        state = (self._desk.version, self._trades_heard, len(corrections), len(self._lost_tags), own_before)
+        known = self._tapes.get(key)
+        if known is None or known[0] != state:
+            known = self._tapes[key] = (state, replay(own_before, foreign_before, [*self._events(key), *corrections]))
+        return known[1]
 
     def _events(self, key: Key) -> list[Event]:
         events: list[Event] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -158,6 +159,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return key_of(self.symbol, self.product)
 
 
+@lru_cache(maxsize=4096)
 def key_of(symbol: str, product: str) -> Key:
     """Brokers spell symbols in either case (LEG-37)."""
     return symbol.strip().upper(), product.strip().upper()

@@ -82,7 +82,8 @@ def _is_known(truth: Truth, group: Group, tag: str) -> bool:
     if truth.moved_by_hand(group) or group.bracket_id in truth.touched or group.bracket_id in truth.cancel_doubts:
         return False
     in_doubt = [other for other in truth.in_doubt(group) if other != tag]
-    return not in_doubt and not (truth.ghosts & set(group.tags)) and not truth.unseen_fill(group)
+    lied_to = (truth.ghosts | truth.false_ends) & set(group.tags)
+    return not in_doubt and not lied_to and not truth.unseen_fill(group)
 
 
 def _could_close(truth: Truth, group: Group, sent: Sent, role: Role) -> int:
