@@ -364,7 +364,8 @@ class TraderRequests:
         stale = not leg.price.is_fresh(now_ns, leg.bracket.body.terms.max_tick_age_ns)
         age = f", price {leg.price.age_ns(now_ns) / 1e9:.0f}s old, band wider" if stale else ""
         word, touch = ("bid", tick.bid_paise) if side is Side.SELL else ("ask", tick.ask_paise)
-        at = f"{word} {rupees_text(touch or tick.ltp_paise)}"
+        worst = f"{bracket.body.terms.protection_bps / 100:g} % through it at worst"
+        at = f"{word} {rupees_text(touch or tick.ltp_paise)}, {worst}"
         return f"{side.value} {bracket.open_qty} {name}, limit {rupees_text(limit)} ({at}{age})"
 
     def _cancel_text(self, request: CancelAll, scope: CancelScope) -> str:

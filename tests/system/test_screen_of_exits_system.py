@@ -118,7 +118,7 @@ def test_the_pushed_updates_are_told_newest_first_with_whose_they_are(run_desk, 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("HRD-40")
+@pytest.mark.row("HRD-40", "RTP-48")
 def test_the_words_of_an_exit_fit_a_short(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.bot.terms = msgspec.structs.replace(rig.bot.terms, allow_short=True)
@@ -127,7 +127,8 @@ def test_the_words_of_an_exit_fit_a_short(run_desk, seed_setup) -> None:
         await rig.quiet(3.0, 150.0)
         leg = rig.console.view().legs[0]
         assert (leg.open_qty, leg.covered_qty) == (-75, 75)
-        assert rig.console.describe(ExitLeg(request_id="X", symbol=PE)).startswith("BUY 75 24500PE, limit 15")
+        text = rig.console.describe(ExitLeg(request_id="X", symbol=PE))
+        assert text.startswith("BUY 75 24500PE, limit 15") and "3 % through it at worst" in text
         assert "(24500PE -75)" in rig.console.describe(ZeroOut(request_id="Z"))
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
