@@ -17,7 +17,7 @@ from engine.journal.store import Journal
 from engine.journal.writer import Writer
 from engine.legs import LegsTerms, PairPolicy
 from engine.log import LogBook
-from engine.port import BrokerPort, ReadFailed
+from engine.port import BrokerPort, MarketPort, ReadFailed
 from engine.risk import RiskLimits
 from engine.secrets import Redactions
 from engine.session import Calendar
@@ -77,24 +77,26 @@ def make_desk(
     bracket: BracketTerms,
     trigger: TriggerSettings | None = None,
     limits: GatewayLimits | None = None,
+    market: MarketPort | None = None,
+    log: LogBook | None = None,
+    indices: Sequence[Instrument] = (),
+    apart: bool = False,
 ) -> Desk:
+    """`apart`: every leg is a group of its own, a bot named after its symbol, so that each can enter alone."""
     run_no = journal.start_run(started_ns=clock.now_ns(), version="bench", mode="bench", account=ACCOUNT)
     return Desk(
         DeskParts(
             clock=clock,
             port=port,
-            market=NoMarket(),
-            instruments={leg.symbol: leg for leg in legs},
+            market=market or NoMarket(),
+            instruments={instrument.symbol: instrument for instrument in (*legs, *indices)},
             calendar=Calendar.load(),
             writer=writer,
-            log=LogBook(Redactions()),
+            log=log or LogBook(Redactions()),
             run_no=run_no,
-            groups=(
-                GroupParts(
-                    terms=_terms(bracket),
-                    legs=tuple(leg.symbol for leg in legs),
-                    trigger=trigger,
-                ),
+            groups=tuple(
+                GroupParts(terms=_terms(bot, bracket), legs=symbols, trigger=trigger)
+                for bot, symbols in _groups([leg.symbol for leg in legs], apart)
             ),
             labels=DeskLabels(mode="BENCH", broker="paper", is_live=False),
             limits=limits or GatewayLimits(),
@@ -104,9 +106,13 @@ def make_desk(
     )
 
 
-def _terms(bracket: BracketTerms) -> LegsTerms:
+def _groups(symbols: list[str], apart: bool) -> list[tuple[str, tuple[str, ...]]]:
+    return [(symbol, (symbol,)) for symbol in symbols] if apart else [("bench", tuple(symbols))]
+
+
+def _terms(bot: str, bracket: BracketTerms) -> LegsTerms:
     return LegsTerms(
-        bot="bench",
+        bot=bot,
         account=ACCOUNT,
         exchange="NFO",
         product="MIS",
