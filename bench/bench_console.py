@@ -12,19 +12,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import gc
 import itertools
 import os
-import pty
 import resource
-import select
 import statistics
-import struct
 import sys
 import tempfile
-import termios
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,13 +26,12 @@ from typing import NamedTuple
 
 import msgspec
 from machine import machine
+from terminal import COLUMNS, ROOT, ROWS, Terminal
 
 from engine.instrument import Instrument
 from engine.port import Clock
 from engine.tick import Tick
 
-ROOT = Path(__file__).resolve().parents[1]
-COLUMNS, ROWS = 120, 40
 TICKS_PER_S = 1_000
 BEAT_S = 0.02
 WARM_S = 2.5
@@ -190,47 +183,24 @@ def run_pass(folder: Path, number: int, seconds: float, ticks_per_s: int, *, has
     """One child from start to end; raises SystemExit with its last words when it left no report."""
     report = folder / f"pass{number}.json"
     (folder / "config.toml").write_text((ROOT / "config.toml").read_text())
-    pid, master = pty.fork()
-    if pid == 0:
-        os.environ.update(
-            TERM="xterm-256color", XDG_STATE_HOME=str(folder), XDG_CONFIG_HOME=str(folder), PYTHONPATH=str(ROOT)
-        )
-        for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES"):
-            os.environ.pop(name, None)
-        mode = "screen" if has_screen else "headless"
-        wanted = [sys.executable, __file__, "--child", mode, str(report), str(seconds), str(ticks_per_s)]
-        os.execv(sys.executable, wanted)
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    output = bytearray()
-    reader = threading.Thread(target=_drain, args=(master, output), daemon=True)
-    reader.start()
+    mode = "screen" if has_screen else "headless"
+    terminal = Terminal(
+        [sys.executable, __file__, "--child", mode, str(report), str(seconds), str(ticks_per_s)], folder
+    )
     typed: list[tuple[int, bytes]] = []
     if types:
         time.sleep(WARM_S + 1.5)
         for key in itertools.cycle(KEYS):
-            if report.exists() or not reader.is_alive():
+            if report.exists() or not terminal.is_alive:
                 break
             typed.append((time.monotonic_ns(), key))
-            os.write(master, key)
+            os.write(terminal.master, key)
             time.sleep(KEY_GAP_S)
-    os.waitpid(pid, 0)
-    reader.join(2)
-    os.close(master)
+    last_words = terminal.wait()
     if not report.exists():
-        raise SystemExit(output[-3000:].decode(errors="replace"))
+        raise SystemExit(last_words)
     facts = msgspec.json.decode(report.read_bytes(), type=Report)
     return Pass(facts, _key_ms(typed, facts.submitted_ns))
-
-
-def _drain(master: int, output: bytearray) -> None:
-    """Read the terminal as a fast one would: a terminal that waits would be measured as a slow screen."""
-    while True:
-        try:
-            select.select([master], [], [])
-            output += os.read(master, 65_536)
-        except OSError:
-            return
-        del output[:-20_000]
 
 
 def _key_ms(typed: list[tuple[int, bytes]], submitted: list[tuple[int, str]]) -> list[float]:
