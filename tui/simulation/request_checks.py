@@ -45,9 +45,13 @@ class IntentBeforeSend(SentReader):
 class NoDuplicate:
     """O2: at most one order at the broker per intent."""
 
+    def __init__(self) -> None:
+        self._counted = 0
+
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
-        if len(truth.broker_ids) == len(truth.orders):
+        if len(truth.broker_ids) == len(truth.orders) or len(truth.orders) == self._counted:
             return
+        self._counted = len(truth.orders)
         for tag, ids in truth.broker_ids.items():
             if len(ids) > 1:
                 verdicts.broken("O2", tag, f"{len(ids)} orders at the broker: {', '.join(ids)}")
