@@ -110,6 +110,7 @@ class Desk:
         self.hub = EventHub(_after_the_step, HubVoice(self))
         """Whoever wants to hear what the desk does subscribes here; nothing in the desk waits for them."""
         self.version = 0
+        self._has_started = False
         self.is_paused = False
         self.stopping = ""
         self.recovered = False
@@ -129,7 +130,10 @@ class Desk:
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Journal first, then the broker's books, then prices, then entries (design §6)."""
+        """Journal first, then the broker's books, then prices, then entries (design §6). A second start is none."""
+        if self._has_started:
+            return
+        self._has_started = True
         restore_desk(self)
         self.parts.port.listen(self.on_report, self.on_trade)
         self.parts.market.listen(self.metrics.timed(self.on_tick))
@@ -139,13 +143,17 @@ class Desk:
         self.spawn("gateway", self.gateway.run, restarts=True)  # exits need it whatever broke
         await self.reader.recover()
         self.recovered = True
-        self.step(self.candles.settle)
+        self.step(self._begin)
+
+    def _begin(self, now_ns: int) -> None:
+        self.timer.begin()
+        self.candles.settle(now_ns)
 
     async def stop(self, reason: str, *, flatten: bool | None = None) -> int:
         """End by each bot's own policy, or by `flatten` for all (OPS-21). Returns the exit code (OPS-22)."""
         code = await self.ending.run(reason, flatten=flatten)
+        self.timer.end()
         await self.parts.writer.drain()
-        self.timer.disarm()
         self.reader.close()
         for task in list(self._tasks):
             task.cancel()

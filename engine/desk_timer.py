@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.bracket import Bracket
 from engine.instant import NS_PER_DAY, ist_time_ns
+from engine.messages import Msg
 from engine.port import TimerHandle
 from engine.price_book import NO_HIGH, NO_LOW
 
@@ -24,9 +25,29 @@ class DeskTimer:
         self._status_ns = 0
         self._banded: set[str] = set()
         """Symbols whose band is not wide open."""
+        self._watch_began = self._is_over = False
+
+    # --- life (RTP-13) --------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The broker's books are known: from now on positions are watched. Within a step; a second time is none."""
+        if not self._watch_began:
+            self._watch_began = True
+            self._desk.say(Msg.WATCH_STARTED)
+
+    def end(self) -> None:
+        """Look at nothing any more, whatever still comes in."""
+        if self._watch_began and not self._is_over:
+            self._desk.step(lambda _now: self._desk.say(Msg.WATCH_STOPPED))
+        self._is_over = True
+        self.disarm()
+
+    # --- looking again --------------------------------------------------------------------------------------------
 
     def arm(self) -> None:
         """A tick inside the band of its instrument touches nobody's levels; the tightest of all bots counts."""
+        if self._is_over:
+            return
         bands: dict[str, tuple[int, int]] = {}
         for bracket in self._desk.open_brackets():
             low, high = _band_of(bracket)

@@ -135,6 +135,8 @@ class Msg(Enum):
     BUDGET = Text("CRITICAL", "[CRITICAL] {symbol} order budget used up ({detail}): watching here, look at it now")
     INTERNAL = Text("CRITICAL", "[CRITICAL] {where}: {error}; this leg is protect-only from here")
     JOURNAL = Text("CRITICAL", "[CRITICAL] journal write failed: {error}; entries stop, exits go on from memory")
+    WATCH_STARTED = Text("INFO", "RealTimePositionManager started")
+    WATCH_STOPPED = Text("INFO", "RealTimePositionManager stopped")
     GAP = Text("WARN", "Gap detected for {symbol}: {change}% change")
     ALERT = Text("ERROR", "[ALERT] {what}: {text}")
     ALARM = Text("ERROR", "[ALARM] {text}")

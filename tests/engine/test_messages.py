@@ -49,6 +49,8 @@ PHRASES = [
     (Msg.TP_REJECTED, {}, "[CRITICAL] TP rejected - position UNPROTECTED on upside!"),
     (Msg.EXITS_EXHAUSTED, {}, "[CRITICAL] Max exit legs retries reached - position is UNPROTECTED!"),
     (Msg.PERF, {"seconds": "4.2"}, "[PERF] check_order_status took 4.2s"),
+    (Msg.WATCH_STARTED, {}, "RealTimePositionManager started"),
+    (Msg.WATCH_STOPPED, {}, "RealTimePositionManager stopped"),
 ]
 BEGINNINGS = [
     (Msg.STATUS_FAILED_TP, "[WARN] TP status check failed"),
