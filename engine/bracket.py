@@ -376,6 +376,9 @@ class Bracket(BracketExit):
                 self.note_exit_refusal(order, now_ns, out)
             elif order.role in (Role.EXIT, Role.REPAIR):
                 self.note_close_refusal(order, now_ns, out)
+            elif len(self.orders_of(Role.ENTRY)) > 1:  # a slice; a lone entry says it when it is given up
+                reason, body = order.reject_text or order.reject_code, self.body
+                out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=order.tag, reason=reason)
         elif order.reject_code and order.is_live and order.pending is Pending.NONE:
             self._note_change_refusal(order, now_ns, out)
 

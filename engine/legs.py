@@ -27,6 +27,7 @@ from engine.reading import IndicatorSpec, NoReadings, Readings
 from engine.reconcile import OnUnexpected
 from engine.risk import EntryFacts, RiskLimits, entry_block
 from engine.stop_plan import OnStop
+from engine.slices import entry_qty_max
 from engine.tags import TagMaker
 from engine.venue_rules import VenueRules
 from engine.view import BracketState, ExitStyle
@@ -174,7 +175,7 @@ class LegsBot:
                 symbol=symbol,
                 lots=lots,
                 qty=lots * leg.instrument.lot_size,
-                qty_max=leg.instrument.max_order_qty,
+                qty_max=entry_qty_max(leg.instrument),
                 price_age_ns=leg.price.age_ns(now_ns),
                 price_age_max_ns=self.terms.bracket.max_tick_age_ns,
                 has_price=self._has_price(leg),

@@ -102,7 +102,7 @@ def entry_block(facts: EntryFacts, limits: RiskLimits) -> str:
     if limits.entries_per_day and facts.entries_today >= limits.entries_per_day:
         return f"{facts.entries_today} entries today, at most {limits.entries_per_day}"
     if facts.qty_max and facts.qty > facts.qty_max:
-        return f"{facts.qty} units of {facts.symbol}, the exchange takes at most {facts.qty_max} in one order"
+        return f"{facts.qty} units of {facts.symbol}, at most {facts.qty_max} in one entry"
     if not facts.has_price:
         return f"no price of {facts.symbol}"
     if facts.price_age_ns > facts.price_age_max_ns:

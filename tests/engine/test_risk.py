@@ -72,7 +72,7 @@ def test_without_a_configured_cap_no_loss_blocks() -> None:
         ({}, ""),
         ({"lots": 3}, "3 lots of X, at most 2"),
         ({"entries_today": 3}, "3 entries today, at most 3"),
-        ({"qty": 1825}, "1825 units of X, the exchange takes at most 1800 in one order"),
+        ({"qty": 1825}, "1825 units of X, at most 1800 in one entry"),
         ({"qty": 1825, "qty_max": 0}, ""),
         ({"has_price": False}, "no price of X"),
         ({"price_age_ns": 5_000_000_000}, ""),

@@ -15,7 +15,7 @@ from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_MS, NS_PER_S, at_ist, clock_text
 from engine.leg import LegFacts
 from engine.legs import PairPolicy
-from engine.operator import Enter, ZeroOut
+from engine.operator import Enter, ExitLeg, ZeroOut
 from engine.order import OrderType, Role, Side
 from engine.port import Acked, Refused
 from engine.venue_rules import RequestFacts, check_request
@@ -869,3 +869,34 @@ def test_an_acknowledgement_of_an_order_that_already_filled_changes_nothing(run_
 
     latency = Latency(request_ms=(50, 50), push_ms=(5, 5), overtake_pct=100)
     run_desk(scenario, seed_setup(symbols=(PE,), latency=latency))
+
+
+@pytest.mark.row("HRD-10")
+def test_an_entry_above_the_freeze_quantity_goes_out_in_slices_and_is_protected_and_left_whole(
+    run_desk, seed_setup
+) -> None:
+    async def scenario(rig):
+        await rig.enter(100.0)
+        await rig.pass_s(2.0)
+        assert [order.qty for order in rig.venue.placed(Role.ENTRY)] == [1755, 1755, 390]
+        assert rig.net(PE) == 60 * 65
+        covered = sum(order.qty for order in rig.working(PE) if order.type is OrderType.SL)
+        assert covered == 60 * 65
+        assert max(order.qty for order in rig.venue.placed()) <= 1800
+
+        rig.request(ExitLeg, symbol=PE)
+        await rig.quiet(10.0)
+        assert (rig.net(PE), rig.leg(PE).is_active) == (0, False)
+
+    run_desk(scenario, seed_setup(symbols=(PE,), lots=60, lot=65))
+
+
+@pytest.mark.row("HRD-10")
+def test_an_entry_of_more_than_ten_slices_is_refused_with_its_reason(run_desk, seed_setup) -> None:
+    async def scenario(rig):
+        await rig.enter(100.0)
+
+        assert rig.venue.placed() == []
+        assert any("at most 17550 in one entry" in text for text in rig.texts())
+
+    run_desk(scenario, seed_setup(symbols=(PE,), lots=271, lot=65))
