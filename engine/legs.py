@@ -26,8 +26,8 @@ from engine.price_book import PriceBook
 from engine.reading import IndicatorSpec, NoReadings, Readings
 from engine.reconcile import OnUnexpected
 from engine.risk import EntryFacts, RiskLimits, entry_block
-from engine.stop_plan import OnStop
 from engine.slices import entry_qty_max
+from engine.stop_plan import OnStop
 from engine.tags import TagMaker
 from engine.venue_rules import VenueRules
 from engine.view import BracketState, ExitStyle
