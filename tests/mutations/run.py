@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("mutations.toml")
 COPIED = ("engine", "brokers", "tui", "tests", "pyproject.toml")
 TEST_TIMEOUT_S = 120
+PYTEST_OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin")
 _FAILED, _PASSED = 1, 0
 """pytest's exit codes; anything else means that the test was not run."""
 
@@ -75,7 +76,9 @@ def project_copy() -> Iterator[Path]:
 
 def _environment(copy: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    return {**kept, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    # Plugins cost more than most of the tests tried here; they need one of them, which is named with the command.
+    plain = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return {**kept, **plain, "PYTHONPATH": str(copy)}
 
 
 def _insist_on_the_copy(copy: Path) -> None:
@@ -88,7 +91,7 @@ def _insist_on_the_copy(copy: Path) -> None:
 
 def run_tests(copy: Path, tests: Iterable[str]) -> tuple[int | None, str]:
     """(exit code of pytest, the end of its output); None when it had to be ended."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    command = [sys.executable, "-m", "pytest", *PYTEST_OPTIONS, *tests]
     try:
         run = subprocess.run(
             command,
