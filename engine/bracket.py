@@ -299,7 +299,7 @@ class Bracket(BracketExit):
         for order in repairs:
             price = rupees_text(order.average_paise)
             out.say(Msg.SURPLUS_CLOSED, source=body.bot, symbol=body.symbol, qty=order.filled_qty, price=price)
-        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost", "watched", "proof"):
+        for kind in ("surplus", "naked", "exit", "budget", "target", "ghost", "watched", "proof", "stuck"):
             out.end_alarm(f"{kind}:{body.bracket_id}")
         out.say(Msg.STATE_FLAT, source=body.bot, symbol=body.symbol)
 
@@ -491,4 +491,7 @@ class Bracket(BracketExit):
             if order.is_live and since and now_ns >= self.look_up_due_ns(order, since):
                 self.look_up(order, now_ns, out)
             if order.pending in _CANCEL_AGAIN_NS and now_ns >= order.pending_since_ns + _CANCEL_AGAIN_NS[order.pending]:
+                if order.pending is Pending.CANCEL:
+                    text = f"{self.body.symbol}: {order.role.value} still at the broker, its cancel accepted 10 s ago"
+                    out.raise_alarm(f"stuck:{self.body.bracket_id}", text)
                 order.clear_pending()  # asking again is safe: a second cancel cannot hurt (ORD-16)

@@ -17,6 +17,8 @@ from tui.simulation.truth import BY_HAND_NS, Group, Sent, Truth
 T_CR_NS: Final = 2 * NS_PER_S
 T_SLOW_NS: Final = 10 * NS_PER_S
 T_REPAIR_NS: Final = 5 * NS_PER_S
+T_STUCK_NS: Final = 13 * NS_PER_S
+"""By then a cancel without effect has been asked again and is an alarm."""
 T_PROTECT_NS: Final = 2 * NS_PER_S
 WIRE_NS: Final = 3 * NS_PER_S // 2
 """One request and its answer at the slowest simulated wire, and the desk's one-second net."""
@@ -45,6 +47,8 @@ class ExitQty:
             could = pair + truth.remaining(group, Role.EXIT)
             held = max(0, group.held_qty)
             age_ns = self.over.age(key, could > held, truth.now_ns)
+            if key in truth.stuck and (age_ns < T_STUCK_NS or _alarm_stands(truth, group)):
+                continue  # the broker took the cancel and does nothing: an alarm is all there is (ORD-25)
             if age_ns > window_ns(truth, group, T_CR_NS):
                 text = f"{group.symbol}: exits of {could} over {held} open for {age_ns / NS_PER_S:.1f} s"
                 verdicts.broken("E1", key, text)

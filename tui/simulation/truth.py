@@ -143,6 +143,8 @@ class Truth:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     ghosts: set[str] = field(default_factory=set)
     cancel_doubts: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+    """Brackets with a cancel that the broker accepted and did not carry out at once (ORD-25)."""
     """Brackets of which some change or cancel was never answered: nobody could know what became of it."""
     decided_on: dict[str, int] = field(default_factory=dict)
     """Tag -> instant of the newest price the desk had when it committed the intent."""
@@ -332,12 +334,18 @@ class Truth:
         if sent.op != "place":
             if isinstance(answer, Unknown) and sent.tag in self.intents:
                 self.cancel_doubts.add(self.intents[sent.tag].bracket_id)
+            if sent.op == "cancel" and isinstance(answer, Acked) and sent.tag in self.intents and self._lives(sent.tag):
+                self.stuck.add(self.intents[sent.tag].bracket_id)
             return
         if isinstance(answer, Unknown):
             # The window runs from the end of our wait (faults §2): until then the request may still be on its way.
             self.doubts[sent.tag] = Doubt(since_ns=self.now_ns)
         else:
             self.doubts.pop(sent.tag, None)
+
+    def _lives(self, tag: str) -> bool:
+        orders = [self.orders[broker_id] for broker_id in self.broker_ids.get(tag, ())]
+        return any(order.state not in TERMINAL for order in orders)
 
     def on_told(self, news: OrderReport | Trade, *, pushed: bool) -> None:
         """The desk was shown something about an order."""
