@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -32,20 +33,25 @@ def names_of(mutation) -> str:
     return mutation.name
 
 
+@cache
+def syntax_of(path: str) -> str:
+    return ast.dump(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+
+
+@cache
+def functions_of(path: str) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=names_of)
 def test_a_mutation_can_be_planted_and_its_test_exists(mutation) -> None:
     sound = (ROOT / mutation.file).read_text(encoding="utf-8")
     broken = mutation.planted(sound)
 
-    ast.parse(broken)
-    assert ast.dump(ast.parse(broken)) != ast.dump(ast.parse(sound)), "it changes nothing"
+    assert ast.dump(ast.parse(broken)) != syntax_of(mutation.file), "it changes nothing"
     path, _, function = mutation.test.partition("::")
-    defined = {
-        node.name
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert function in defined, mutation.test
+    assert function in functions_of(path), mutation.test
 
 
 def test_each_has_its_own_name_and_one_sentence() -> None:
