@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tui.actions import key_table_markdown
 from tui.cli import argument_parser
 
 ROOT = Path(__file__).resolve().parents[2]
+TOPS = ("engine", "brokers", "tui", "tests")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -113,6 +115,16 @@ def test_every_routine_of_the_map_exists() -> None:
             assert method == round_trips.__name__
         else:
             assert hasattr(owners[owner], method), f"{owner}.{method}"
+
+
+@pytest.mark.row("OPS-33")
+def test_every_file_the_picture_of_the_desk_names_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[\w/*]*\w\*?\.(?:py|toml)", page))
+    there = [path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*.*")]
+
+    assert len(named) > 60
+    assert [name for name in sorted(named) if not any(fnmatch(f"/{path}", f"*/{name}") for path in there)] == []
 
 
 @pytest.mark.row("LEG-69")
