@@ -22,6 +22,8 @@ from engine.price_book import PriceBook
 
 NOT_SENT: Final = "not_sent"
 ABSENT: Final = "absent"
+OVERTAKEN: Final = "less is open than it was made for"
+"""Why a decided request was not sent: a fill came first."""
 WITHDRAWN: Final = "withdrawn"
 """Cancelled here before it was sent."""
 

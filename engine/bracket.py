@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine import refusals
-from engine.blotter import WITHDRAWN
+from engine.blotter import NOT_SENT, OVERTAKEN, WITHDRAWN
 from engine.bracket_close import round_trips
 from engine.bracket_exit import REASON_AWAY, BracketExit
 from engine.bracket_protection import REASON_UNPROTECTED
@@ -372,6 +372,8 @@ class Bracket(BracketExit):
     def _note_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
         if order.state is OrderState.REJECTED and order.tag not in self.refusals_seen:
             self.refusals_seen.add(order.tag)
+            if order.reject_code == NOT_SENT:
+                self.uncount_write()
             if order.role in (Role.TARGET, Role.STOP):
                 self.note_exit_refusal(order, now_ns, out)
             elif order.role in (Role.EXIT, Role.REPAIR):
@@ -385,6 +387,11 @@ class Bracket(BracketExit):
     def _note_change_refusal(self, order: Order, now_ns: int, out: Outbox) -> None:
         """A refused modify or cancel: the old order stays the truth until a look-up says more (ORD-17, ORD-19)."""
         code, order.reject_code = order.reject_code, ""
+        if code == NOT_SENT:
+            self.uncount_write()
+        if order.reject_text == OVERTAKEN:
+            order.reject_text = ""
+            return  # a fill came first: the next plan has the right size
         self.change_refused_ns[order.tag] = now_ns
         if code == refusals.TOO_MANY_CHANGES:
             self.unmodifiable.add(order.tag)

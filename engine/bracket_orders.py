@@ -13,7 +13,7 @@ from engine.instant import NS_PER_S
 from engine.messages import Msg
 from engine.order import EXIT_ROLES, Order, OrderState, OrderType, Pending, Role, Side
 from engine.order_pricing import marketable_limit
-from engine.outbox import CancelOrder, LookUp, ModifyOrder, Outbox
+from engine.outbox import CancelOrder, LookUp, ModifyOrder, Outbox, PlaceOrder
 from engine.price_book import PriceBook
 from engine.reading import NoReadings, Readings
 from engine.slices import slices
@@ -155,6 +155,15 @@ class BracketOrders:
             shares[index] = (order, share + grown)
             left -= grown
         return shares, left
+
+    def fits(self, order: Order, command: PlaceOrder | ModifyOrder) -> bool:
+        """At the moment of sending: it closes no more than is open now, whatever was open when it was decided (E1)."""
+        if order.role is Role.ENTRY:
+            return True
+        size = order.qty if isinstance(command, PlaceOrder) else command.qty - order.filled_qty
+        others = sum(other.remaining_qty for other in self.live(order.role) if other is not order)
+        open_qty = -self.open_qty if order.role is Role.REPAIR else self.open_qty
+        return size + others <= max(open_qty, 0)
 
     # --- asking for writes --------------------------------------------------------------------------------------
 
@@ -306,6 +315,12 @@ class BracketOrders:
         while writes and writes[0] <= now_ns - _MINUTE_NS:
             writes.pop(0)
         return len(writes)
+
+    def uncount_write(self) -> None:
+        """The newest request never left: the broker has not counted it either."""
+        if self.body.writes:
+            self.body.writes.pop()
+            self.body.writes_today -= 1
 
     def _count_write(self, now_ns: int) -> None:
         self._recent_writes(now_ns)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine import refusals
+from engine.blotter import WITHDRAWN
 from engine.bracket_orders import (
     CHANGE_RETRY_NS,
     WRITES_PER_MIN_CANCEL,
@@ -141,7 +142,10 @@ class BracketProtection(BracketRules):
     def _lost(self, role: Role) -> int:
         """Orders of this role that ended unfilled without our asking: by hand, or by the exchange (HUM-03, EXI-04)."""
         gone = (OrderState.CANCELLED, OrderState.EXPIRED)
-        return sum(order.state in gone and order.tag not in self.cancelled_by_us for order in self.orders_of(role))
+        return sum(
+            order.state in gone and order.tag not in self.cancelled_by_us and order.reject_code != WITHDRAWN
+            for order in self.orders_of(role)
+        )
 
     def _plan_stops(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """One stop, or one per slice of a position above the freeze quantity (HRD-10)."""
@@ -159,8 +163,13 @@ class BracketProtection(BracketRules):
         for stop, share in self.allot(self.live(Role.STOP), open_qty)[0]:
             if share <= 0:
                 self._unrest([stop], now_ns, out)
-            elif stop.remaining_qty != share and stop.trigger_paise and stop.is_at_broker and not stop.pending:
+            elif stop.remaining_qty == share or not stop.is_at_broker or stop.pending:
+                continue
+            elif stop.type is not OrderType.LIMIT:
                 self._change_stop(stop, share, stop.trigger_paise, now_ns, out, optional=False)
+            elif self.is_modifiable(stop) and self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+                context = f"{self.body.symbol}_resize"
+                self.modify(stop, stop.type, stop.filled_qty + share, stop.limit_paise, 0, context, now_ns, out)
 
     def _tend_stop(self, stop: Order, share: int, now_ns: int, out: Outbox) -> None:
         body = self.body
@@ -206,6 +215,8 @@ class BracketProtection(BracketRules):
         """The last stop ended without filling and without us asking: cancelled by hand, or refused after acceptance."""
         last = self.orders_of(Role.STOP)[-1]
         if not last.is_terminal or last.tag in self.cancelled_by_us or last.filled_qty:
+            return False
+        if last.reject_code == WITHDRAWN:
             return False
         return last.state in (OrderState.CANCELLED, OrderState.EXPIRED) or bool(last.broker_id)
 

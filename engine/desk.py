@@ -43,8 +43,7 @@ from engine.metrics import Metrics
 from engine.operator import Request
 from engine.order import Order, OrderState, Side, Trade
 from engine.order_doubts import OrderDoubts
-from engine.outbox import Op, Outbox, RoundTrip
-from engine.outlier import is_outlier
+from engine.outbox import ModifyOrder, Op, Outbox, PlaceOrder, RoundTrip
 from engine.port import Answer, OrderReport
 from engine.position_checks import PositionChecks
 from engine.positions import PositionBook
@@ -56,6 +55,7 @@ from engine.seat import Seat
 from engine.session import session_class
 from engine.tags import TagMaker
 from engine.tick import Tick
+from engine.tick_doubts import AHEAD_NS, TickDoubts
 from engine.view import AlarmView
 
 _T = TypeVar("_T")
@@ -92,6 +92,7 @@ class Desk:
             parts.port, parts.clock, parts.limits, self.blotter.orders, self.on_answer, self.on_withdrawn
         )
         self.gateway.sending = self.metrics.sending
+        self.gateway.fits = self._fits
         self.reader = BookReader(self)
         self.requests = TraderRequests(self)
         self.ending = DeskStop(self)
@@ -101,6 +102,7 @@ class Desk:
         self.timer = DeskTimer(self)
         self.checks = PositionChecks(self, parts.checks, _after_the_step)
         self.price_watch = PriceWatch(self)
+        self.tick_doubts = TickDoubts(self)
         self.day_ns = self.day_end_ns = 0
         """Today in IST: a tick of another day is none (MKT-13)."""
         self.trips: dict[str, RoundTrip] = {}
@@ -184,11 +186,15 @@ class Desk:
     def on_tick(self, tick: Tick) -> None:
         """The hot path: one look-up, an age test, two comparisons; everything else is for prices that touch."""
         book = self.prices.get(tick.symbol)
-        if book is None or tick.at_ns < book.at_ns or not self.day_ns <= tick.at_ns < self.day_end_ns:
+        if book is None:
+            self.tick_doubts.unknown(tick)
             return
-        if book.is_charted:
-            self.candles.on_tick(tick)
+        is_near = 0 <= tick.at_ns - book.at_ns < AHEAD_NS and tick.at_ns >= self.day_ns
+        if not (is_near or self.tick_doubts.is_timely(book, tick)):
+            return
         if book.low < tick.ltp_paise < book.high:
+            if book.is_charted:
+                self.candles.on_tick(tick)
             book.tick = tick
             book.at_ns = tick.at_ns
             if self.hub.wants_ticks:
@@ -197,20 +203,21 @@ class Desk:
         self._price_touched(book, tick)
 
     def _price_touched(self, book: PriceBook, tick: Tick) -> None:
-        if tick.ltp_paise <= 0:
-            if tick.bid_paise > 0 or tick.ask_paise > 0:  # a quote without a trade yet
-                last = book.tick.ltp_paise
-                book.tick = Tick(
-                    tick.symbol, tick.at_ns, last, tick.bid_paise, tick.bid_qty, tick.ask_paise, tick.ask_qty
-                )
-                book.at_ns = tick.at_ns
+        if not self.tick_doubts.is_believed(book, tick):
             return
-        if is_outlier(tick):
+        if not tick.ltp_paise:  # a quote without a trade yet
+            last = book.tick.ltp_paise
+            book.tick = Tick(tick.symbol, tick.at_ns, last, tick.bid_paise, tick.bid_qty, tick.ask_paise, tick.ask_qty)
+            book.at_ns = tick.at_ns
             return
+        if book.is_charted:
+            self.candles.on_tick(tick)
         book.tick = tick
         book.at_ns = tick.at_ns
         if self.hub.wants_ticks:
             self.hub.tick(tick)
+        if book.centre(tick.ltp_paise):
+            return
         began_ns = self.metrics.timer_ns()
         self.step(lambda now: self._tick_bots(book, now, began_ns))
 
@@ -360,6 +367,7 @@ class Desk:
         if not rolled:
             return
         self.positions.roll_day()
+        self.tick_doubts.begin_day()
         self.reader.reconciler.roll_day()
         self.trips.clear()
         for seat in rolled:
@@ -428,6 +436,10 @@ class Desk:
     def open_brackets(self) -> list[Bracket]:
         """Of all bots, bot by bot, oldest first."""
         return [bracket for name in self.bots for bracket in self.decide(name, lambda bot: bot.open_brackets())]
+
+    def _fits(self, order: Order, command: PlaceOrder | ModifyOrder) -> bool:
+        bracket = self.bracket(order.bracket_id)
+        return bracket is None or bracket.fits(order, command)
 
     def bracket(self, bracket_id: str) -> Bracket | None:
         """Whoever's it is; None when it is none of today's."""

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from engine import refusals
+from engine.blotter import OVERTAKEN
 from engine.instant import NS_PER_MS, ns_from_s
 from engine.order import Order, Role
 from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, PlaceOrder, op_of
@@ -100,6 +101,8 @@ class Gateway:
         """Requests that the broker refused for their rate (LEG-66)."""
         self.sending: Callable[[Order, Op, int], None] = _unheard
         """Hears of every request in the moment it leaves; for measuring only."""
+        self.fits: Callable[[Order, PlaceOrder | ModifyOrder], bool] = _always
+        """Asked in the moment of sending: a fill may have come since the request was decided."""
 
     @property
     def depth(self) -> int:
@@ -185,6 +188,12 @@ class Gateway:
         op = op_of(command)
         if order is None or (op != "place" and (order.is_terminal or not order.broker_id)):
             self._answered(command.tag, op, NotSent("the order is finished or was never acknowledged"))
+            return
+        if not isinstance(command, CancelOrder) and not self.fits(order, command):
+            if isinstance(command, PlaceOrder):
+                self._withdrawn(command.tag)
+            else:
+                self._answered(command.tag, op, NotSent(OVERTAKEN))
             return
         self._in_flight = command.tag
         try:
@@ -288,6 +297,10 @@ class Gateway:
 
 def _unheard(_order: Order, _op: Op, _now_ns: int) -> None:
     """Nobody measures."""
+
+
+def _always(_order: Order, _command: PlaceOrder | ModifyOrder) -> bool:
+    return True
 
 
 def _give_up(call: asyncio.Future[Answer]) -> None:

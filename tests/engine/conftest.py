@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from engine import refusals
-from engine.blotter import Blotter
+from engine.blotter import OVERTAKEN, Blotter
 from engine.bracket import Bracket
 from engine.bracket_state import BracketBody, BracketTerms
 from engine.instant import NS_PER_S
@@ -217,6 +217,8 @@ class BracketBench:
         self.proofs: list[int] = []
         """When the broker's positions were asked for and not yet read."""
         self.wrote: list[tuple[int, Command]] = []
+        self.sent_ns: list[int] = []
+        """When requests left this machine."""
         self.said: list[Said] = []
         self.alarms: dict[str, str] = {}
         self.alerts: list[str] = []
@@ -353,8 +355,23 @@ class BracketBench:
             return None
         command = self.next_command()
         self.queue.remove(command)
+        order = self.blotter.orders[command.tag]
+        if not isinstance(command, CancelOrder) and not order.is_terminal and not self.bracket.fits(order, command):
+            self._overtaken(command, order)
+            return command
+        if outcome != "not_sent":
+            self.sent_ns.append(self.now_ns)
         self.in_flight = (command, self._answer(command, outcome))
         return command
+
+    def _overtaken(self, command: Command, order: Order) -> None:
+        """A fill came after the decision: the request stays here, as in the gateway."""
+        if isinstance(command, PlaceOrder):
+            self.bracket.on_order(self.blotter.withdraw(command.tag, self.now_ns), self.now_ns, self.out)
+        else:
+            self.blotter.apply_modify_answer(command.tag, NotSent(OVERTAKEN), self.now_ns)
+            self.bracket.on_order(order, self.now_ns, self.out)
+        self.collect()
 
     def _answer(self, command: Command, outcome: str) -> Answer:
         order = self.blotter.orders[command.tag]

@@ -337,7 +337,7 @@ class Truth:
             if sent.op == "cancel" and isinstance(answer, Acked) and sent.tag in self.intents and self._lives(sent.tag):
                 self.stuck.add(self.intents[sent.tag].bracket_id)
             return
-        if isinstance(answer, Unknown):
+        if isinstance(answer, Unknown) and sent.tag not in self.told_state:
             # The window runs from the end of our wait (faults §2): until then the request may still be on its way.
             self.doubts[sent.tag] = Doubt(since_ns=self.now_ns)
         else:
