@@ -717,7 +717,7 @@ def test_a_cancel_that_does_not_work_is_asked_again_slowly_and_inside_the_budget
         world.advance(NS_PER_S // 5)
     minute_ns = world.now_ns - 60 * NS_PER_S
     assert len([at for at in world.sent_ns if at > minute_ns]) <= 12
-    assert 2 <= len([at for at, _ in world.wrote if at > minute_ns]) <= 60  # what never left may be tried each second
+    assert 2 <= len([at for at, _ in world.wrote if at > minute_ns]) <= 120  # what never left may be tried each second
 
     for _ in range(80):
         world.settle()
