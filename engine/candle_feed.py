@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from engine.indicator_board import Candle, IndicatorBoard
 from engine.instant import NS_PER_S, ist_date
 from engine.messages import Msg
-from engine.outlier import is_outlier
 from engine.reading import IndicatorSpec, Readings
 from engine.session import session_class
 from engine.tick import Tick
@@ -85,9 +84,7 @@ class CandleFeed:
     # --- what happens ---------------------------------------------------------------------------------------------
 
     def on_tick(self, tick: Tick) -> None:
-        """Before anybody acts on this price: the candle it ends is judged on what went before."""
-        if is_outlier(tick):
-            return
+        """Before anybody acts on this price: the candle it ends is judged on what went before. It is believed."""
         closed = self.board.on_tick(tick.symbol, tick.at_ns, tick.ltp_paise)
         if closed:
             self._desk.step(lambda now: self._tell(closed, now))

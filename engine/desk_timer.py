@@ -55,9 +55,9 @@ class DeskTimer:
             bands[bracket.body.symbol] = (max(low, known[0]), min(high, known[1]))
         prices = self._desk.prices
         for symbol in self._banded - bands.keys():
-            prices[symbol].low, prices[symbol].high = NO_LOW, NO_HIGH
+            prices[symbol].arm(NO_LOW, NO_HIGH)
         for symbol, (low, high) in bands.items():
-            prices[symbol].low, prices[symbol].high = low, high
+            prices[symbol].arm(low, high)
         self._banded = set(bands)
         self._arm_timer(bool(bands))
 

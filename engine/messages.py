@@ -137,6 +137,7 @@ class Msg(Enum):
     JOURNAL = Text("CRITICAL", "[CRITICAL] journal write failed: {error}; entries stop, exits go on from memory")
     WATCH_STARTED = Text("INFO", "RealTimePositionManager started")
     WATCH_STOPPED = Text("INFO", "RealTimePositionManager stopped")
+    BAD_TICK = Text("WARN", "[TICK] {symbol} {detail}: not acted on")
     GAP = Text("WARN", "Gap detected for {symbol}: {change}% change")
     ALERT = Text("ERROR", "[ALERT] {what}: {text}")
     ALARM = Text("ERROR", "[ALARM] {text}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from engine.instrument import Instrument
 from engine.money import ceil_to_tick, floor_to_tick
 from engine.order import Side
+from engine.outlier import is_jump
 from engine.tick import Tick
 from engine.venue_rules import lpp_gap_paise, stop_gap_max_paise
 
@@ -21,12 +22,15 @@ ONE_TICK_GAP = -1
 def touch_paise(side: Side, tick: Tick) -> int:
     """The price an order of this side would meet: the opposite touch, else the last price; 0 when there is neither.
 
-    A crossed book (bid above ask) is no touch to price from (MKT-08).
+    A crossed book (bid above ask) is no touch to price from (MKT-08), nor is a side that stands alone further from the
+    last price than the exchange lets an order trade; both sides together tell that the last price is an old one.
     """
-    bid, ask = tick.bid_paise, tick.ask_paise
-    if bid > 0 and ask > 0 and bid > ask:
-        return tick.ltp_paise
-    return (ask if side is Side.BUY else bid) or tick.ltp_paise
+    bid, ask, ltp = max(tick.bid_paise, 0), max(tick.ask_paise, 0), tick.ltp_paise
+    touch = ask if side is Side.BUY else bid
+    if not touch or (bid > 0 and 0 < ask < bid):
+        return ltp
+    is_two_sided = bid > 0 and ask > 0 and not is_jump(ask, bid)
+    return touch if is_two_sided or not is_jump(touch, ltp) else ltp
 
 
 def marketable_limit(side: Side, tick: Tick, instrument: Instrument, protection_bps: int) -> int:

@@ -100,6 +100,7 @@ class QuoteFallback:
         if now_ns - quote.at_ns > max_age_ns:
             return f"the quote is {(now_ns - quote.at_ns) // NS_PER_S} s old itself"
         before_ns = self.feed_ns(symbol)
+        self._desk.tick_doubts.vouch(quote)
         self._desk.on_tick(quote)
         if book.at_ns == quote.at_ns:
             self._feed_ns[symbol], self._quoted_ns[symbol] = before_ns, quote.at_ns
