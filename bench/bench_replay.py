@@ -25,14 +25,14 @@ from engine.bracket_state import BracketTerms
 from engine.clock import LoopClock
 from engine.desk import Desk
 from engine.entry_trigger import TriggerSettings
+from engine.exit_rules.lock_fraction import LockFraction
+from engine.exit_rules.registry import encode_rules
 from engine.instant import NS_PER_S, at_ist
 from engine.instrument import Instrument
 from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter
 from engine.tick import Tick
 from engine.tick_feed import feed_ticks
-from engine.exit_rules.lock_fraction import LockFraction
-from engine.exit_rules.registry import encode_rules
 from engine.virtual_time import VirtualLoop, run_virtual
 
 TICKS_PER_S = 250

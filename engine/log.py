@@ -104,7 +104,7 @@ class LogBook:
         alerts: AlertBook | None = None,
         ring_max: int = RING_MAX,
     ) -> None:
-        """Without a `clock` every line is written at once. `alerts` hears every line: which one is an alert, it knows."""
+        """Without a `clock` every line is written at once. `alerts` hears every line: it knows which is an alert."""
         self._redactions = redactions
         self._sinks = list(sinks)
         self._clock = clock

@@ -92,7 +92,10 @@ def test_a_mistake_is_one_line_that_repeats_no_address(home, text: str, code: in
 
 
 def test_a_desk_with_a_dead_webhook_runs_as_ever_and_says_so(home) -> None:
-    home.write("config.toml", '[alerts]\nwebhook_url_name = "ALERT_HOOK"\n[position_management.gap_detection]\nenabled = false\n')
+    home.write(
+        "config.toml",
+        '[alerts]\nwebhook_url_name = "ALERT_HOOK"\n[position_management.gap_detection]\nenabled = false\n',
+    )
     arguments = ("--no-ui", "--seed", "3", "--speed", "60", "--duration", "90s")
 
     ended = home.run(*arguments, env={"ALERT_HOOK": "http://127.0.0.1:1/s3cr3t"})

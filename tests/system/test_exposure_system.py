@@ -1,4 +1,4 @@
-"""Naked exposure of a whole desk: every bare unit is timed, named, committed with its step, and shown while it lasts."""
+"""Naked exposure of a whole desk: each bare unit is timed, named, committed with its step, shown while it lasts."""
 
 from __future__ import annotations
 
