@@ -130,10 +130,11 @@ def test_stdout_has_the_summary_and_the_hash_and_stderr_the_log(day, day_db, que
     out = day.out.splitlines()
 
     assert out[0].split()[:3] == ["closed", "leg", "qty"]
-    assert all(re.match(r"\d\d:\d\d:\d\d  NIFTY", row) for row in out[1:-3])
-    assert len(out[1:-3]) == trips
-    assert out[-3].startswith(f"{trips} round trips")
-    assert out[-2].startswith("gross ")
+    assert all(re.match(r"\d\d:\d\d:\d\d  NIFTY", row) for row in out[1 : trips + 1])
+    totals, gross, *figures = out[trips + 1 : -1]
+    assert totals.startswith(f"{trips} round trips")
+    assert gross.startswith("gross ")
+    assert any(row.startswith("first fill to a working stop") for row in figures), "against their targets (OPS-28)"
     assert re.fullmatch(rf"decision hash [0-9a-f]{{64}} \({commands} commands\)", out[-1])
     log = [line for line in day.err.splitlines() if not line.startswith("strikedesk: note: ")]
     assert [line for line in log if not LOG_LINE.fullmatch(line)] == []

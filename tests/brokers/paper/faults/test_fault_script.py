@@ -113,4 +113,4 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_the_example_script_can_be_read() -> None:
     script = load_script(ROOT / "docs" / "faults" / "lost-stop.toml")
 
-    assert [entry.knob.fault for entry in script.entries] == ["ORD-01", "HUM-03"]
+    assert [entry.knob.fault for entry in script.entries] == ["ORD-03", "UPD-05", "ORD-02", "HUM-03"]
