@@ -9,6 +9,7 @@ from engine.exit_rules.registry import decode_rules
 from engine.exit_rules.rule import RuleFacts
 from engine.money import rupees_text
 from engine.order import Side
+from engine.order_pricing import touch_paise
 from engine.price_book import PriceBook
 from engine.reading import Readings
 
@@ -37,7 +38,7 @@ def _has_fixed_stop(terms: BracketTerms) -> bool:
 def _why_no_stop(terms: BracketTerms, side: Side, price: PriceBook, readings: Readings, now_ns: int) -> str:
     stops = [rule for rule in decode_rules(terms.rules).rules if rule.is_stop]
     tick = price.tick
-    entry = (tick.ask_paise if side is Side.BUY else tick.bid_paise) or tick.ltp_paise
+    entry = touch_paise(side, tick)
     offset = entry * terms.stop_bps // _FULL_BPS if terms.stop_bps else terms.stop_offset_paise
     first_stop = entry - side.sign * offset if offset else 0
     if _has_fixed_stop(terms) and entry > 0 and first_stop <= 0:

@@ -162,7 +162,7 @@ class Blotter:
         if order is None:
             self.foreign_ids.add((account, report.broker_id))
             return None
-        if reason := implausible_report(report):
+        if reason := implausible_report(report, order):
             self._disbelieve(order, reason)
             return None
         self._learn_id(order, report.broker_id, at_ns)

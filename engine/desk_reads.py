@@ -18,6 +18,7 @@ from engine.messages import Msg
 from engine.metrics import Span
 from engine.order import TERMINAL, Order, OrderState, Pending, Role, Trade
 from engine.port import OrderReport, PositionReport, ReadFailed, TimerHandle
+from engine.position_rows import PositionRows
 from engine.view import BracketState
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class BookReader:
         self._port = desk.parts.port
         self._clock = desk.clock
         self.reconciler = Reconciler(desk)
+        self.rows = PositionRows(desk)
         self._running = False
         self._asked = False
         self._want_status = False
@@ -244,7 +246,7 @@ class BookReader:
     async def _read_positions(self) -> Sequence[PositionReport]:
         """One read of the position book; when it differs from ours, the trade book may explain it (NET-07)."""
         self.position_reads += 1
-        positions = await self._port.read_positions()
+        positions = self.rows.readable(await self._port.read_positions())
         if not self.reconciler.is_equal(positions):
             trades = await self._port.read_trades()
             self._desk.step(lambda now: self._take_books((), (), trades, now, 0))
@@ -453,7 +455,8 @@ class BookReader:
             try:
                 orders = await self._port.read_orders()
                 trades = await self._port.read_trades()
-                return Books(began_ns, orders, trades, await self._port.read_positions())
+                positions = self.rows.readable(await self._port.read_positions())
+                return Books(began_ns, orders, trades, positions)
             except ReadFailed as error:
                 text = f"recovery waits: {error}; again in {wait_ns // NS_PER_S} s"
                 self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))

@@ -394,6 +394,8 @@ class Reconciler:
     def _act(self, verdict: Verdict, now_ns: int) -> bool:
         """Do what the difference asks for; False when it must stand."""
         kind = verdict.difference
+        if not verdict.explained and self._desk.reader.rows.may_hide(verdict.symbol, verdict.qty):
+            return False  # a row of the book that nobody can read may hold them
         if kind in _OUT_OF_OURS:
             self._take_out(verdict, now_ns)
         elif kind is Difference.CONVERTED:

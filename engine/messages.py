@@ -99,6 +99,7 @@ class Msg(Enum):
     CHECKING_EXITS = Text("INFO", "[RECONCILE] Position detected, checking exits...")
     CONVERTED = Text("WARN", "[RECONCILE] {symbol} product converted from {old} to {new}: exits follow it")
     PRICE_MISMATCH = Text("WARN", "[RECONCILE] {symbol} price mismatch: ours ₹{ours}, broker ₹{theirs}")
+    ODD_POSITION = Text("WARN", "[RECONCILE] position of {symbol}: {detail}: not acted on")
     HAND_CHANGE = Text("WARN", "[RECONCILE] {symbol} {role} {tag} was changed by hand: {was}, now {now}")
     ODD_AVERAGE = Text(
         "WARN", "[RECONCILE] {symbol} {tag}: trades say ₹{trades}, the order says ₹{report}; trades count"

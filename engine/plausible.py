@@ -6,21 +6,62 @@ instead, and the raw figures are told once.
 
 from __future__ import annotations
 
+from collections.abc import Set
+from typing import Final
+
 from engine.order import Order, Trade
-from engine.port import OrderReport
+from engine.outlier import HIGHEST_PAISE
+from engine.port import OrderReport, PositionReport
+
+_BY_HAND_MAX: Final = 100
+"""How many times as large as we asked a hand may make an order; the exchange's freeze quantity is below 30 lots."""
+POSITION_MAX: Final = 10**8
+"""Units of one contract that no account here holds."""
+_SHOWN: Final = 20
+"""Characters of a word that nobody knows."""
 
 
-def implausible_report(report: OrderReport) -> str:
+def implausible_report(report: OrderReport, order: Order | None = None) -> str:
     """What cannot be right in a row of the order book, with the raw figure; empty when it may be true.
 
-    Quantities may exceed what we asked for: somebody may have changed the order by hand (HUM-04).
+    Quantities may exceed what we asked for: somebody may have changed the order by hand (HUM-04). `order` is the one
+    of ours that the row names.
     """
     if report.qty <= 0:
         return f"an order of {report.qty} units"
     if not 0 <= report.filled_qty <= report.qty:
         return f"{report.filled_qty} of {report.qty} units filled"
     prices = (report.average_paise, report.limit_paise, report.trigger_paise)
-    return f"a price of {min(prices)} paise" if min(prices) < 0 else ""
+    if min(prices) < 0 or max(prices) > HIGHEST_PAISE:
+        return f"a price of {min(prices) if min(prices) < 0 else max(prices)} paise"
+    return _other_order(report, order) if order is not None else ""
+
+
+def _other_order(report: OrderReport, order: Order) -> str:
+    """A row with our name on it that is about something else."""
+    symbol = report.symbol.strip()
+    if symbol and symbol.upper() != order.symbol.upper():
+        return f"an order of {symbol[:_SHOWN]!r}"
+    if report.side is not order.side:
+        return f"a {report.side.value} order, ours is {order.side.value}"
+    most = max(order.qty, order.asked_qty_if_pending, order.filled_qty)
+    return f"an order of {report.qty} units, ours was {most}" if report.qty > _BY_HAND_MAX * most else ""
+
+
+def implausible_position(row: PositionReport, products: Set[str]) -> str:
+    """What cannot be right in a row of the position book, with the raw value; empty when it may be true."""
+    if not row.symbol.strip() or not row.symbol.isprintable():
+        return f"symbol {row.symbol[:_SHOWN]!r}"
+    if row.product.strip().upper() not in products:
+        return f"product {row.product[:_SHOWN]!r}, {row.net_qty:+d} units"
+    if abs(row.net_qty) > POSITION_MAX:
+        return f"{row.net_qty:+d} units"
+    return ""
+
+
+def implausible_average(row: PositionReport) -> str:
+    """Its units may be right all the same."""
+    return "" if 0 <= row.average_paise <= HIGHEST_PAISE else f"an average price of {row.average_paise} paise"
 
 
 def implausible_trade(trade: Trade, order: Order, ever_asked_qty: int = 0) -> str:

@@ -29,6 +29,10 @@ def quote(ltp: int, bid: int = 0, ask: int = 0) -> Tick:
         (quote(0, 149_95), 0, 149_95),
         (quote(150_00, 151_00, 149_00), 150_00, 150_00),  # crossed: no touch to price from (MKT-08)
         (quote(0), 0, 0),
+        (quote(150_00, 149_95, 10**14), 150_00, 149_95),  # a side that cannot be is none
+        (quote(150_00, -5, -5), 150_00, 150_00),
+        (quote(150_00, 0, 9), 150_00, 150_00),
+        (quote(150_00, 50_00, 52_00), 52_00, 50_00),  # both sides agree: the last price is an old one (MKT-09)
     ],
 )
 def test_the_touch_is_the_other_side_else_the_last_price(tick: Tick, buy: int, sell: int) -> None:

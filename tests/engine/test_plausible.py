@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from engine.blotter import Blotter
 from engine.order import Order, OrderState, OrderType, Role, Side, Trade
-from engine.plausible import implausible_report, implausible_trade
-from engine.port import OrderReport
+from engine.plausible import implausible_position, implausible_report, implausible_trade
+from engine.port import OrderReport, PositionReport
 
 SYMBOL = "NIFTY01DEC2624500PE"
 
@@ -97,6 +97,48 @@ def test_what_may_be_true_is_believed():
     assert implausible_report(REPORT) == ""
     assert implausible_report(replace(REPORT, qty=130, filled_qty=130)) == "", "changed by hand at the broker"
     assert implausible_trade(TRADE, entry()) == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"symbol": "BANKNIFTY\x1b[31m"}, "an order of 'BANKNIFTY\\x1b[31m'"),
+        ({"side": Side.SELL}, "a SELL order, ours is BUY"),
+        ({"qty": 65 * 101, "filled_qty": 0}, "an order of 6565 units, ours was 65"),
+    ],
+)
+def test_a_row_with_our_name_that_is_about_something_else_books_nothing(wrong, says):
+    report = replace(REPORT, **wrong)
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+
+    assert implausible_report(report, order) == says
+    assert blotter.apply_report("paper", report, 5) is None
+    assert (order.filled_qty, order.qty, order.state) == (0, 65, OrderState.SENT)
+
+
+def test_a_row_is_ours_in_either_case_without_a_symbol_and_after_a_hand_made_it_large():
+    for change in ({"symbol": REPORT.symbol.lower()}, {"symbol": " "}, {"qty": 6_500}):
+        assert implausible_report(replace(REPORT, **change), entry()) == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"symbol": "  "}, "symbol '  '"),
+        ({"symbol": "PE\n"}, "symbol 'PE\\n'"),
+        ({"product": ""}, "product '', +65 units"),
+        ({"product": "MTF"}, "product 'MTF', +65 units"),
+        ({"net_qty": -(10**9)}, "-1000000000 units"),
+        ({"product": " mis "}, ""),
+        ({"net_qty": -65}, ""),
+    ],
+)
+def test_a_position_row_that_cannot_be_read_is_named_by_its_raw_value(wrong, says):
+    row = PositionReport(symbol="PE", product="MIS", net_qty=65, average_paise=100_00)
+
+    assert implausible_position(replace(row, **wrong), {"MIS", "NRML"}) == says
 
 
 def test_the_true_record_counts_after_the_false_one_of_the_same_id():
