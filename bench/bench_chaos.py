@@ -242,7 +242,7 @@ class Chaos:
                 if bracket.entered_qty:
                     return
                 before = bracket
-            await self.pass_s(0.5)
+            await self.pass_s(2.5)
 
     def _leave(self, symbol: str) -> None:
         """The price falls through the stop, reaches the target, or the trader presses the key."""

@@ -288,7 +288,9 @@ def show(title: str, way: Way) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A thousand exits of a whole desk, screen off and on.")
-    parser.add_argument("--exits", type=int, default=1_000, help="watched exits, each without and with a screen")
+    parser.add_argument(
+        "--exits", type=int, default=1_000, help="watched exits without and with a screen, tenths of the others"
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of them")
     parser.add_argument("--child", nargs=4, metavar=("MODE", "REPORT", "NAME", "COUNT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -310,7 +312,7 @@ def main() -> None:
     )
     number = itertools.count()
     with tempfile.TemporaryDirectory() as folder:
-        for name, share in (("watched", 1), ("hybrid", 5), ("five at once", 5)):
+        for name, share in (("watched", 1), ("hybrid", 10), ("five at once", 10)):
             for has_screen in (False, True):
                 way = run_child(Path(folder), next(number), name, max(count // share, LEGS), has_screen=has_screen)
                 show(f"{name}, screen {'on' if has_screen else 'off'}", way)

@@ -90,7 +90,7 @@ def _send(wire: socket.socket, plan: FeedPlan) -> int:
         if leg in asked and time.monotonic() >= asked[leg][0]:
             kind = asked.pop(leg)[1]
             price = DIP if kind == _DIP else SPIKE
-        elif plan.highs_every and number % plan.highs_every == 0:
+        elif plan.highs_every and number // plan.legs % plan.highs_every == 0:
             highs[leg] += 5
             kind, price = _HIGH, highs[leg]
         try:
