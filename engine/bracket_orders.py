@@ -27,8 +27,8 @@ WRITES_PER_MIN: Final = 12
 WRITES_PER_MIN_CANCEL: Final = 11
 WRITES_PER_MIN_CHASE: Final = 8
 """Re-pricing what closes the position: it must leave room to cancel the other exit, else that one closes too much."""
-WRITES_PER_MIN_ROUTINE: Final = 7
-"""Protection placed or resized; what is left takes it away and closes."""
+WRITES_PER_MIN_ROUTINE: Final = 8
+"""Protection placed or enlarged; what is left makes it smaller, takes it away and closes."""
 WRITES_PER_MIN_OPTIONAL: Final = 6
 """Trailing may use half the minute's budget."""
 WRITES_PER_DAY: Final = 40

@@ -233,7 +233,9 @@ class BracketProtection(BracketRules):
         self, stop: Order, open_qty: int, trigger: int, now_ns: int, out: Outbox, *, optional: bool
     ) -> None:
         """Resize or raise the resting stop: modify, or cancel and place again when its modifies are used up."""
-        if not self.may_write(now_ns, out, limit=WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN_ROUTINE):
+        grows = WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN_ROUTINE
+        limit_of_writes = WRITES_PER_MIN_CANCEL if open_qty < stop.remaining_qty else grows
+        if not self.may_write(now_ns, out, limit=limit_of_writes):
             return
         if not self.is_modifiable(stop):
             context = "trail_adjust" if optional else "ensure_exits"
@@ -322,7 +324,9 @@ class BracketProtection(BracketRules):
         if not target.is_at_broker or target.pending is not Pending.NONE or self.change_waits(target, now_ns):
             return
         wrong = target.remaining_qty != share or target.limit_paise != body.target_paise
-        if wrong and self.may_write(now_ns, out):
+        # Closing too much is the danger, not closing too little: the stop protects what the target does not cover.
+        limit_of_writes = WRITES_PER_MIN_CANCEL if target.remaining_qty > share else WRITES_PER_MIN_OPTIONAL
+        if wrong and self.may_write(now_ns, out, limit=limit_of_writes):
             if not self.is_modifiable(target):
                 self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
                 return

@@ -494,7 +494,8 @@ class Desk:
             bot_broken=seat.broken,
             bot_day_net_paise=seat.day_net_paise,
         )
-        return self.engine_error or desk_block(facts, self.risk, seat.bot.limits)
+        block = self.engine_error or desk_block(facts, self.risk, seat.bot.limits)
+        return block or self.price_watch.stale_feed(seat.bot.instruments)
 
     @property
     def day_net_paise(self) -> int:

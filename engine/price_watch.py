@@ -8,6 +8,7 @@ entries refuse an old price by themselves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from engine.bot import REASON_BLIND, Bot
@@ -57,6 +58,13 @@ class PriceWatch:
             return 0
         self._next_flat_ns = self._next_flat_ns or now_ns + _FLAT_LOOK_NS
         return max(self._next_flat_ns, now_ns + 1)
+
+    def stale_feed(self, symbols: Iterable[str]) -> str:
+        """A symbol whose newest price came by request only, in words: no entry is made on such (O10); empty = none."""
+        for symbol in symbols:
+            if symbol in self._desk.prices and self.quotes.feed_ns(symbol) != self._desk.prices[symbol].at_ns:
+                return f"{symbol} has prices by request only"
+        return ""
 
     def look(self, now_ns: int) -> None:
         if not self._desk.recovered:

@@ -75,6 +75,7 @@ class VenueOrder:
 
 @dataclass
 class FakeVenue:
+    symbol: str = SYMBOL
     orders: dict[str, VenueOrder] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
     news: list[OrderReport | Trade] = field(default_factory=list)
@@ -96,7 +97,7 @@ class FakeVenue:
         return OrderReport(
             tag=order.tag,
             broker_id=order.broker_id,
-            symbol=SYMBOL,
+            symbol=self.symbol,
             side=order.side,
             type=order.type,
             product="MIS",
@@ -169,7 +170,7 @@ class FakeVenue:
             trade_id=f"T{len(self.trades) + 1}",
             broker_id=order.broker_id,
             tag=order.tag,
-            symbol=SYMBOL,
+            symbol=self.symbol,
             side=order.side,
             qty=qty,
             price_paise=price_paise,
@@ -200,7 +201,7 @@ class BracketBench:
         self.now_ns = START_NS
         self.terms = terms or BracketTerms()
         self.blotter = Blotter()
-        self.venue = FakeVenue()
+        self.venue = FakeVenue(instrument.symbol)
         self.price = PriceBook(instrument)
         self.rules = rules or VenueRules(name="fake")
         self.out = Outbox()

@@ -148,7 +148,7 @@ def _rules_of_exit(random: Random) -> tuple[dict[str, object], ...]:
 
 
 def _trigger(random: Random, profile: Profile) -> TriggerSettings:
-    bars = (1, 2, 3) if profile is Profile.HOSTILE else (3, 5, 10)
+    bars = (1, 2, 3) if profile is Profile.HOSTILE else (5, 10, 15)
     return TriggerSettings(interval_ns=_MINUTE_NS, every_n_bars=random.choice(bars))
 
 

@@ -147,6 +147,7 @@ class WitnessPort:
             return await call()
         except ReadFailed as error:
             self._truth.now_ns = self._truth.path_failed_ns = self._now()
+            self._truth.path_failed_ns = self._truth.now_ns
             self._truth.note("read failed", f"{what}: {error}")
             raise
 
