@@ -12,6 +12,7 @@ from typing import Final
 
 from engine.instant import NS_PER_S
 from engine.order import EXIT_ROLES, OrderType, Role
+from engine.port import NotSent
 from engine.venue_rules import takes_sl_m
 from tui.simulation.oracle import Verdicts
 from tui.simulation.truth import Sent, Truth
@@ -107,7 +108,7 @@ class Budget(SentReader):
     def __init__(self) -> None:
         super().__init__()
         self._all: deque[int] = deque()
-        self._of: dict[str, deque[int]] = {}
+        self._of: dict[str, deque[Sent]] = {}
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for sent in self.new(truth):
@@ -124,13 +125,14 @@ class Budget(SentReader):
 
     def _of_group(self, bracket_id: str, sent: Sent, truth: Truth, verdicts: Verdicts) -> None:
         recent = self._of.setdefault(bracket_id, deque())
-        recent.append(sent.at_ns)
-        while recent[0] <= sent.at_ns - _MINUTE_NS:
+        recent.append(sent)
+        while recent[0].at_ns <= sent.at_ns - _MINUTE_NS:
             recent.popleft()
         group = truth.groups[bracket_id]
-        # Throttled and unsent requests are repeated by the gateway; the position's own count is one less strict.
-        if len(recent) > self.GROUP_PER_MIN + 1:
-            verdicts.broken("O4", bracket_id, f"{group.symbol}: {len(recent)} requests in a minute")
+        # What never left is on no broker's log; throttled ones are repeated by the gateway: one less strict.
+        arrived = sum(not isinstance(one.answer, NotSent) for one in recent)
+        if arrived > self.GROUP_PER_MIN + 1:
+            verdicts.broken("O4", bracket_id, f"{group.symbol}: {arrived} requests in a minute")
         if len(group.tags) > self.GROUP_ORDERS:
             verdicts.broken("O4", bracket_id, f"{group.symbol}: {len(group.tags)} orders on one position")
 
