@@ -71,7 +71,7 @@ class ExitSize(SentReader):
             if not _is_known(truth, group, sent.tag) or not _grows(truth, sent):
                 continue
             could = _could_close(truth, group, sent, intent.role)
-            if could > group.held_qty:
+            if could > max(group.held_qty, _at_work(truth, group)):
                 text = (
                     f"{group.symbol}: {sent.op} {intent.role.value} makes exits of {could} over {group.held_qty} open"
                 )
@@ -90,6 +90,14 @@ def _is_known(truth: Truth, group: Group, tag: str) -> bool:
     in_doubt = [other for other in truth.in_doubt(group) if other != tag]
     lied_to = (truth.ghosts | truth.false_ends) & set(group.tags)
     return not in_doubt and not lied_to and not truth.unseen_fill(group)
+
+
+def _at_work(truth: Truth, group: Group) -> int:
+    """Units that the exits at work could close before this request: one that makes nothing larger is not to blame."""
+    of_role = dict.fromkeys(EXIT_ROLES, 0)
+    for report in truth.live_of(group, *EXIT_ROLES):
+        of_role[truth.intents[report.tag].role] += report.qty - report.filled_qty
+    return max(of_role[Role.STOP], of_role[Role.TARGET]) + of_role[Role.EXIT]
 
 
 def _could_close(truth: Truth, group: Group, sent: Sent, role: Role) -> int:
