@@ -22,10 +22,15 @@ def _numbered(prefix: str, *spans: tuple[int, int], digits: int = 2) -> list[str
 IN_SCOPE: tuple[str, ...] = (
     *_numbered("I", (1, 9), digits=1),
     *_numbered("LEG", (1, 72)),
-    *_numbered("HRD", (1, 25), (30, 30), (32, 38), (40, 44)),
+    *_numbered("HRD", (1, 25), (30, 30), (32, 38), (40, 41), (43, 44)),
     *_numbered("RTP", (1, 51)),
     *_numbered("OPS", (1, 4), (11, 14), (18, 26), (28, 31), (34, 35)),
 )
+
+NOT_BUILT: dict[str, str] = {
+    "HRD-42": "native bracket/OCO: orders that a venue makes itself carry no tag of ours; it needs a way to adopt them",
+}
+"""Rows of the issue that this build does not have, with the reason; printed, so that nobody takes them for done."""
 
 
 def report(tests_of: Mapping[str, list[str]], in_scope: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -59,6 +64,8 @@ def collect() -> dict[str, list[str]]:
 def main() -> int:
     lines, missing = report(collect(), IN_SCOPE)
     print("\n".join(lines))
+    for row, reason in NOT_BUILT.items():
+        print(f"not built: {row}: {reason}")
     if missing:
         print(f"without a test: {', '.join(missing)}")
     return 1 if missing else 0
