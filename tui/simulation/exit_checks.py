@@ -17,6 +17,8 @@ from tui.simulation.truth import BY_HAND_NS, Group, Sent, Truth
 T_CR_NS: Final = 2 * NS_PER_S
 T_SLOW_NS: Final = 10 * NS_PER_S
 T_REPAIR_NS: Final = 5 * NS_PER_S
+T_BUDGET_NS: Final = 60 * NS_PER_S
+"""After an outage a position's minute of requests may be spent on refusals (O4)."""
 T_STUCK_NS: Final = 13 * NS_PER_S
 """By then a cancel without effect has been asked again and is an alarm."""
 T_PROTECT_NS: Final = 2 * NS_PER_S
@@ -28,6 +30,8 @@ def window_ns(truth: Truth, group: Group, clean_ns: int) -> int:
     """How long a state may last: longer while the desk cannot know (faults §2)."""
     if truth.moved_by_hand(group):
         return BY_HAND_NS + T_SLOW_NS
+    if truth.outage_ns and truth.now_ns < truth.outage_ns + T_BUDGET_NS:
+        return truth.now_ns - truth.outage_ns + 2 * T_BUDGET_NS
     if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
         return truth.ambiguity_ns + T_SLOW_NS + WIRE_NS
     if truth.unseen_fill(group) or truth.disturbed(truth.now_ns - T_SLOW_NS):

@@ -143,6 +143,8 @@ class Truth:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     ghosts: set[str] = field(default_factory=set)
     cancel_doubts: set[str] = field(default_factory=set)
+    outage_ns: int = 0
+    """When a read last failed in a spell without any answer: the session or the path was gone (NET-12, NET-13)."""
     stuck: set[str] = field(default_factory=set)
     """Brackets with a cancel that the broker accepted and did not carry out at once (ORD-25)."""
     """Brackets of which some change or cancel was never answered: nobody could know what became of it."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.ledger import Ledger
 from engine.desk import Desk
 from engine.desk_parts import DeskParts
+from engine.instant import NS_PER_S
 from engine.journal.rows import ALARMS, BRACKETS, EVENTS, FILLS, INTENTS, ORDERS, TRADES, Rows
 from engine.journal.store import Journal
 from engine.order import Role, Side, Trade
@@ -31,6 +33,9 @@ from tui.simulation.truth import Intent, Sent, Truth
 
 Look = Callable[[], None]
 Now = Callable[[], int]
+
+
+_OUTAGE_NS: Final = 3 * NS_PER_S
 
 
 class WatchedExchange(PaperExchange):
@@ -148,6 +153,8 @@ class WitnessPort:
         except ReadFailed as error:
             self._truth.now_ns = self._truth.path_failed_ns = self._now()
             self._truth.path_failed_ns = self._truth.now_ns
+            if self._truth.now_ns > self._truth.read_ok_ns + _OUTAGE_NS:
+                self._truth.outage_ns = self._truth.now_ns
             self._truth.note("read failed", f"{what}: {error}")
             raise
 
