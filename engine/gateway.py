@@ -189,11 +189,7 @@ class Gateway:
         if order is None or (op != "place" and (order.is_terminal or not order.broker_id)):
             self._answered(command.tag, op, NotSent("the order is finished or was never acknowledged"))
             return
-        if not isinstance(command, CancelOrder) and not self.fits(order, command):
-            if isinstance(command, PlaceOrder):
-                self._withdrawn(command.tag)
-            else:
-                self._answered(command.tag, op, NotSent(OVERTAKEN))
+        if self._is_overtaken(command, order):
             return
         self._in_flight = command.tag
         try:
@@ -207,6 +203,8 @@ class Gateway:
                     break
                 again_ns = now_ns + ns_from_s(min(wait_s, _THROTTLE_WAIT_MAX_S))
                 await self._clock.sleep_until(self.window.next_slot_ns(again_ns, is_exit=True))
+                if self._is_overtaken(command, order):
+                    return
                 answer = await self._call_paced(command, order)
         finally:
             self._in_flight = ""
@@ -217,6 +215,16 @@ class Gateway:
                 return
             answer = NotSent(f"failed after {tries} attempts: {answer.reason}" if tries > 1 else answer.reason)
         self._answered(command.tag, op, answer)
+
+    def _is_overtaken(self, command: OrderCommand, order: Order) -> bool:
+        """A fill came since it was decided, or since the broker asked us to wait: it stays here, and that is told."""
+        if isinstance(command, CancelOrder) or self.fits(order, command):
+            return False
+        if isinstance(command, PlaceOrder):
+            self._withdrawn(command.tag)
+        else:
+            self._answered(command.tag, "modify", NotSent(OVERTAKEN))
+        return True
 
     def _try_later(self, command: PlaceOrder, tries: int) -> None:
         """Nothing left this machine, so the same order may go again (HRD-04); meanwhile others go first."""
