@@ -143,7 +143,8 @@ class BracketOrders:
         for new ones. An order keeps within the freeze quantity; a newer one is kept before an older (HRD-10, ORD-03).
         """
         newest_first = list(reversed(orders))
-        newest_first.sort(key=lambda order: -order.remaining_qty)
+        ending = (Pending.CANCEL, Pending.CANCEL_UNKNOWN)  # counted last: what stays is not given up for what goes
+        newest_first.sort(key=lambda order: (order.pending in ending, -order.remaining_qty))
         shares: list[tuple[Order, int]] = []
         left, most = qty, self.instrument.max_order_qty
         for order in newest_first:
@@ -157,8 +158,11 @@ class BracketOrders:
         return shares, left
 
     def fits(self, order: Order, command: PlaceOrder | ModifyOrder) -> bool:
-        """At the moment of sending: it closes no more than is open now, whatever was open when it was decided (E1)."""
-        if order.role is Role.ENTRY:
+        """At the moment of sending: it closes no more than is open now, whatever was open when it was decided (E1).
+
+        A change that makes an order no larger always fits: held back, it would only be decided again, for ever.
+        """
+        if order.role is Role.ENTRY or (isinstance(command, ModifyOrder) and command.qty <= order.qty):
             return True
         size = order.qty if isinstance(command, PlaceOrder) else command.qty - order.filled_qty
         others = sum(other.remaining_qty for other in self.live(order.role) if other is not order)

@@ -11,8 +11,8 @@ from engine import refusals
 from engine.bracket_state import BracketTerms, ExitBy
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.order import Order, OrderState, OrderType, Role
-from engine.outbox import CancelOrder, PlaceOrder
+from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
 from engine.view import BracketState, ExitStyle
 
 TERMS = BracketTerms(target_offset_paise=500, stop_offset_paise=500)
@@ -386,3 +386,28 @@ def test_a_quantity_above_the_freeze_limit_is_one_logical_order_in_slices(bench:
     world.match_market()
     world.settle()
     assert (world.is_flat, world.venue.position) == (True, 0)
+
+
+def test_a_slice_may_shrink_while_the_cancel_of_another_has_no_effect(bench: Any) -> None:
+    """Held back until the other is gone, it would be decided, committed and held back again without an end (ORD-25)."""
+    world = bench(TERMS, instrument=bench.frozen)
+    for order in (world.enter(), world.orders(Role.ENTRY)[1]):
+        world.settle()
+        world.fill(order, price_paise=150_00)
+    world.settle()
+    world.close_by_hand(60)()
+    while world.queue:
+        world.send("slow_cancel")
+        world.deliver_answer()
+    stops = world.bracket.live(Role.STOP)
+
+    assert sorted((stop.remaining_qty, stop.pending) for stop in stops) == [(15, Pending.NONE), (25, Pending.CANCEL)]
+
+
+def test_growing_beyond_what_is_open_stays_here(bench: Any) -> None:
+    world = resting(bench)
+    stop = one(world, Role.STOP)
+    larger = ModifyOrder(tag=stop.tag, type=stop.type, qty=100, limit_paise=1, trigger_paise=2, context="x")
+
+    assert not world.bracket.fits(stop, larger)
+    assert world.bracket.fits(stop, msgspec.structs.replace(larger, qty=75))

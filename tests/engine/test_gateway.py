@@ -205,6 +205,19 @@ def test_a_cancel_of_an_unsent_order_takes_both_back() -> None:
     run(scenario)
 
 
+def test_a_throttled_exit_is_looked_at_again_before_it_is_repeated() -> None:
+    """Found by the simulator: a target went out a second time after its stop had filled."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.gateway.fits = lambda _order, _command: len(bench.port.calls) == 0
+        bench.place("T1", Role.TARGET)
+        await bench.until_idle()
+
+        assert (bench.port.calls, bench.withdrawn, bench.answers) == (["place T1"], ["T1"], [])
+
+    run(scenario, script=lambda _number: Refused(refusals.THROTTLED, "429", 1.0))
+
+
 def test_a_cancel_drops_the_change_of_its_order_that_has_not_left() -> None:
     """Found by the simulator: a stop's modify waited behind a silent place and went out after the target had filled."""
 
