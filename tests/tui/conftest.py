@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, time
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from textual.pilot import Pilot
 
 from engine.instant import NS_PER_MS, NS_PER_S, at_ist
 from engine.metrics import Metrics
@@ -31,6 +33,9 @@ from engine.view import (
     StatusView,
     UpdateView,
 )
+
+if TYPE_CHECKING:
+    from tui.app import StrikedeskApp
 
 NOW_NS = at_ist(date(2026, 11, 23), time(10, 42, 7)) + 318 * NS_PER_MS
 
@@ -508,3 +513,33 @@ def make_app(clock: StandingClock, new_id: Callable[[], str], monkeypatch: pytes
         return StrikedeskApp(console, theme=theme, frame_hz=0, mono_ns=clock, new_id=new_id)
 
     return make
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until every layout, repaint and follow-up frame is drawn, however slow the machine is.
+
+    One pause is not enough: a place that changed asks for a frame after its layout, and that frame for a repaint.
+    """
+    quiet = 0
+    while quiet < 3:
+        await pilot.pause()
+        screen = pilot.app.screen
+        busy = screen._layout_required or screen._dirty_widgets or screen._callbacks
+        quiet = 0 if busy else quiet + 1
+
+
+@pytest.fixture
+def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
+    """The plugin's comparison, its picture taken only when the screen has settled after the keys."""
+
+    def compare(app: StrikedeskApp, *, press: Iterable[str] = (), terminal_size: tuple[int, int]) -> bool:
+        async def act(pilot: Pilot[Any]) -> None:
+            await settle(pilot)
+            for key in press:
+                await pilot.press(key)
+                await settle(pilot)
+            await settle(pilot)
+
+        return snap_compare(app, terminal_size=terminal_size, run_before=act)
+
+    return compare
