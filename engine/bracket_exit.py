@@ -34,14 +34,19 @@ class BracketExit(BracketProtection):
     # --- what closes what is open --------------------------------------------------------------------------------
 
     def plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
-        """Cancel both resting exits, wait for their proven end, then one marketable order for what is still open."""
+        """Cancel the resting target, then the stop, each to its proven end; then one marketable order for what is open."""
         body = self.body
         if self._exits_by_stop(open_qty, now_ns):
             self._turn_stop_into_exit(open_qty, now_ns, out)
             return
-        for order in self.live(Role.TARGET, Role.STOP):
-            part = "tp" if order.role is Role.TARGET else "sl"
-            self.cancel(order, f"{body.symbol}_{body.exit_context}_{part}", now_ns, out)
+        self._cancel_for(self.live(Role.TARGET), f"{body.exit_context}_tp", now_ns, out)
+        stuck = any(self._blocks_exit(target, now_ns) for target in self.live(Role.TARGET))
+        stops_left = [stop for stop in self.live(Role.STOP) if stop.state is not OrderState.INTENDED]
+        if stuck and stops_left and not self.live(Role.EXIT):
+            # A cancel can be accepted and never carried out (ORD-25): until the target has ended, the stop protects.
+            self.resize_stops(open_qty, now_ns, out)
+            return
+        self._cancel_for(self.live(Role.STOP), f"{body.exit_context}_sl", now_ns, out)
         # One closing order at a time, and an unanswered one is waited for: it can fill at once (E3).
         blocked = bool(self.live(Role.REPAIR))
         blocked = blocked or any(self._blocks_exit(order, now_ns) for order in self.live(Role.TARGET, Role.STOP))

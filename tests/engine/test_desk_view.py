@@ -282,7 +282,7 @@ def test_the_working_exits_shown_count_the_pair_once(bench: Any) -> None:
     assert (bracket.open_qty, bracket.working_exit_qty) == (75, 75)
 
     world.exit()
-    assert [type(command) for command in world.queue] == [CancelOrder, CancelOrder]
+    assert [type(command) for command in world.queue] == [CancelOrder]
     assert Shown(world).view().brackets[0].working_exit_qty == 75
 
 

@@ -72,10 +72,10 @@ def test_a_fill_that_comes_after_the_confirmed_cancel_counts(bench: Any) -> None
     while any(isinstance(command, CancelOrder) for command in world.queue):
         world.send()
         world.deliver_answer()
+        while world.venue.news:
+            world.deliver_news()
     (target,) = world.orders(Role.TARGET)
     held = world.venue.orders[target.tag]
-    while world.venue.news:
-        world.deliver_news()
     assert target.state is OrderState.CANCELLED
     (first,) = world.orders(Role.EXIT)
     held.filled, held.value_paise = 50, 50 * held.limit_paise
