@@ -34,7 +34,7 @@ class BracketExit(BracketProtection):
     # --- what closes what is open --------------------------------------------------------------------------------
 
     def plan_exit(self, open_qty: int, now_ns: int, out: Outbox) -> None:
-        """Cancel the resting target, then the stop, each to its proven end; then one marketable order for what is open."""
+        """Cancel the target, then the stop, each to its proven end; then one marketable order for what is open."""
         body = self.body
         if self._exits_by_stop(open_qty, now_ns):
             self._turn_stop_into_exit(open_qty, now_ns, out)
