@@ -64,6 +64,8 @@ class Blotter:
         self._by_hand: list[tuple[Order, str]] = []
         self._ever_asked: dict[str, int] = {}
         """Tag -> the largest quantity the order ever had."""
+        self._ended_as: dict[tuple[str, str], OrderReport] = {}
+        """(Account, broker id) -> the row that was merged last, of orders that have ended."""
         self.forgotten: set[str] = set()
         """Tags of orders that were dropped from memory: the broker's book of the day still shows them, and they are
         ours."""
@@ -84,6 +86,7 @@ class Blotter:
             order = self.orders.pop(tag)
             self.forgotten.add(tag)
             self._tag_of.pop((order.account, order.broker_id), None)
+            self._ended_as.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
             self._ever_asked.pop(tag, None)
 
@@ -170,7 +173,13 @@ class Blotter:
         self._settle_pending(order, report, at_ns, read_ns)
         order.apply_filled(report.filled_qty, provisional_price(order, report, self._last_paise(order.symbol)), at_ns)
         self._merge_state(order, report, at_ns)
+        if order.is_terminal:
+            self._ended_as[account, report.broker_id] = report
         return order
+
+    def is_old_news(self, account: str, report: OrderReport) -> bool:
+        """The very row that an ended order was merged with before: most of a book that is read every few seconds."""
+        return self._ended_as.get((account, report.broker_id)) == report
 
     def apply_trade(self, account: str, trade: Trade, at_ns: int) -> tuple[Order | None, bool]:
         """Book one trade record. Returns the order and whether the record is new; keeps records that came too early."""

@@ -15,8 +15,9 @@ import msgspec
 
 from engine import refusals
 from engine.blotter import OVERTAKEN
+from engine.deadline import NoAnswer, within
 from engine.instant import NS_PER_MS, ns_from_s
-from engine.order import Order, Role
+from engine.order import Order, Pending, Role
 from engine.outbox import CancelOrder, ModifyOrder, Op, OrderCommand, PlaceOrder, op_of
 from engine.port import (
     Acked,
@@ -103,6 +104,10 @@ class Gateway:
         """Hears of every request in the moment it leaves; for measuring only."""
         self.fits: Callable[[Order, PlaceOrder | ModifyOrder], bool] = _always
         """Asked in the moment of sending: a fill may have come since the request was decided."""
+        self.may_send: Callable[[], bool] = _may
+        """Asked immediately before a request leaves: another process may have taken the account over (`engine.lease`).
+        After the first no nothing leaves any more, neither entry nor exit; what is queued waits, unanswered."""
+        self.is_fenced = False
 
     @property
     def depth(self) -> int:
@@ -129,14 +134,17 @@ class Gateway:
     async def run(self) -> None:
         """The worker; ends only by cancellation."""
         while True:
-            if not self._heap:
+            if not self._heap or self.is_fenced:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             if await self._wait_for_slot():
                 continue
             _, _, command = heapq.heappop(self._heap)
-            await self._send(command)
+            try:
+                await self._send(command)
+            except _Fenced:
+                self._queue(command)  # not sent and not counted: a restart finds its intent and looks it up
 
     def _drop_unsent_change(self, tag: str) -> None:
         """A modify that has not left when its order is to be cancelled would only make the order larger meanwhile."""
@@ -217,8 +225,10 @@ class Gateway:
         self._answered(command.tag, op, answer)
 
     def _is_overtaken(self, command: OrderCommand, order: Order) -> bool:
-        """A fill came since it was decided, or since the broker asked us to wait: it stays here, and that is told."""
-        if isinstance(command, CancelOrder) or self.fits(order, command):
+        """A fill or a cancel came since it was decided, or since the broker asked us to wait: it stays here, and that
+        is told."""
+        is_being_cancelled = order.pending in (Pending.CANCEL, Pending.CANCEL_UNKNOWN)
+        if isinstance(command, CancelOrder) or (self.fits(order, command) and not is_being_cancelled):
             return False
         if isinstance(command, PlaceOrder):
             self._withdrawn(command.tag)
@@ -239,9 +249,6 @@ class Gateway:
 
     async def _call_paced(self, command: OrderCommand, order: Order) -> Answer:
         started_ns = self._clock.now_ns()
-        self.window.note_sent(started_ns)
-        self.writes += 1
-        self.sending(order, op_of(command), started_ns)
         answer = await self._call(command, order)
         self._note_path(answer, started_ns)
         return answer
@@ -250,21 +257,23 @@ class Gateway:
         """One call under one deadline. No answer in time is *unknown*, never *refused* (faults §3)."""
         is_exit = self._priority(command) < 2
         limit_s = self._limits.exit_timeout_s if is_exit else self._limits.api_timeout_s
-        call = asyncio.ensure_future(self._ask(command, order))
-        timer = self._clock.call_at(self._clock.now_ns() + ns_from_s(limit_s), lambda: _give_up(call))
         try:
-            return await call
-        except asyncio.CancelledError:
-            if call.cancelled() and not _is_cancelling():
-                return Unknown(f"no answer in {limit_s:g} s")
-            call.cancel()
+            return await within(self._clock, self._ask(command, order), limit_s)
+        except NoAnswer as error:
+            return Unknown(str(error))
+        except _Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the order may exist
             return Unknown(f"{type(error).__name__}: {error}")
-        finally:
-            timer.cancel()
 
     async def _ask(self, command: OrderCommand, order: Order) -> Answer:
+        if not self.may_send():
+            self.is_fenced = True
+            raise _Fenced
+        now_ns = self._clock.now_ns()
+        self.window.note_sent(now_ns)
+        self.writes += 1
+        self.sending(order, op_of(command), now_ns)
         match command:
             case PlaceOrder():
                 return await self._port.place(_request(order))
@@ -303,16 +312,21 @@ class Gateway:
             self.proven_ns = self._clock.now_ns()
 
 
+class _Fenced(Exception):
+    """The account belongs to another process now."""
+
+
+def _may() -> bool:
+    """Nobody else can send: no lease."""
+    return True
+
+
 def _unheard(_order: Order, _op: Op, _now_ns: int) -> None:
     """Nobody measures."""
 
 
 def _always(_order: Order, _command: PlaceOrder | ModifyOrder) -> bool:
     return True
-
-
-def _give_up(call: asyncio.Future[Answer]) -> None:
-    call.cancel()
 
 
 def _request(order: Order) -> OrderRequest:
@@ -327,9 +341,3 @@ def _request(order: Order) -> OrderRequest:
         limit_paise=order.limit_paise,
         trigger_paise=order.trigger_paise,
     )
-
-
-def _is_cancelling() -> bool:
-    """True when the worker itself is being ended, not just the call it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

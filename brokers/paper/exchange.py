@@ -270,7 +270,8 @@ class PaperExchange:
 
     def orders(self, account_id: str) -> list[OrderReport]:
         """The day's orders in the order of their placing."""
-        return [order.report() for order in self._ledger(account_id).orders.values()]
+        ledger = self._ledger(account_id)
+        return [ledger.report_of(order) for order in ledger.orders.values()]
 
     def trades(self, account_id: str) -> Sequence[Trade]:
         """The day's trades in the order they happened."""

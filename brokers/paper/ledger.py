@@ -174,8 +174,23 @@ class Ledger:
         self.sink: Sink | None = None
         self.recorder: Recorder | None = None
         self.untold: list[OrderReport | Trade] = []
+        self._ended: dict[str, OrderReport] = {}
+        """Rows of orders that have ended, by broker id: most of a day's book, which is read every few seconds."""
         self._touched: dict[str, PaperOrder] = {}
         self._moved: set[PositionKey] = set()
+
+    def report_of(self, order: PaperOrder) -> OrderReport:
+        """The order's row; of an ended order the same object every time."""
+        if order.is_live:
+            return order.report()
+        known = self._ended.get(order.broker_id)
+        if known is None or (known.at_ns, known.filled_qty, known.state) != (
+            order.changed_ns,
+            order.filled_qty,
+            order.state,
+        ):
+            known = self._ended[order.broker_id] = order.report()
+        return known
 
     def net_qty(self, key: PositionKey) -> int:
         holding = self.holdings.get(key)
@@ -189,6 +204,7 @@ class Ledger:
             if order.is_live or order.changed_ns >= day_start_ns
         }
         self.trades = [trade for trade in self.trades if trade.at_ns >= day_start_ns]
+        self._ended.clear()
 
     def adopt(self, order: PaperOrder) -> None:
         """Take in an accepted or restored order."""

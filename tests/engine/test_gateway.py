@@ -13,7 +13,7 @@ from engine import refusals
 from engine.clock import LoopClock
 from engine.gateway import Gateway, GatewayLimits
 from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
-from engine.order import Order, OrderState, OrderType, Role, Side
+from engine.order import Order, OrderState, OrderType, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, OrderCommand, PlaceOrder
 from engine.port import Acked, Answer, NotSent, OrderChange, OrderRequest, Refused, Unknown
 from engine.virtual_time import run_virtual
@@ -216,6 +216,25 @@ def test_a_throttled_exit_is_looked_at_again_before_it_is_repeated() -> None:
         assert (bench.port.calls, bench.withdrawn, bench.answers) == (["place T1"], ["T1"], [])
 
     run(scenario, script=lambda _number: Refused(refusals.THROTTLED, "429", 1.0))
+
+
+def test_a_throttled_change_is_not_repeated_when_its_order_is_to_be_cancelled() -> None:
+    """Found by the simulator: a target was enlarged once more after the stop had closed the position."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.order("T1", Role.TARGET, broker_id="77")
+        bench.change(
+            ModifyOrder(tag="T1", type=OrderType.LIMIT, qty=150, limit_paise=99_00, trigger_paise=0, context="resize")
+        )
+        await bench.pass_ms(50)
+        bench.orders["T1"].pending = Pending.CANCEL
+        bench.change(CancelOrder(tag="T1", context="x"))
+        await bench.until_idle()
+
+        assert bench.port.calls == ["modify T1", "cancel T1 77"]
+        assert [(tag, op) for tag, op, _ in bench.answers] == [("T1", "modify"), ("T1", "cancel")]
+
+    run(scenario, script=lambda number: acked(number) if number > 1 else Refused(refusals.THROTTLED, "429", 1.0))
 
 
 def test_a_cancel_drops_the_change_of_its_order_that_has_not_left() -> None:

@@ -246,8 +246,11 @@ class Truth:
                 continue
             self.touched.add(group.bracket_id)
             left = max(0, self.net[symbol] * group.side.sign)
+            short = max(0, -self.net[symbol] * group.side.sign)
             if group.held_qty > left:
                 group.taken_qty += group.held_qty - left
+            elif group.held_qty < -short:  # and bought back by the same hand, after our own exit had sold them too
+                group.taken_qty -= -group.held_qty - short
 
     def moved_by_hand(self, group: Group) -> bool:
         """Somebody else traded its contract lately: the desk may not have found it yet."""

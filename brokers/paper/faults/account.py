@@ -357,7 +357,11 @@ class FaultyAccount:
         return [self._seen(row) for row in await self._inner.read_orders()]
 
     async def _seen_trades(self) -> Sequence[Trade]:
-        return [replace(trade, tag=self.shown_tag(trade.tag)) for trade in await self._inner.read_trades()]
+        return [self._seen_trade(trade) for trade in await self._inner.read_trades()]
+
+    def _seen_trade(self, trade: Trade) -> Trade:
+        tag = self.shown_tag(trade.tag)
+        return trade if tag == trade.tag else replace(trade, tag=tag)
 
     def _hear(self, update: Update) -> None:
         if isinstance(update, Trade):
@@ -371,7 +375,8 @@ class FaultyAccount:
             return replace(row, tag=self.shown_tag(row.tag), state=OrderState.CANCELLED)
         if row.state is OrderState.TRIGGER_PENDING and self._venue.is_held(row.symbol, row.tag):
             return replace(row, tag=self.shown_tag(row.tag), state=OrderState.WORKING)
-        return replace(row, tag=self.shown_tag(row.tag))
+        tag = self.shown_tag(row.tag)
+        return row if tag == row.tag else replace(row, tag=tag)
 
     def shown_tag(self, tag: str) -> str:
         """Under which tag the desk sees an order that carries this one at the exchange; empty when it is not ours."""

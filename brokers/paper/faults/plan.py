@@ -60,9 +60,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     text: str = ""
 
-    def matches(self, role: Role | None, symbol: str) -> bool:
-        roles = frozenset({self.role}) if self.role is not None else self.knob.roles
-        return (not roles or role in roles) and (not self.symbol or self.symbol == symbol)
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Whose orders it concerns; empty = all."""
+        return frozenset({self.role}) if self.role is not None else self.knob.roles
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,13 +95,17 @@ class Fired(msgspec.Struct, frozen=True):
 
 
 class _Armed:
-    """A rule with its generator and its counters."""
+    """A rule with its generator and its counters; asked at every tick, so what never changes is laid out once."""
 
-    __slots__ = ("random", "rule", "seen", "struck")
+    __slots__ = ("from_ns", "is_span", "random", "roles", "rule", "seen", "storm_share", "struck", "symbol", "until_ns")
 
     def __init__(self, rule: Rule, random: Random) -> None:
         self.rule = rule
         self.random = random
+        self.from_ns, self.until_ns = rule.from_ns, rule.until_ns
+        self.roles, self.symbol = rule.roles, rule.symbol
+        self.is_span = rule.knob.shape is Shape.SPAN
+        self.storm_share = min(rule.bps * _STORM_FACTOR, _RATE_MAX_BPS)
         self.seen = 0
         self.struck = 0
 
@@ -127,6 +132,8 @@ class FaultPlan:
         self.end_ns = end_ns
         self.storms = tuple(storms)
         self.ambiguity_s = ambiguity_s
+        self._weather = (0, 0, False)
+        """From, until, and whether a storm blows: the spell that was last asked about."""
         self.rules = tuple(rules)
         self.fired: Counter[str] = Counter()
         """Fault id -> how often it struck; a span counts once."""
@@ -195,12 +202,14 @@ class FaultPlan:
         if not self.start_ns <= at_ns < self.end_ns:
             return None
         for armed in self._armed[door]:
+            if not armed.from_ns <= at_ns < armed.until_ns:
+                continue
+            if (armed.roles and role not in armed.roles) or (armed.symbol and armed.symbol != symbol):
+                continue
             rule = armed.rule
-            if not rule.from_ns <= at_ns < rule.until_ns or not rule.matches(role, symbol):
+            if (can is not _always and not can(rule.knob.effect, rule.amount)) or not self._hits(armed, at_ns):
                 continue
-            if not can(rule.knob.effect, rule.amount) or not self._hits(armed, at_ns):
-                continue
-            if rule.knob.shape is not Shape.SPAN or armed.struck == 1:
+            if not armed.is_span or armed.struck == 1:
                 self.note(rule.knob, at_ns, " ".join(word for word in (door.value, symbol, what) if word))
             return self._struck(armed, at_ns)
         return None
@@ -228,16 +237,22 @@ class FaultPlan:
         self.log.append(Fired(at_ns, knob.fault, knob.knob, what))
 
     def _hits(self, armed: _Armed, at_ns: int) -> bool:
-        rule = armed.rule
-        if rule.knob.shape is Shape.SPAN:
+        if armed.is_span:
             armed.struck += 1
             return True
+        rule = armed.rule
         if rule.bps:
-            storm = any(low <= at_ns < high for low, high in self.storms)
-            bps = min(rule.bps * _STORM_FACTOR, _RATE_MAX_BPS) if storm else rule.bps
-            return armed.random.randrange(10_000) < bps
+            return armed.random.random() * 10_000 < (armed.storm_share if self._storms_at(at_ns) else rule.bps)
         armed.seen += 1
         return rule.nth <= armed.seen < rule.nth + rule.times
+
+    def _storms_at(self, at_ns: int) -> bool:
+        if not self._weather[0] <= at_ns < self._weather[1]:
+            edges = sorted({0, _FOR_EVER, *(edge for storm in self.storms for edge in storm)})
+            later = next(index for index, edge in enumerate(edges) if edge > at_ns)
+            storms = any(low <= at_ns < high for low, high in self.storms)
+            self._weather = (edges[later - 1], edges[later], storms)
+        return self._weather[2]
 
     def _struck(self, armed: _Armed, at_ns: int) -> Strike:
         rule, random = armed.rule, armed.random
