@@ -11,6 +11,7 @@ import msgspec
 from engine.arming import is_unprotected
 from engine.bot import REASON_MANUAL, REASON_ZERO, Bot
 from engine.config.errors import ConfigError
+from engine.fence import HANDS_OFF
 from engine.instrument import Instrument
 from engine.leg import Leg
 from engine.legs import LegsBot
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _ACTIONS_KEPT = 6
 _IDS_KEPT = 500
+_SENDING = (Enter, ExitLeg, ZeroOut, CancelAll, CancelOrder, Adopt)
 
 
 class Action(msgspec.Struct, kw_only=True):
@@ -84,6 +86,8 @@ class TraderRequests:
         desk = self._desk
         if stranger := self._stranger(request):
             return stranger
+        if desk.gateway.is_fenced and isinstance(request, _SENDING):
+            return HANDS_OFF
         match request:
             case Enter():
                 return self._why_not_enter(request, now_ns)

@@ -152,6 +152,18 @@ class Msg(Enum):
     HEARTBEAT = Text("INFO", "[HEARTBEAT] {text}")
     ESCALATE = Text("ERROR", "[ESCALATE] Exit not confirmed after 5s, retrying MARKET order...")
     STALL = Text("CRITICAL", "[CRITICAL] the desk stood still for {ms} ms at {stack}: prices are stale until they move")
+    FENCED = Text(
+        "CRITICAL",
+        "[CRITICAL] another process has taken over this account: {detail}; hands off: nothing is sent any more, "
+        "neither entry nor exit. Look at the broker",
+    )
+    GUARDIAN = Text("INFO", "[GUARDIAN] {text}")
+    GUARDIAN_WARN = Text("WARN", "[GUARDIAN] {text}")
+    GUARDIAN_SILENT = Text("CRITICAL", "[GUARDIAN] the desk does not beat any more: {text}")
+    GUARDIAN_TAKES = Text("CRITICAL", "[GUARDIAN] {text}")
+    GUARDIAN_STUCK = Text("CRITICAL", "[GUARDIAN] not flat yet: {text}")
+    GUARDIAN_FLAT = Text("CRITICAL", "[GUARDIAN] flat: {text}")
+    GUARDIAN_LOST = Text("CRITICAL", "[CRITICAL] nobody watches this desk from outside: {reason}")
     STILL_IN_POSITION = Text("CRITICAL", "[CRITICAL] STILL IN POSITION AFTER PAUSE ATTEMPTS! {detail}")
     MANUAL = Text("CRITICAL", "Manual intervention may be required")
 

@@ -6,13 +6,11 @@ it would let two processes lock two different files of the same name. Exit code 
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
 import re
 import socket
-import stat
 import time
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +18,7 @@ from types import TracebackType
 import msgspec
 
 from engine.instant import iso_utc
+from engine.private_file import FileUnusable, open_private
 
 _HOLDER_BYTES_MAX = 4096
 _ATTEMPTS_MAX = 10
@@ -135,16 +134,10 @@ def account_lock_path(state_dir: Path, account: str) -> Path:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        fd = os.open(path, flags, 0o600)
-    except OSError as exc:
-        why = "is a symbolic link, which is not followed" if exc.errno == errno.ELOOP else exc.strerror
-        raise LockUnusable(f"lock file {path}: {why}") from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise LockUnusable(f"lock file {path}: is not a regular file")
-    return fd
+        return open_private(path, "lock file")
+    except FileUnusable as exc:
+        raise LockUnusable(str(exc)) from None
 
 
 def _is_still_at(fd: int, path: Path) -> bool:

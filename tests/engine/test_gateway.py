@@ -544,3 +544,43 @@ def test_an_exit_that_never_left_is_answered_at_once_because_its_bracket_tries_a
         assert [answer for _, _, answer in bench.answers] == [NotSent("connection refused")]
 
     run(scenario, write_ms=10, script=refused_connection(9))
+
+
+def test_a_fenced_gateway_sends_nothing_whatever_waits_and_counts_nothing() -> None:
+    async def scenario(bench: Bench) -> None:
+        asked: list[bool] = []
+        bench.gateway.may_send = lambda: asked.append(True) is None and len(asked) < 3
+        for tag, role in (("SD1X", Role.EXIT), ("SD2S", Role.STOP), ("SD3E", Role.ENTRY)):
+            bench.place(tag, role)
+        bench.order("SD4T", Role.TARGET, broker_id="9")
+        bench.change(
+            ModifyOrder(tag="SD4T", qty=50, limit_paise=90_00, trigger_paise=0, type=OrderType.LIMIT, context="x")
+        )
+        await bench.pass_ms(60_000)
+
+        assert bench.port.calls == ["place SD1X", "place SD2S"]
+        assert (bench.gateway.writes, bench.gateway.is_fenced, bench.gateway.depth) == (2, True, 2)
+        assert len(asked) == 3, "asked once for each request, and not again after the first no"
+
+        bench.change(CancelOrder(tag="SD1X", context="x"))
+        bench.place("SD5X", Role.EXIT)
+        await bench.pass_ms(60_000)
+
+        assert bench.port.calls == ["place SD1X", "place SD2S"]
+        assert [tag for tag, _, _ in bench.answers] == ["SD1X", "SD2S"], "what never left is answered by nobody"
+        assert bench.orders["SD3E"].state is OrderState.INTENDED
+
+    run(scenario)
+
+
+def test_a_throttled_exit_is_not_sent_again_once_the_account_is_somebody_elses() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.gateway.may_send = lambda: not bench.port.calls
+        bench.place("SD1X", Role.EXIT)
+        await bench.pass_ms(60_000)
+
+        assert bench.port.calls == ["place SD1X"]
+        assert bench.answers == []
+        assert bench.gateway.throttled == 1
+
+    run(scenario, script=lambda _number: Refused(refusals.THROTTLED, "slower", retry_after_s=1.0))
