@@ -29,6 +29,16 @@ class LoopClock:
         """Real time: the wall clock is read once, then the loop's monotonic clock carries it (T1)."""
         return cls(loop, time.time_ns())
 
+    @classmethod
+    def anchored(cls, loop: asyncio.AbstractEventLoop, at_ns: int, monotonic_ns: int, speed: float = 1.0) -> LoopClock:
+        """A clock that shows `at_ns` at an instant of the machine's monotonic clock, which a real loop's time is.
+
+        Two processes of one machine that build it from the same figures read the same time.
+        """
+        clock = cls(loop, at_ns, speed)
+        clock._loop_start = monotonic_ns / NS_PER_S
+        return clock
+
     def loop_time(self, at_ns: int) -> float:
         """The loop's own time of an instant of this clock, in seconds."""
         return self._loop_start + (at_ns - self._start_ns) / (NS_PER_S * self._speed)

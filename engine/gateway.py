@@ -302,6 +302,11 @@ class Gateway:
             self.path_error = answer.reason
             self._failed_ns = now_ns
 
+    def note_link_lost(self, reason: str) -> None:
+        """The adapter has lost its connection: the path is down before a request has to find it out."""
+        self.path_error = reason
+        self._failed_ns = self._clock.now_ns()
+
     def note_books_read(self, began_ns: int) -> None:
         """A clean read of the order book that began after the last silence: the broker answers again.
 

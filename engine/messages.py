@@ -108,6 +108,9 @@ class Msg(Enum):
     ALL_FLAT = Text("INFO", "[INFO] All positions flat. Reconciliation reduced to {minutes} minutes.")
     PERF_RECONCILE = Text("WARN", "[PERF] reconcile took {seconds}s")
     RECOVERED = Text("INFO", "[RECOVER] {text}")
+    RECOVERY_SUMMARY = Text("INFO", "[RECOVER] {headline}")
+    LOST_ORDER = Text("CRITICAL", "[RECOVER] not in this journal, ours by its tag: {text}: taken over")
+    BOOK_LACKS = Text("ERROR", "[RECONCILE] the order book lacks {count} order(s) of ours that ended today: {effect}")
     DISBELIEVED = Text(
         "CRITICAL", "[CRITICAL] {symbol} {role} {tag}: the broker says {detail}; not believed, books read"
     )
@@ -149,6 +152,8 @@ class Msg(Enum):
     CHANNEL_DOWN = Text("WARN", "[ALERT] channel {channel} does not deliver: {reason}; {waiting} waiting")
     CHANNEL_LOST = Text("WARN", "[ALERT] channel {channel}: {count} alert(s) given up, read them in this log")
     CHANNEL_UP = Text("INFO", "[ALERT] channel {channel} delivers again")
+    LINK_LOST = Text("ERROR", "[LINK] lost: {reason}; entries wait, resting orders go on resting")
+    LINK_BACK = Text("INFO", "[LINK] restored: books are read before anything else")
     HEARTBEAT = Text("INFO", "[HEARTBEAT] {text}")
     ESCALATE = Text("ERROR", "[ESCALATE] Exit not confirmed after 5s, retrying MARKET order...")
     STALL = Text("CRITICAL", "[CRITICAL] the desk stood still for {ms} ms at {stack}: prices are stale until they move")

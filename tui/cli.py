@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tui.arguments import duration, file_name, file_options, speed, whole
 from tui.simulate_command import add_simulate
+from tui.venue_command import add_venue
 
 VERSION: Final = "0.1.0"
 
@@ -44,6 +46,7 @@ examples:
   strikedesk import-env old.env           a config.toml from the leg scalper's .env
   strikedesk simulate exits --seeds 1..200
                                           whole demo days with faults, every exit checked
+  strikedesk venue paper --port 8800      the paper exchange as a process of its own
   strikedesk where                        which files are used
 """
 
@@ -73,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from engine.config.errors import ConfigError
     from engine.secrets import SecretMissing
 
-    if arguments.faults is not None and arguments.command is not None:
+    if arguments.faults is not None and arguments.command not in (None, "venue"):
         return _fail(f"--faults is for the paper demo, not for {arguments.command}", EXIT_CONFIG)
     try:
         match arguments.command:
@@ -106,12 +109,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_desk(arguments: argparse.Namespace) -> int:
-    """The commands that open a desk; what they load is imported when they are chosen, for a quick first paint."""
+    """The commands that open a desk or a venue; what they load is imported when chosen, for a quick first paint."""
     try:
         if arguments.command == "replay":
             from tui.replay_command import run_replay
 
             return run_replay(arguments)
+        if arguments.command == "venue":
+            from tui.venue_command import run_venue
+
+            return run_venue(arguments)
         if arguments.no_ui:
             from tui.desk_command import run_desk
 
@@ -160,10 +167,10 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"strikedesk {VERSION}")
     _desk_options(parser)
-    _file_options(parser)
+    file_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     check = commands.add_parser("check", help="validate the configuration and say what it means")
-    _file_options(check, suppress=True)
+    file_options(check, suppress=True)
     replay = commands.add_parser(
         "replay",
         help="run the legs bot over recorded one-minute bars",
@@ -174,30 +181,31 @@ def argument_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--json-log", action="store_true", default=argparse.SUPPRESS, help="log lines on stderr as JSON"
     )
-    _file_options(replay, suppress=True)
+    file_options(replay, suppress=True)
     import_env = commands.add_parser("import-env", help="make a config.toml from the leg scalper's old .env")
     import_env.add_argument("file", type=Path, metavar="FILE", help="the old .env")
     import_env.add_argument(
-        "--out", type=_file, default=Path("config.toml"), metavar="FILE", help="where to (default: config.toml)"
+        "--out", type=file_name, default=Path("config.toml"), metavar="FILE", help="where to (default: config.toml)"
     )
     import_env.add_argument("--force", action="store_true", help="replace an existing file")
     alert_test = commands.add_parser("alert-test", help="send one test alert through every configured channel")
-    _file_options(alert_test, suppress=True)
+    file_options(alert_test, suppress=True)
     where = commands.add_parser("where", help="print which files this desk uses")
-    _file_options(where, suppress=True)
+    file_options(where, suppress=True)
     add_simulate(commands)
+    add_venue(commands)
     return parser
 
 
 def _desk_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-ui", action="store_true", help="no screen; the same engine, log lines on stderr")
-    parser.add_argument("--seed", type=_whole, metavar="N", help="seed of the demo market")
+    parser.add_argument("--seed", type=whole, metavar="N", help="seed of the demo market")
     parser.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="N", help="exchange time runs N times faster; max = virtual time"
+        "--speed", type=speed, default=1.0, metavar="N", help="exchange time runs N times faster; max = virtual time"
     )
     parser.add_argument(
         "--duration",
-        type=_duration,
+        type=duration,
         metavar="SPAN",
         help="stop after this exchange time: 60s, 5m, 2h; day = session end",
     )
@@ -207,54 +215,6 @@ def _desk_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json-log", action="store_true", help="log lines on stderr as JSON (with --no-ui)")
     parser.add_argument("--theme", help="desk-dark, desk-light, desk-cvd-dark or desk-cvd-light")
-
-
-def _file_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
-    absent = argparse.SUPPRESS if suppress else None
-    parser.add_argument("--config", type=Path, default=absent, metavar="FILE", help="configuration (config.toml)")
-    parser.add_argument("--env-file", type=Path, default=absent, metavar="FILE", help="the leg scalper's .env file")
-    parser.add_argument("--db", type=_file, default=absent, metavar="FILE", help="journal (SQLite)")
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if path.name in ("", ".."):
-        raise argparse.ArgumentTypeError(f"{text!r}: the name of a file")
-    return path
-
-
-def _whole(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 0")
-    return number
-
-
-def _speed(text: str) -> float:
-    """Times real time; infinity stands for virtual time."""
-    if text == "max":
-        return float("inf")
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0.1 <= speed <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r}: from 0.1 to 1000, or max")
-    return speed
-
-
-def _duration(text: str) -> int:
-    """Nanoseconds of exchange time; 0 stands for the session's end."""
-    if text == "day":
-        return 0
-    units = {"s": 1, "m": 60, "h": 3600}
-    number = text[:-1]
-    if text[-1:] not in units or not number.isdigit() or not 0 < int(number) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: a span like 60s, 5m or 2h, or day")
-    return int(number) * units[text[-1]] * 1_000_000_000
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ from engine.desk_stop import stop_words
 from engine.instant import NS_PER_S, ist_date
 from engine.messages import Msg
 from engine.paths import places
+from engine.port import MarketPort
 from engine.virtual_time import run_virtual
 from tui.desk_guard import DeskGuard
 from tui.faults_option import demo_mode, read_faults_option
 from tui.files import DeskFiles
+from tui.remote_station import open_remote, venue_of
 from tui.signals import Signals
 from tui.station import Station, StationPlan
 from tui.summary import measured, summary
@@ -65,24 +67,26 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
     )
 
 
-async def open_demo(plan: StationPlan) -> tuple[Station, DemoMarket]:
+async def open_demo(plan: StationPlan) -> tuple[Station, MarketPort]:
     """A desk on the demo market, opened and restored but not started; gives everything back when that fails."""
+    if venue_of(plan):
+        return await open_remote(plan)
     station = Station(plan)
     try:
-        start_ns = station.open_books(station.session_hours(DEMO_DAY)[0])
+        start_ns = station.open_books(station.hours.of_day(DEMO_DAY)[0])
         clock = station.start_clock(start_ns)
         station.make_exchange()
         market = DemoMarket(
             plan.seed,
             start_ns,
             clock,
-            station.session_hours,
-            station.next_day,
-            on_instruments=lambda master: (station.know(master), station.exchange.list_instruments(master))[0],
+            station.hours.of_day,
+            station.hours.next_day,
+            on_instruments=lambda master: (station.hours.know(master), station.exchange.list_instruments(master))[0],
         )
         feed = station.make_faults(market, start_ns)
         instruments = await feed.instruments()
-        station.know(instruments)
+        station.hours.know(instruments)
         await station.build(feed, instruments, exchange_hears=feed is market)
     except BaseException:
         await station.close(1)
@@ -90,7 +94,7 @@ async def open_demo(plan: StationPlan) -> tuple[Station, DemoMarket]:
     return station, market
 
 
-async def run_engine(station: Station, market: DemoMarket, duration_ns: int | None, signals: Signals) -> int:
+async def run_engine(station: Station, market: MarketPort, duration_ns: int | None, signals: Signals) -> int:
     """The desk's own task: owned by main, watched by a screen when there is one."""
     desk, clock, stop = station.desk, station.clock, signals.stop
     began_ns = clock.now_ns()
@@ -99,7 +103,8 @@ async def run_engine(station: Station, market: DemoMarket, duration_ns: int | No
     await desk.start()
     signals.attach(desk)
     desk.step(lambda _now: desk.say(Msg.DESK, text=f"when it is told to stop: {'; '.join(stop_words(desk))}"))
-    station.keep(market.run, "market")
+    if isinstance(market, DemoMarket):  # the market of a venue in another process runs there
+        station.keep(market.run, "market")
     if station.faults is not None:
         station.faults.start()
     if not station.plan.is_virtual:
@@ -109,7 +114,7 @@ async def run_engine(station: Station, market: DemoMarket, duration_ns: int | No
         gc.freeze()
     until_ns = 0
     if duration_ns is not None:
-        close_ns = station.session_hours(ist_date(began_ns))[1]
+        close_ns = station.hours.of_day(ist_date(began_ns))[1]
         until_ns = close_ns - _AFTER_CLOSE_NS if duration_ns == 0 else began_ns + duration_ns
         clock.call_at(until_ns, stop.set)
     await stop.wait()

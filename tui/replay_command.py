@@ -87,12 +87,12 @@ async def _replay(plan: StationPlan, tape: BarTape) -> tuple[int, Desk]:
     code = 1
     try:
         day = ist_date(tape.bars[0].at_ns)
-        hours = station.session_hours(day)
+        hours = station.hours.of_day(day)
         clock = station.start_clock(station.open_books(hours[0]))
         station.make_exchange()
         market = BarReplay(tape, lambda symbol: _instrument(symbol, tape), clock)
         instruments = await market.instruments()
-        station.know(instruments)
+        station.hours.know(instruments)
         desk = await station.build(market, instruments)
         desk.say(Msg.DESK_WARN, text=f"replay of {tape.source}: {ASSUMPTION}")
         await desk.start()

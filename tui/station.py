@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from datetime import date
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -22,6 +21,8 @@ from brokers.paper.account import Latency, PaperAccount
 from brokers.paper.books_file import BooksFile
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.ledger import RecordFailed
+from brokers.paper.remote_account import RemotePaperAccount
+from brokers.paper.remote_link import VenueLink
 from brokers.paper.rules import PaperRules
 from engine.alerts import AlertBook
 from engine.charges import ChargeBook, read_charge_tables
@@ -48,24 +49,22 @@ from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
 from engine.messages import Msg
 from engine.option_symbol import parse_option_symbol
 from engine.order_charges import OrderCharges
-from engine.port import MarketPort
+from engine.port import BrokerPort, MarketPort
 from engine.position_checks import CheckLimits
 from engine.secrets import Redactions, Secrets
-from engine.session import Calendar, session_class
+from engine.session import Calendar
 from engine.single_instance import InstanceLock, account_lock_path
 from tui.cli import VERSION
+from tui.demo_hours import DemoHours
 from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
+from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
     from engine.alert_relay import AlertRelay
 
 _LOOP_GAP_S: Final = 0.05
-
-
-class StartFailed(Exception):
-    """The desk cannot start; the text is one line a trader can act on (exit code 1)."""
 
 
 class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +97,7 @@ class Station:
         self.plan = plan
         self.config = plan.loaded.config
         self.calendar = Calendar.load(plan.files.calendar if plan.files.calendar.exists() else None)
+        self.hours = DemoHours(self.calendar)
         self.redactions = Redactions()
         self.alerts = AlertBook()
         self.held = ExitStack()
@@ -111,6 +111,8 @@ class Station:
         self.heartbeat: Heartbeat
         self.relay: AlertRelay | None = None
         self.faults: DemoFaults | None = None
+        self.link: VenueLink | None = None
+        """To the paper venue of another process, which then has the exchange and the books."""
         self._books: BooksFile | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -127,13 +129,22 @@ class Station:
         self.held.enter_context(_account_lock(path))
         self._books = BooksFile.open(path, funds_paise=funds, start_ns=first_start_ns, fresh=self.plan.fresh)
         self.held.callback(self._books.close)
-        return self._resumed(self._books.clock_ns)
+        return self.hours.resumed(self._books.clock_ns)
 
     def start_clock(self, start_ns: int) -> LoopClock:
         speed = 1.0 if self.plan.is_virtual else self.plan.speed
-        self.clock = LoopClock(asyncio.get_running_loop(), start_ns, speed)
+        return self.use_clock(LoopClock(asyncio.get_running_loop(), start_ns, speed))
+
+    def use_clock(self, clock: LoopClock) -> LoopClock:
+        self.clock = clock
         self.log = self._open_log()
         return self.clock
+
+    def lock_account(self, name: str) -> None:
+        """One desk per account, whatever its journal. Raises AlreadyRunning."""
+        folder = self.plan.files.state_dir
+        _make_folder(folder)
+        self.held.enter_context(InstanceLock.acquire(account_lock_path(folder, name), f"paper account {name}"))
 
     async def build(self, market: MarketPort, instruments: Sequence[Instrument], exchange_hears: bool = True) -> Desk:
         """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
@@ -143,13 +154,13 @@ class Station:
         rows = {symbol: self._validated(symbol, known) for legs in config.all_groups for symbol in legs.symbols}
         if index is not None:
             rows.setdefault(index.symbol, index)
-        self.exchange.list_instruments(instruments)
-        if exchange_hears:
-            market.listen(self.exchange.on_tick)
+        if self.link is None:
+            self.exchange.list_instruments(instruments)
+            if exchange_hears:
+                market.listen(self.exchange.on_tick)
         now_ns = self.clock.now_ns()
         self.journal = self._open_journal(now_ns)
-        account = self._open_account()
-        port = account if self.faults is None else self.faults.account(account)
+        port = self._open_port()
         account_id = port.account_id
         run_no = self.journal.start_run(
             started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
@@ -189,6 +200,8 @@ class Station:
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)
+        if self.link is not None:
+            self.link.on_link(self._on_link)
         self._open_voices(rows)
         return self.desk
 
@@ -259,6 +272,8 @@ class Station:
             await self.writer.close()
         if hasattr(self, "journal"):
             self.journal.end_run(code, at_ns=self.clock.now_ns())
+        if self.link is not None:
+            await self.link.close()
         if hasattr(self, "log"):
             self.log.flush()
         self.held.close()
@@ -266,60 +281,17 @@ class Station:
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def make_exchange(self) -> PaperExchange:
-        account = self._paper_config()
-        rules = PaperRules(
-            second_exit_margin=account.second_exit_margin,
-            funds_paise=account.funds_paise,
-            displayed_size=account.partial_fills,
-            book_life_ns=self.plan.book_life_ns,
-        )
-        self.exchange = PaperExchange([], rules, self.is_open)
+        rules = paper_rules(self._paper_config(), self.plan.book_life_ns)
+        self.exchange = PaperExchange([], rules, self.hours.is_open)
         return self.exchange
 
     def make_faults(self, market: MarketPort, start_ns: int) -> MarketPort:
         """The feed that the desk sees: the market itself, or what the asked-for faults make of it."""
         if self.plan.faults is None:
             return market
-        plan = self.plan.faults.plan(self.plan.seed, self.session_hours(ist_date(start_ns))[0])
+        plan = self.plan.faults.plan(self.plan.seed, self.hours.of_day(ist_date(start_ns))[0])
         self.faults = DemoFaults(plan, self.exchange, self.clock)
         return self.faults.market(market)
-
-    def is_open(self, symbol: str, now_ns: int) -> bool:
-        """Continuous trading of an option at this instant, by the dated session table."""
-        instrument = self._known.get(symbol)
-        session = self.calendar.trading_day(ist_date(now_ns))
-        if instrument is None or session is None:
-            return False
-        close_ns = self.calendar.close_ns(instrument, ist_date(now_ns)) or 0
-        return session.is_open(session_class(instrument), now_ns) and now_ns < close_ns
-
-    _known: Mapping[str, Instrument] = {}
-
-    def know(self, instruments: Sequence[Instrument]) -> None:
-        """Today's contracts, for the exchange's session check."""
-        self._known = {**self._known, **{instrument.symbol: instrument for instrument in instruments}}
-
-    def session_hours(self, day: date) -> tuple[int, int]:
-        """Open and close of the options session of a trading day."""
-        session = self.calendar.trading_day(day)
-        if session is None:
-            raise StartFailed(self.calendar.why_closed(day))
-        kind = _option_class()
-        return session.open_ns(kind), session.close_ns(kind)
-
-    def next_day(self, day: date) -> date:
-        """The next trading day. Raises StartFailed when the calendar does not reach so far."""
-        following = self.calendar.next_trading_day(day)
-        if following is None:
-            raise StartFailed(f"the exchange calendar knows no trading day after {day}")
-        return following
-
-    def _resumed(self, clock_ns: int) -> int:
-        """The demo clock goes on where it stopped; after the close, at the next open."""
-        day = ist_date(clock_ns)
-        if self.calendar.trading_day(day) is None or clock_ns >= self.session_hours(day)[1]:
-            return self.session_hours(self.next_day(day))[0]
-        return max(clock_ns, self.session_hours(day)[0])
 
     def _paper_config(self) -> PaperConfig:
         account = self.config.trading_account
@@ -336,13 +308,32 @@ class Station:
         for name in account.secret_names:
             secrets.require(name)
 
+    def _on_link(self, why: str) -> None:
+        """The venue's connection was lost (and why), or is back: then everything is compared before any entry."""
+        desk = self.desk
+
+        def tell(_now_ns: int) -> None:
+            if why:
+                desk.gateway.note_link_lost(why)
+                desk.say(Msg.LINK_LOST, reason=why)
+                desk.out.raise_alarm("link", f"no link to the venue: {why}")
+            else:
+                desk.say(Msg.LINK_BACK)
+                desk.out.end_alarm("link")
+
+        desk.step(tell)
+        if not why and desk.recovered:
+            desk.reader.reconcile()
+
+    def _open_port(self) -> BrokerPort:
+        """The trading account, at the venue of another process or in this one, with the faults that were asked for."""
+        if self.link is not None:
+            return RemotePaperAccount(self.link)
+        account = self._open_account()
+        return account if self.faults is None else self.faults.account(account)
+
     def _open_account(self) -> PaperAccount:
-        config = self._paper_config()
-        one_way = config.latency_ms / 2
-        latency = Latency(
-            request_ms=(round(one_way * 0.5), round(one_way * 1.5)),
-            push_ms=(round(one_way * 0.2), round(one_way * 1.5)),
-        )
+        latency = latency_of(self._paper_config())
         random = Random(self.plan.seed)
         if self._books is None:
             # In memory every run is a new account: its journal rows must not be taken for an earlier run's (CFG-05).
@@ -442,6 +433,25 @@ class Station:
         say_groups(desk, config, instruments)
 
 
+def paper_rules(account: PaperConfig, book_life_ns: int) -> PaperRules:
+    """The exchange's rules as the configuration of the account says them."""
+    return PaperRules(
+        second_exit_margin=account.second_exit_margin,
+        funds_paise=account.funds_paise,
+        displayed_size=account.partial_fills,
+        book_life_ns=book_life_ns,
+    )
+
+
+def latency_of(account: PaperConfig) -> Latency:
+    """Delays spread around what the configuration says of them."""
+    one_way = account.latency_ms / 2
+    return Latency(
+        request_ms=(round(one_way * 0.5), round(one_way * 1.5)),
+        push_ms=(round(one_way * 0.2), round(one_way * 1.5)),
+    )
+
+
 def _account_lock(books: Path) -> InstanceLock:
     """One desk per account: the paper account is its file, wherever the journal lies (OPS-20)."""
     return InstanceLock.acquire(account_lock_path(books.parent, books.stem), f"paper account {books.name}")
@@ -463,12 +473,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StartFailed(f"folder {folder}: {error.strerror or error}") from None
-
-
-def _option_class():
-    from engine.session import SessionClass
-
-    return SessionClass.OPTIONS
 
 
 def _times(config: Config) -> DeskTimes:

@@ -19,6 +19,11 @@ from engine.money import paise_from_rupees
 _SECRET_NAME: Final = Key("OPS-12", pattern=r"[A-Z][A-Z0-9_]{2,63}", form="the NAME of a secret: capitals, digits, _")
 _URL: Final = Key("OPS-05", pattern=r"https?://[^\s@/]+(/[^\s@]*)?", form="an https:// address without a login")
 _WS_URL: Final = Key("OPS-05", pattern=r"wss?://[^\s@/]+(/[^\s@]*)?", form="a wss:// address without a login")
+_VENUE: Final = Key(
+    "OPS-05",
+    pattern=r"((127\.0\.0\.1|localhost|\[::1\]):[1-9]\d{0,4})?",
+    form="an address of this machine: 127.0.0.1:PORT",
+)
 _PERSON: Final = Key("OPS-14", pattern=r"[A-Za-z0-9 ._-]{0,40}", form="up to 40 letters, digits, space . _ -")
 
 
@@ -46,6 +51,9 @@ class PaperAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Fill at most what each tick's touch offers, instead of whole orders."""
     seed: Annotated[int, Key("OPS-32", low=0, high=2**32 - 1)] = 1
     """Of the demo market: the same seed makes the same day."""
+    venue: Annotated[str, _VENUE] = ""
+    """Address of a paper exchange in another process (`strikedesk venue paper`), which then keeps the books and makes
+    the prices; empty for the one inside this program."""
     file: Annotated[str, Key("OPS-32")] = ""
     """Recorded prices (CSV) that make the market when [desk] market = "replay"."""
 

@@ -31,6 +31,7 @@ _STYLE_WORDS: Final = {
 }
 _BROKER: Final = "the broker, where it outlives this program"
 _PAPER: Final = "the built-in exchange: its books survive this program, its prices stop with it"
+_VENUE: Final = "the paper exchange of another process, where it outlives this program"
 
 
 def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
@@ -70,7 +71,8 @@ def account_words(account: Account) -> str:
     """What an account is and which secrets it needs, by name."""
     match account:
         case PaperAccount():
-            return f"built-in exchange, {rupees_text(account.funds_paise, grouped=True)} rupees of play money"
+            where = f"paper exchange at {account.venue}" if account.venue else "built-in exchange"
+            return f"{where}, {rupees_text(account.funds_paise, grouped=True)} rupees of play money"
         case KiteAccount():
             words = f"Zerodha Kite, user {account.user}, {account.api_url}"
         case OpenAlgoAccount():
@@ -89,7 +91,7 @@ def _group_lines(config: Config, legs: Legs, lot_sizes: Mapping[str, int]) -> It
         loss = f", no entry after a day loss of {_rupees(legs.max_day_loss_paise)}" if legs.max_day_loss_paise else ""
         yield "Group", f"{legs.strategy}, a bot of its own{loss}"
     yield from _leg_lines(legs, lot_sizes)
-    yield from _exit_lines(legs, is_live=config.is_live)
+    yield from _exit_lines(legs, place=_place(config))
 
 
 def _leg_lines(legs: Legs, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -123,10 +125,18 @@ def _entry_words(legs: Legs) -> str:
     return f"buys all legs at market after {nth} closed {legs.interval} bar, {window}, while all are flat{gate}"
 
 
-def _exit_lines(legs: Legs, *, is_live: bool) -> Iterator[tuple[str, str]]:
+def _place(config: Config) -> str:
+    """Where a resting order rests."""
+    account = config.trading_account
+    if config.is_live or not isinstance(account, PaperAccount):
+        return _BROKER
+    return _VENUE if account.venue else _PAPER
+
+
+def _exit_lines(legs: Legs, *, place: str) -> Iterator[tuple[str, str]]:
     target, stop = _level_words(legs)
     yield "Exits", f"target {target} above, stop {stop} below the average entry, per unit"
-    yield "Rests", _STYLE_WORDS[legs.exit_style].format(place=_BROKER if is_live else _PAPER)
+    yield "Rests", _STYLE_WORDS[legs.exit_style].format(place=place)
     gap = "one tick" if legs.stop_gap_bps == ONE_TICK_GAP else f"{_percent(legs.stop_gap_bps)} of the trigger"
     yield "Stop order", f"{legs.sl_order_type.value}; as a stop-limit its limit lies {gap} below the trigger"
     if legs.enable_trailing_sl:
