@@ -8,7 +8,7 @@ finished only when every order of it is proven finished. Long positions; prices 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine import refusals
@@ -67,8 +67,11 @@ class Bracket(BracketExit):
         self.place_sliced(Role.ENTRY, OrderType.MARKET, body.qty, limit, "entry", now_ns, out)
         out.touched_brackets.add(body.bracket_id)
 
-    def adopt(self, price_paise: int, now_ns: int, out: Outbox) -> None:
-        """Take over `body.qty` units found at the broker without an entry order of ours, and protect them (LEG-39)."""
+    def adopt(self, price_paise: int, now_ns: int, out: Outbox, exits: Sequence[Order] = ()) -> None:
+        """Take over `body.qty` units found at the broker without an entry order of ours, and protect them (LEG-39).
+
+        `exits` are live orders of ours that close them; they are kept instead of new ones.
+        """
         body = self.body
         body.state = BracketState.PROTECTING
         body.opened_ns = body.first_fill_ns = body.naked_since_ns = now_ns
@@ -76,6 +79,9 @@ class Bracket(BracketExit):
         body.entry_paise = price_paise
         self.derive_levels(now_ns, out)
         self.take_catastrophe_stop(out)
+        self.take_over(exits, out)
+        for order in exits:
+            self.follow_hand(order, out)
         self.say_state(out)
         out.touched_brackets.add(body.bracket_id)
         self.plan(now_ns, out)
@@ -202,6 +208,8 @@ class Bracket(BracketExit):
         body = self.body
         open_qty = self.open_qty
         self.write_waits = False
+        if self.is_held_back:
+            return
         if body.state is BracketState.FLAT:
             self._plan_after_close(open_qty, now_ns, out)
             return

@@ -65,6 +65,8 @@ class BracketOrders:
         self.change_refused_ns: dict[str, int] = {}
         """Tag -> when its newest modify or cancel was refused or could not be sent."""
         self.cancelled_by_us: set[str] = set()
+        self.is_held_back = False
+        """Nothing is sent while the broker's books are not known, or say that the units are gone (R4, faults §4.7)."""
         self.write_waits = False
         """A write of the newest plan waits for the minute's window."""
         self.budget_told = False
@@ -168,6 +170,18 @@ class BracketOrders:
         others = sum(other.remaining_qty for other in self.live(order.role) if other is not order)
         open_qty = -self.open_qty if order.role is Role.REPAIR else self.open_qty
         return size + others <= max(open_qty, 0)
+
+    def take_over(self, exits: Sequence[Order], out: Outbox) -> None:
+        """Orders of ours that were found at the broker without a bracket are this one's (STO-18). What they have filled
+        already was counted out of the units that were found."""
+        for order in exits:
+            order.bracket_id = self.body.bracket_id
+            self.mine.append(order)
+            self.body.tags.append(order.tag)
+            self.told_placed.add(order.tag)
+            self.body.adopted_qty += order.filled_qty
+            self.body.adopted_value_paise += order.filled_qty * self.body.entry_paise
+        out.new_orders.extend(exits)
 
     # --- asking for writes --------------------------------------------------------------------------------------
 

@@ -144,7 +144,6 @@ class Desk:
         await self.parts.market.subscribe(list(self.prices))
         self.spawn("gateway", self.gateway.run, restarts=True)  # exits need it whatever broke
         await self.reader.recover()
-        self.recovered = True
         self.step(self._begin)
 
     def _begin(self, now_ns: int) -> None:
@@ -358,7 +357,7 @@ class Desk:
 
     def _square_off_if_due(self, seat: Seat, now_ns: int) -> None:
         """At the time, or at once when it was missed and the market is still open (LEG-49, LEG-52)."""
-        if seat.square_off_passed(now_ns) and self.recovered and self.is_active(seat.bot.name):
+        if seat.square_off_passed(now_ns) and seat.bot.books_known and self.is_active(seat.bot.name):
             self.decide(seat.bot.name, lambda bot: bot.square_off(REASON_EOD, now_ns, self.out))
 
     def roll_day(self, now_ns: int) -> None:

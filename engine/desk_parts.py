@@ -54,6 +54,8 @@ class DeskTimes(msgspec.Struct, frozen=True, kw_only=True):
     """With a position open every bracket is looked at so often, ticks or not (RTP-11)."""
     proof_again_ns: int = NS_PER_S // 2
     """Between two looks for the proof of flat (RTP-30)."""
+    restart_loop_starts: int = 3
+    """So many starts in a row that crashed within a minute: entries stay off until resumed (PRC-14); 0 = never."""
 
 
 class DeskLabels(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,19 +1,23 @@
-"""What the desk reads back from its broker: look-ups of silent orders, the status pass, reconciliation, recovery.
+"""What the desk reads back from its broker: look-ups of silent orders, the status pass, reconciliation.
 
 One read of the books at a time serves everybody; a request that comes while one runs is remembered and done right after
 (LEG-23). A failed read proves nothing and changes nothing (faults §4.7). What a difference means is decided in
-`engine.reconcile`, what is done about it in `engine.desk_reconcile`; here is only when and what is read.
+`engine.reconcile`, what is done about it in `engine.desk_reconcile`; here is only when and what is read. The first read
+of all is `engine.desk_recovery`'s, made of the same parts; until it is done nothing else is read.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from engine.desk_reconcile import Reconciler, is_over
-from engine.instant import NS_PER_MS, NS_PER_S, ns_from_s
+from engine.blotter import ABSENT, order_terms
+from engine.book_check import BookCheck, is_listed, lacking
+from engine.deadline import NoAnswer, within
+from engine.desk_reconcile import Reconciler
+from engine.desk_recovery import Books, Recovery
+from engine.instant import NS_PER_S, ns_from_s
 from engine.messages import Msg
 from engine.metrics import Span
 from engine.order import TERMINAL, Order, OrderState, Pending, Role, Trade
@@ -23,6 +27,8 @@ from engine.view import BracketState
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+
+_T = TypeVar("_T")
 
 _SLOW_PASS_NS: Final = 4 * NS_PER_S
 """A status pass above this is worth a line (LEG-22)."""
@@ -36,7 +42,10 @@ _PROOF_SLOW_NS: Final = 5 * NS_PER_S
 """Looks for the proof of flat: at RTP-30's interval, slower after its last try, for ever."""
 _PUSH_SETTLES_NS: Final = NS_PER_S // 4
 """After a push that ends an order: its siblings' news comes in the same burst, one read serves all (HRD-44)."""
-_RECOVER_RETRY_MAX_NS: Final = 30 * NS_PER_S
+_READ_LIMIT_S: Final = 15.0
+"""One read of one book; a broker that says nothing at all must not end every look there is (ORD-11)."""
+_MISSING_AGAIN_NS: Final = NS_PER_S
+"""Between two looks at an order book that lacks a live order of ours."""
 _RECORDS_AGAIN_NS: Final = NS_PER_S
 _RECORDS_SLOW_NS: Final = 30 * NS_PER_S
 """Between two looks for trade records that a fill still lacks; doubled up to the second (LEG-48)."""
@@ -45,15 +54,6 @@ _ABSENT_READS: Final = 2
 _CLOSED_SLACK: Final = 100
 _UPDATES_KEPT: Final = 50
 """Pushed order updates kept for inspection (HRD-44, F-30)."""
-
-
-class Books(NamedTuple):
-    """One complete read at start-up."""
-
-    began_ns: int
-    orders: Sequence[OrderReport]
-    trades: Sequence[Trade]
-    positions: Sequence[PositionReport]
 
 
 class BookReader:
@@ -65,6 +65,14 @@ class BookReader:
         self._clock = desk.clock
         self.reconciler = Reconciler(desk)
         self.rows = PositionRows(desk)
+        self.book = BookCheck()
+        self.recovery = Recovery(desk, self)
+        self._listed: frozenset[str] = frozenset()
+        """Tags and broker ids of the newest order book."""
+        self._listed_ns = 0
+        self._lacks: int | None = 0
+        """Orders of ours that it should show and does not; None = not counted yet."""
+        self._missing_again: TimerHandle | None = None
         self._running = False
         self._asked = False
         self._want_status = False
@@ -135,20 +143,20 @@ class BookReader:
         the broker's book is read as soon as its burst is over, at no cost to what the push itself decided (HRD-44)."""
         self.updates.append((self._clock.now_ns(), report))
         ours = self._desk.blotter.find(self._desk.account, report) is not None
-        moved = report.state in TERMINAL if ours else report.symbol in self._desk.instruments and is_over(report)
+        moved = report.state in TERMINAL if ours else report.symbol in self._desk.instruments and _is_over(report)
         if moved:
             self._read_positions_by(self._clock.now_ns() + _PUSH_SETTLES_NS)
 
     def close(self) -> None:
         """The desk is over: nothing is read any more."""
-        for timer in (self._again, self._due, self._records):
+        for timer in (self._again, self._due, self._records, self._missing_again):
             if timer is not None:
                 timer.cancel()
-        self._again = self._due = self._records = None
+        self._again = self._due = self._records = self._missing_again = None
 
     def _ask(self) -> None:
         self._asked = True
-        if not self._running:
+        if not self._running and self.recovery.is_done:
             self._running = True
             self._desk.spawn("books", self._read_until_quiet)
 
@@ -223,32 +231,52 @@ class BookReader:
         began_ns = self._clock.now_ns()
         self.reads += 1
         try:
-            orders = await self._port.read_orders()
+            orders = await self.read_orders()
             news = [row for row in orders if self._closed_rows.get(row.broker_id) != row]
-            trades = await self._port.read_trades() if self._lacks_records(news) else None
+            trades = await self._read(self._port.read_trades()) if self._lacks_records(news) else None
             self._desk.gateway.note_books_read(began_ns)
             self._desk.step(lambda now: self._take_books(orders, news, trades, now, began_ns))
             self._note_closed(news, len(orders))
-            positions = await self._read_positions() if want_positions else None
+            self.note_book(orders, began_ns)
+            positions = await self.read_positions() if want_positions else None
         except ReadFailed as error:
             self._note_failure(str(error))
             if want_positions:  # still to be proven
                 self._read_positions_by(self._clock.now_ns() + _POSITION_RETRY_NS)
             return
         self._reads_succeed(want_positions)
-        self._settle_absent(orders, began_ns)
+        self._settle_absent(began_ns)
         self._seek_records()
         if positions is not None:
-            self._compare(positions, began_ns)
+            self.compare(positions, began_ns)
         if want_status:
             self._check_legs(began_ns)
 
-    async def _read_positions(self) -> Sequence[PositionReport]:
+    async def _read(self, asked: Awaitable[_T]) -> _T:
+        """One read, under one deadline. Raises ReadFailed."""
+        try:
+            return await within(self._clock, asked, _READ_LIMIT_S)
+        except NoAnswer as error:
+            raise ReadFailed(str(error)) from None
+
+    async def read_orders(self) -> Sequence[OrderReport]:
+        """The day's order book."""
+        return await self._read(self._port.read_orders())
+
+    async def read_books(self) -> Books:
+        """Orders, trades and positions, all or nothing. Raises ReadFailed."""
+        began_ns = self._clock.now_ns()
+        orders = await self.read_orders()
+        trades = await self._read(self._port.read_trades())
+        positions = self.rows.readable(await self._read(self._port.read_positions()))
+        return Books(began_ns, orders, trades, positions)
+
+    async def read_positions(self) -> Sequence[PositionReport]:
         """One read of the position book; when it differs from ours, the trade book may explain it (NET-07)."""
         self.position_reads += 1
-        positions = self.rows.readable(await self._port.read_positions())
+        positions = self.rows.readable(await self._read(self._port.read_positions()))
         if not self.reconciler.is_equal(positions):
-            trades = await self._port.read_trades()
+            trades = await self._read(self._port.read_trades())
             self._desk.step(lambda now: self._take_books((), (), trades, now, 0))
         return positions
 
@@ -262,7 +290,21 @@ class BookReader:
     ) -> None:
         self._desk.merge(news, trades or (), now_ns, read_ns=read_ns)
         self._note_books(orders, news, trades)
-        self.reconciler.follow_hand(now_ns)
+        self._follow_hand(now_ns)
+
+    def _follow_hand(self, now_ns: int) -> None:
+        """Orders of ours that the trader changed at the broker; all are taken in before any plan (HUM-04)."""
+        desk = self._desk
+        changed: list[Order] = []
+        for order, was in desk.blotter.take_hand_changes():
+            now = order_terms(order)
+            desk.say(Msg.HAND_CHANGE, symbol=order.symbol, tag=order.tag, role=order.role.value, was=was, now=now)
+            bracket = desk.bracket(order.bracket_id)
+            if bracket is not None:
+                bracket.follow_hand(order, desk.out)
+            changed.append(order)
+        desk.note_changed(changed)
+        desk.route(changed, now_ns)
 
     def _note_closed(self, merged: Sequence[OrderReport], listed: int) -> None:
         """A busy day's book is mostly orders that ended long ago; merging them at every read would hold up the loop
@@ -287,7 +329,7 @@ class BookReader:
         self.reconciler.note_orders(news)
         if trades is not None:
             self.reconciler.note_trades(trades)
-            self.reconciler.check_averages(orders)
+            self.reconciler.averages.check_reports(orders)
 
     def _reads_succeed(self, positions_were_read: bool) -> None:
         """The books answer again after they did not: everything is compared before anything else (LEG-45, UPD-06)."""
@@ -347,12 +389,11 @@ class BookReader:
 
         self._desk.step(tell)
 
-    def _settle_absent(self, orders: Sequence[OrderReport], began_ns: int) -> None:
+    def _settle_absent(self, began_ns: int) -> None:
         """An unanswered order that clean reads do not show, after its window, was not placed (ORD-02)."""
-        listed = {report.tag for report in orders}
         window_ns = ns_from_s(self._port.ambiguity_s)
         for order in self._desk.blotter.live_orders():
-            if order.state is not OrderState.UNKNOWN or order.tag in listed:
+            if order.state is not OrderState.UNKNOWN or order.tag in self._listed:
                 self._absent.pop(order.tag, None)
                 continue
             if began_ns > order.state_ns:
@@ -366,9 +407,101 @@ class BookReader:
             else:
                 self._asked = True
 
+    # --- what a book does not show ------------------------------------------------------------------------------
+
+    def note_book(self, orders: Sequence[OrderReport], began_ns: int) -> int:
+        """Look for what this book should show of ours. Live orders that it lacks are over when that is proven, never at
+        first sight; returns how many of an earlier day have expired."""
+        live = self._desk.blotter.live_orders()
+        self._listed = frozenset(name for report in orders for name in (report.tag, report.broker_id))
+        self._listed_ns, self._lacks = began_ns, None
+        now_ns = self._clock.now_ns()
+        missing = self.book.look(live, self._listed, began_ns=began_ns, ended_ns=now_ns, day_ns=self._desk.day_ns)
+        if missing.expired or missing.gone or self.book.is_waiting or "books" in self._desk.alarms:
+            self._desk.step(lambda now: self._end_missing(missing.expired, missing.gone, now))
+        if self.book.is_waiting and self._missing_again is None and self.recovery.is_done:
+            self._missing_again = self._clock.call_at(now_ns + _MISSING_AGAIN_NS, self._on_missing)
+        return len(missing.expired)
+
+    def book_lacks(self) -> int:
+        """How many orders that ended at this broker today its newest book does not show: above 0 it proves nothing by
+        what it leaves out."""
+        if self._lacks is None:
+            orders = self._desk.blotter.orders.values()
+            self._lacks = lacking(orders, self._listed, began_ns=self._listed_ns, day_ns=self._desk.day_ns)
+        return self._lacks
+
+    def _on_missing(self) -> None:
+        self._missing_again = None
+        self._ask()
+
+    def _end_missing(self, expired: Sequence[Order], gone: Sequence[Order], now_ns: int) -> None:
+        desk, lacks = self._desk, self.book_lacks()
+        if lacks and "books" not in desk.alarms:
+            effect = "nothing is concluded from what it does not show"
+            desk.say(Msg.BOOK_LACKS, count=lacks, effect=effect)
+            desk.out.raise_alarm("books", f"the broker's order book lacks {lacks} order(s) of ours: {effect}")
+        elif not lacks and "books" in desk.alarms:
+            desk.out.end_alarm("books")
+        for order in expired:
+            order.move(OrderState.EXPIRED, now_ns)
+        believed = gone if not lacks else ()
+        for order in believed:
+            self.book.settled(order)
+            order.reject_code, order.reject_text = ABSENT, "no longer in the broker's order book"
+            order.move(OrderState.REJECTED, now_ns)
+            desk.say_order(Msg.RESOLVED_ORDER, order, outcome="gone from the order book")
+        ended = [*expired, *believed]
+        desk.note_changed(ended)
+        desk.route(ended, now_ns)
+        self.recovery.review(now_ns)
+
+    def has_unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> bool:
+        """The journal knows live orders, older than this read, that it does not show (NET-07)."""
+        return bool(self._unlisted(orders, began_ns))
+
+    def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
+        listed = frozenset(name for report in orders for name in (report.tag, report.broker_id))
+        live = self._desk.blotter.live_orders()
+        return [order for order in live if order.intended_ns < began_ns and not is_listed(order, listed)]
+
+    def settle_never_placed(self, orders: Sequence[OrderReport], began_ns: int, now_ns: int) -> None:
+        """At a broker where nothing can arrive late, what two reads do not show was never placed (STO-02)."""
+        if self._port.ambiguity_s > 0:
+            return
+        desk = self._desk
+        never = [order for order in self._unlisted(orders, began_ns) if order.state is OrderState.UNKNOWN]
+        for order in never:
+            desk.blotter.prove_absent(order.tag, now_ns)
+            desk.say_order(Msg.RESOLVED_ORDER, order, outcome="not placed")
+        desk.note_changed(never)
+        desk.route(never, now_ns, recovered=True)
+
+    # --- recovery -----------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """The first read of all, and what follows from it (`engine.desk_recovery`)."""
+        await self.recovery.run()
+
+    def begin(
+        self, orders: Sequence[OrderReport], trades: Sequence[Trade], positions: Sequence[PositionReport], now_ns: int
+    ) -> str:
+        """Who held what before the first read; returns what is ours and in no journal, in words."""
+        self.reconciler.note_trades(trades)
+        lost = self.reconciler.begin(orders, positions, now_ns)
+        self._note_books(orders, orders, trades)
+        return lost
+
+    def begin_schedule(self) -> None:
+        """The first read is taken in: from here on the schedule's."""
+        self._was_active = self._desk.any_active
+        self._schedule()
+        if self._asked or self.book.is_waiting:
+            self._ask()
+
     # --- positions ----------------------------------------------------------------------------------------------
 
-    def _compare(self, positions: Sequence[PositionReport], began_ns: int) -> bool:
+    def compare(self, positions: Sequence[PositionReport], began_ns: int) -> bool:
         """Hold a read against ours; look again soon until nothing differs and every flat is proven."""
         first = not self.reconciler.standing
         quiet = [False]
@@ -376,6 +509,7 @@ class BookReader:
         def compare(now_ns: int) -> None:
             quiet[0] = self.reconciler.compare(positions, began_ns, now_ns)
             self._answer_proofs(positions, began_ns, now_ns)
+            self.recovery.review(now_ns)
 
         self._desk.step(compare)
         now_ns = self._clock.now_ns()
@@ -383,7 +517,7 @@ class BookReader:
         if now_ns - began_ns > _SLOW_RECONCILE_NS:
             seconds = f"{(now_ns - began_ns) / NS_PER_S:.1f}"
             self._desk.step(lambda _now: self._desk.say(Msg.PERF_RECONCILE, seconds=seconds))
-        if quiet[0]:
+        if quiet[0] and not self.reconciler.lost.is_waiting:
             self.reconciled_ns = now_ns
         else:
             self._read_positions_by(now_ns + (_POSITION_AGAIN_NS if first else _POSITION_RETRY_NS))
@@ -414,89 +548,14 @@ class BookReader:
     async def held_by_broker(self) -> str:
         """What the broker says is open in the legs' symbols, in words; empty when flat. A failed read is not flat."""
         try:
-            reports = await self._port.read_positions()
+            reports = await self._read(self._port.read_positions())
         except ReadFailed as error:
             return f"positions could not be read: {error}"
         symbols = {symbol.upper() for symbol in self._desk.instruments}
         open_rows = [report for report in reports if report.symbol.upper() in symbols and report.net_qty]
         return ", ".join(f"{report.symbol} {report.net_qty:+d} {report.product}" for report in open_rows)
 
-    # --- recovery -----------------------------------------------------------------------------------------------
 
-    async def recover(self) -> None:
-        """Orders, trades and positions over the restored journal, then protection; entries only afterwards (§6)."""
-        books = await self._first_books()
-        began_ns, orders = books.began_ns, books.orders
-        for bot in self._desk.bots.values():
-            bot.books_known = True
-        self._desk.step(lambda now: self._desk.merge(orders, books.trades, now, read_ns=began_ns, recovered=True))
-        if any(order.is_at_broker for order in self._unlisted(orders, began_ns)):
-            # The journal knows orders that the broker's book does not show: that is read twice (NET-07).
-            await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
-            with suppress(ReadFailed):
-                orders = [*orders, *await self._port.read_orders()]
-                self._desk.step(lambda now: self._desk.merge(orders, (), now, recovered=True))
-        self._expire_unlisted(orders, began_ns)
-        self._desk.step(lambda _now: self._begin(books))
-        if not self._compare(books.positions, began_ns):
-            await self._clock.sleep_until(self._clock.now_ns() + 100 * NS_PER_MS)
-            with suppress(ReadFailed):  # asked for again by the comparison above
-                again_ns = self._clock.now_ns()
-                self._compare(await self._read_positions(), again_ns)
-        self._desk.step(self._desk.check_status)
-        self._was_active = self._desk.any_active
-        self._schedule()
-        self._tell_recovered(orders)
-
-    async def _first_books(self) -> Books:
-        wait_ns = NS_PER_S
-        while True:
-            began_ns = self._clock.now_ns()
-            try:
-                orders = await self._port.read_orders()
-                trades = await self._port.read_trades()
-                positions = self.rows.readable(await self._port.read_positions())
-                return Books(began_ns, orders, trades, positions)
-            except ReadFailed as error:
-                text = f"recovery waits: {error}; again in {wait_ns // NS_PER_S} s"
-                self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))
-                await self._clock.sleep_until(self._clock.now_ns() + wait_ns)
-                wait_ns = min(wait_ns * 2, _RECOVER_RETRY_MAX_NS)
-
-    def _begin(self, books: Books) -> None:
-        self._note_books(books.orders, books.orders, books.trades)
-        self.reconciler.begin(books.positions)
-
-    def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
-        """Live orders of ours that the day's book does not list. Those made after the read began are not in question:
-        the book is older than they are."""
-        listed = {report.tag for report in orders} | {report.broker_id for report in orders}
-        return [
-            order
-            for order in self._desk.blotter.live_orders()
-            if order.intended_ns < began_ns and order.tag not in listed and order.broker_id not in listed
-        ]
-
-    def _expire_unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> None:
-        """Unanswered ones were never placed, others have expired."""
-
-        def settle(now_ns: int) -> None:
-            settled = self._unlisted(orders, began_ns)
-            for order in settled:
-                if order.state is OrderState.UNKNOWN and self._port.ambiguity_s == 0:
-                    self._desk.blotter.prove_absent(order.tag, now_ns)
-                elif order.is_at_broker:
-                    order.move(OrderState.EXPIRED, now_ns)
-            self._desk.route(settled, now_ns, recovered=True)
-            self._desk.note_changed(settled)
-
-        self._desk.step(settle)
-
-    def _tell_recovered(self, orders: Sequence[OrderReport]) -> None:
-        desk = self._desk
-        matched = sum(1 for report in orders if report.tag in desk.blotter.orders)
-        held = [bracket for bracket in desk.open_brackets() if bracket.open_qty]
-        text = f"broker lists {len(orders)} order(s) today, {matched} ours; {len(held)} position(s) restored"
-        for bracket in held:
-            text += f"; {bracket.body.symbol} {bracket.open_qty:+d} covered {bracket.covered_qty}/{bracket.open_qty}"
-        desk.step(lambda _now: desk.say(Msg.RECOVERED, text=text))
+def _is_over(report: OrderReport) -> bool:
+    """An update that ends its order, or fills part of it: the kind that moves positions (HRD-44)."""
+    return report.state in TERMINAL or report.filled_qty > 0

@@ -8,18 +8,19 @@ never touched (UPD-07, I-8).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.blotter import order_terms
+from engine.average_check import AverageCheck
 from engine.bot import Adopter, Bot
 from engine.bracket import Bracket
-from engine.instant import ist_time_ns
+from engine.instant import NS_PER_S, ist_time_ns
+from engine.lost_orders import LostOrders
 from engine.messages import Msg
-from engine.money import rupees_text
-from engine.order import TERMINAL, Order, OrderState, Role, Trade
+from engine.order import Order, OrderState, Role, Trade
 from engine.port import OrderReport, PositionReport
 from engine.reconcile import (
     Difference,
@@ -48,8 +49,13 @@ REASON_UNEXPECTED: Final = "Unexpected Position"
 _TOLD_AT: Final = 2
 """A difference is said, and stops entries, from its second sighting on."""
 _FOREIGN_KEPT: Final = 200
+_ACTED_KEPT: Final = 20
+_EMPTY_NS: Final = 30 * NS_PER_S
+"""A position book without any row is an error more often than a flat account: brokers list the day's flat positions
+too. It has to stand so long before units of ours are believed gone on its word (NET-07, faults §4.7)."""
 
 _OUT_OF_OURS: Final = frozenset({Difference.CLOSED, Difference.REDUCED, Difference.REVERSED, Difference.OVERSOLD})
+_CONTESTED: Final = _OUT_OF_OURS | {Difference.CONVERTED}
 _ENDS_WHEN_EQUAL: Final = ("reversed", "oversold", "converted")
 """Alarms of a symbol that its first equal row ends."""
 _FOUND: Final = frozenset({Difference.UNEXPECTED, Difference.OURS_UNKNOWN, Difference.STILL_OPEN})
@@ -60,6 +66,8 @@ class Reconciler:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.averages = AverageCheck(desk)
+        self.lost = LostOrders(desk)
         self._prefix = run_prefix(desk.parts.run_no)
         """Of this run's tags: ours, even when the order is forgotten already."""
         self._start: dict[Key, tuple[int, int]] = {}
@@ -79,14 +87,18 @@ class Reconciler:
         self._products: dict[str, str] = {}
         """Of every order the broker listed, by its id: trade records name none."""
         self._own_tags: set[str] = set()
-        self._lost_tags: set[str] = set()
-        """Tags of ours in the first book that the journal does not know (STO-18)."""
+        self._lost_trades: set[tuple[str, str]] = set()
+        """Trades (tag, id) with tags of ours in the first book that the journal does not know (STO-18)."""
         self._sightings = Sightings()
-        self._priced: set[tuple[Key, int]] = set()
         self._consented: set[str] = set()
-        self._odd_averages: set[str] = set()
         self._second_desk: dict[str, str] = {}
         """By symbol, in words; entries stay blocked to the end of the day (PRC-13)."""
+        self.contested: set[Key] = set()
+        """Rows in which the newest book shows less of ours than we hold, not proven yet: nothing is armed there."""
+        self.acted: deque[str] = deque(maxlen=_ACTED_KEPT)
+        """Differences that were acted on, in words, newest last."""
+        self._empty_since_ns = 0
+        """Since when the position book has had no row at all; 0 = it has some."""
         self.standing: dict[Key, str] = {}
         """Differences that stand, in words."""
         self._unowned: dict[Key, int] = {}
@@ -126,24 +138,34 @@ class Reconciler:
         filled = f" filled {report.filled_qty}" if report.filled_qty else ""
         text = f"{report.side.value} {report.qty} {report.product} {report.state.value}{filled}"
         self._desk.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
-        if is_tag(report.tag) and report.tag not in self._lost_tags and self._start:
+        if is_tag(report.tag) and report.tag not in self._own_tags and self._start:
             text = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
-            self._second_desk[report.symbol] = text
-            self._desk.out.raise_alarm(f"second-desk:{report.symbol}", text)
+            self.freeze(report.symbol, text)
+
+    def freeze(self, symbol: str, text: str) -> None:
+        """No entries until the day is over: somebody else, or nobody, looks after an order here (PRC-13)."""
+        self._second_desk[symbol] = text
+        self._desk.out.raise_alarm(f"second-desk:{symbol}", text)
 
     # --- start-up -----------------------------------------------------------------------------------------------
 
-    def begin(self, positions: Sequence[PositionReport]) -> None:
-        """Say who held what before today's trades. Orders, trades and the journal have been merged (R3)."""
+    def begin(self, orders: Sequence[OrderReport], positions: Sequence[PositionReport], now_ns: int) -> str:
+        """Say who held what before today's trades. Orders, trades and the journal have been merged (R3). Returns in
+        words what is ours by its tag and not in the journal; empty when nothing is."""
         rows = rows_by_key(positions)
-        self._own_tags = set(self._desk.blotter.orders)
-        self._lost_tags = {trade.tag for trade in self._trades if is_tag(trade.tag) and not self._is_own(trade)}
+        lost = [trade for trade in self._trades if is_tag(trade.tag) and not self._is_own(trade)]
+        self._lost_trades = {(trade.tag, trade.trade_id) for trade in lost}
+        self._own_tags = set(self._desk.blotter.orders) | {trade.tag for trade in lost}
+        live = self.lost.begin(orders, now_ns)
         self._corrections.clear()
         self._told_taken.clear()
         for key, own in self.own_rows().items():
             row = rows.get(key)
             self._begin_row(key, own, row.net_qty if row else 0)
         self._nets = {key: row.net_qty for key, row in rows.items()}
+        words = [f"{live} live order(s)"] if live else []
+        words += [f"{len(lost)} trade(s) of ours"] if lost else []
+        return " and ".join(words)
 
     def _begin_row(self, key: Key, own: OwnRow, net_qty: int) -> None:
         events = self._events(key)
@@ -225,12 +247,19 @@ class Reconciler:
         return self._desk.blotter.find(self._desk.account, trade)
 
     def _lost_qty(self, key: Key) -> int:
-        if not self._lost_tags:
+        lost = [trade for trade in self._trades if self._is_lost(trade) and self._key_of(trade) == key]
+        if not lost:
             return 0
-        lost = [trade for trade in self._trades if trade.tag in self._lost_tags and self._key_of(trade) == key]
         found = sum(event.qty for event in self._corrections.get(key, ()) if event.kind is EventKind.OWN)
         total = sum(trade.side.sign * trade.qty for trade in lost)
         return total - found if total * found > 0 else total
+
+    def _is_lost(self, trade: Trade) -> bool:
+        """Ours by its tag, and in no bracket's books: what was found at the start, or came of an order found there."""
+        if (trade.tag, trade.trade_id) in self._lost_trades:
+            return True
+        order = self._order_of(trade) if self.lost.has_been_needed else None
+        return order is not None and not order.bracket_id
 
     def _key_of(self, trade: Trade) -> Key:
         order = self._order_of(trade)
@@ -249,7 +278,7 @@ class Reconciler:
         if key not in self._has_foreign and not corrections:
             return Tape(foreign_qty=foreign_before, is_mixed=foreign_before != 0)
         # Asked several times in one comparison: walked again only when something was heard or decided since.
-        state = (self._desk.version, self._trades_heard, len(corrections), len(self._lost_tags), own_before)
+        state = (self._desk.version, self._trades_heard, len(corrections), len(self._lost_trades), own_before)
         known = self._tapes.get(key)
         if known is None or known[0] != state:
             known = self._tapes[key] = (state, replay(own_before, foreign_before, [*self._events(key), *corrections]))
@@ -259,11 +288,13 @@ class Reconciler:
         events: list[Event] = []
         booked: dict[str, int] = {}
         for trade in self._trades:
-            if self._key_of(trade) != key or trade.tag in self._lost_tags:
+            if self._key_of(trade) != key:
                 continue
             order = self._order_of(trade)
             if order is not None:
                 booked[order.tag] = booked.get(order.tag, 0) + trade.qty
+            if self._is_lost(trade):
+                continue
             kind = EventKind.OWN if self._is_own(trade) else EventKind.FOREIGN
             qty = trade.side.sign * trade.qty
             events.append(Event(at_ns=trade.at_ns, kind=kind, qty=qty, price_paise=trade.price_paise))
@@ -275,7 +306,7 @@ class Reconciler:
         today_ns = now_ns - ist_time_ns(now_ns)
         events: list[Event] = []
         for order in self._desk.blotter.orders.values():
-            if not order.filled_qty or key_of(order.symbol, order.product) != key:
+            if not order.filled_qty or not order.bracket_id or key_of(order.symbol, order.product) != key:
                 continue
             known = booked.get(order.tag, 0) if order.intended_ns >= today_ns else order.traded_qty
             if order.filled_qty > known:
@@ -310,6 +341,8 @@ class Reconciler:
         """Judge every row, act on what is proven. True when nothing is left to be looked at again soon."""
         own = self.own_rows()
         self._unowned.clear()
+        self.contested.clear()
+        self._empty_since_ns = 0 if positions else (self._empty_since_ns or began_ns)
         standing: dict[Key, str] = {}
         quiet = True
         for verdict in self._judge(positions):
@@ -318,6 +351,7 @@ class Reconciler:
             if text:
                 standing[verdict.key] = text
         self._stand(standing)
+        self.lost.settle(now_ns, compared=True)
         if quiet and not standing:
             self._nets = {key: row.net_qty for key, row in rows_by_key(positions).items()}
         return quiet and not standing
@@ -326,14 +360,18 @@ class Reconciler:
         """(what stands, in words or empty; whether it needs no second look)."""
         key, kind = verdict.key, verdict.difference
         if kind is Difference.PRICE:
-            self._take_price(verdict, own)
+            self.averages.take_position(verdict, own, self._open_in(key))
         if kind in (Difference.EQUAL, Difference.PRICE):
             return self._strangers(verdict, began_ns, now_ns)
+        if kind in _CONTESTED:
+            self.contested.add(key)
         if not own.is_settled and not verdict.explained:
             return self.standing.get(key, ""), False  # fills under way explain it first
         proven = self._sightings.is_proven(verdict, began_ns, now_ns)
         if proven and self._act(verdict, now_ns):
             self._sightings.forget(key)
+            self.contested.discard(key)
+            self.acted.append(f"{verdict.symbol} {kind.value}: {verdict.qty:+d} of {verdict.expected_qty:+d} units")
             return "", False  # the next look proves that it was enough
         if self._sightings.count(key) < _TOLD_AT:
             return self.standing.get(key, ""), False
@@ -394,8 +432,8 @@ class Reconciler:
     def _act(self, verdict: Verdict, now_ns: int) -> bool:
         """Do what the difference asks for; False when it must stand."""
         kind = verdict.difference
-        if not verdict.explained and self._desk.reader.rows.may_hide(verdict.symbol, verdict.qty):
-            return False  # a row of the book that nobody can read may hold them
+        if not verdict.explained and self._is_unbelieved(verdict, now_ns):
+            return False
         if kind in _OUT_OF_OURS:
             self._take_out(verdict, now_ns)
         elif kind is Difference.CONVERTED:
@@ -407,6 +445,21 @@ class Reconciler:
         else:
             return False
         return True
+
+    def _is_unbelieved(self, verdict: Verdict, now_ns: int) -> bool:
+        """No trade explains it, and the books that show it are not to be trusted with it (faults §4.7): a row that
+        nobody can read may hold the units, the order book is not whole, or there is no row of anything at all."""
+        reader = self._desk.reader
+        if reader.rows.may_hide(verdict.symbol, verdict.qty):
+            return True
+        if verdict.difference not in _CONTESTED:
+            return False
+        is_empty = bool(self._empty_since_ns) and now_ns < self._empty_since_ns + _EMPTY_NS
+        return is_empty or reader.book_lacks() > 0
+
+    def is_in_doubt(self, key: Key) -> bool:
+        """The newest book differs from ours in this row, and what it means is not decided."""
+        return key in self.standing or self._sightings.count(key) > 0
 
     def _take_out(self, verdict: Verdict, now_ns: int) -> None:
         """Units of ours left without an order of ours: exits shrink to what the broker still shows (LEG-40, LEG-41)."""
@@ -449,9 +502,9 @@ class Reconciler:
         else:
             desk.say(Msg.CLOSED_EXTERNALLY, symbol=symbol)
         bracket.take_away(qty, value_paise, now_ns, desk.out)
-        self._replan(bracket, now_ns)
+        self.replan(bracket, now_ns)
 
-    def _replan(self, bracket: Bracket, now_ns: int) -> None:
+    def replan(self, bracket: Bracket, now_ns: int) -> None:
         """Through its bot, which watches a position again that was over."""
         if bracket.mine:
             self._desk.route([bracket.mine[-1]], now_ns)
@@ -460,7 +513,7 @@ class Reconciler:
 
     def _find(self, verdict: Verdict, qty: int, now_ns: int) -> bool:
         """Units that our books do not hold: ours to exit, to adopt, or only to name (LEG-39, RTP-51, CON-08)."""
-        bot = self._bot_for(verdict.symbol, verdict.product)
+        bot = self.bot_for(verdict.symbol, verdict.product)
         if not isinstance(bot, Adopter) or self._open_in(verdict.key):
             return False  # growth of what we hold is never taken for ours (HUM-02)
         consented = verdict.symbol.upper() in self._consented
@@ -490,19 +543,21 @@ class Reconciler:
     def _open(self, bot: Adopter, verdict: Verdict, qty: int, reason: str, now_ns: int) -> bool:
         """Let the bot take the units over, and leave at once when there is a reason."""
         out = self._desk.out
-        bracket = bot.adopt(verdict.symbol, qty, verdict.average_paise, now_ns, out)
+        bracket = bot.adopt(
+            verdict.symbol, qty, verdict.average_paise, now_ns, out, self.lost.closing(verdict.key, qty)
+        )
         if bracket is not None and reason:
             bracket.exit(reason, now_ns, out)
         return bracket is not None
 
-    def _bot_for(self, symbol: str, product: str) -> Bot | None:
+    def bot_for(self, symbol: str, product: str) -> Bot | None:
         for bot in self._desk.bots.values():
             if symbol in bot.instruments and bot.product == product:
                 return bot
         return None
 
     def _may_own(self, symbol: str, product: str) -> bool:
-        bot = self._bot_for(symbol, product)
+        bot = self.bot_for(symbol, product)
         return isinstance(bot, Adopter) and (bot.reserved_symbols or symbol.upper() in self._consented)
 
     def consent(self, symbol: str) -> None:
@@ -524,38 +579,6 @@ class Reconciler:
             alarm = f"{verdict.symbol}: {left} units changed from {verdict.product} to {verdict.product_to}, only part"
             desk.out.raise_alarm(f"converted:{verdict.symbol}", alarm)
 
-    def _take_price(self, verdict: Verdict, own: OwnRow) -> None:
-        """A price of ours that rests on trade records stays; an assumed one becomes theirs (HRD-16)."""
-        name = (verdict.key, verdict.average_paise)
-        if name in self._priced:
-            return
-        self._priced.add(name)
-        desk = self._desk
-        ours, theirs = rupees_text(own.average_paise), rupees_text(verdict.average_paise)
-        desk.say(Msg.PRICE_MISMATCH, symbol=verdict.symbol, ours=ours, theirs=theirs)
-        if own.is_price_proven:
-            return
-        for bracket in self._open_in(verdict.key):
-            for order in bracket.orders_of(Role.ENTRY):
-                if order.is_provisional:
-                    order.provisional_paise = verdict.average_paise
-                    desk.note_changed([order])
-                    bracket.on_order(order, desk.clock.now_ns(), desk.out)
-
-    def follow_hand(self, now_ns: int) -> None:
-        """Orders of ours that the trader changed at the broker; all are taken in before any plan (HUM-04)."""
-        desk = self._desk
-        changed: list[Order] = []
-        for order, was in desk.blotter.take_hand_changes():
-            now = order_terms(order)
-            desk.say(Msg.HAND_CHANGE, symbol=order.symbol, tag=order.tag, role=order.role.value, was=was, now=now)
-            bracket = desk.bracket(order.bracket_id)
-            if bracket is not None:
-                bracket.follow_hand(order, desk.out)
-            changed.append(order)
-        desk.note_changed(changed)
-        desk.route(changed, now_ns)
-
     # --- for the proof of flat ----------------------------------------------------------------------------------
 
     def held_of(self, bracket: Bracket, positions: Sequence[PositionReport]) -> int:
@@ -566,26 +589,9 @@ class Reconciler:
         net = (row.net_qty if row else 0) - others - self.tape(key).foreign_qty
         return max(0, bracket.sign * net)
 
-    def check_averages(self, reports: Sequence[OrderReport]) -> None:
-        """The trade book is the truth about money; a report that says otherwise is told once (UPD-11)."""
-        for report in reports:
-            order = self._desk.blotter.find(self._desk.account, report)
-            if order is None or order.is_provisional or order.filled_qty != report.filled_qty or not order.filled_qty:
-                continue
-            off = abs(order.average_paise - report.average_paise) if report.average_paise else 0
-            if off > 1 and order.tag not in self._odd_averages:
-                self._odd_averages.add(order.tag)
-                ours, theirs = rupees_text(order.average_paise), rupees_text(report.average_paise)
-                self._desk.say(Msg.ODD_AVERAGE, symbol=order.symbol, tag=order.tag, trades=ours, report=theirs)
-
 
 def _is_moving(bracket: Bracket) -> bool:
     """An order that can fill at any moment, or whose fate is unknown."""
     return bool(bracket.live(Role.ENTRY, Role.EXIT, Role.REPAIR)) or any(
         order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENDED) for order in bracket.mine
     )
-
-
-def is_over(report: OrderReport) -> bool:
-    """An update that ends its order, or fills part of it: the kind that moves positions (HRD-44)."""
-    return report.state in TERMINAL or report.filled_qty > 0

@@ -250,6 +250,7 @@ class TraderRequests:
                 self._reload(action)
             case Acknowledge():
                 desk.alarm_board.acknowledge(now_ns)
+                desk.reader.recovery.acknowledge()
             case Adopt(symbol=symbol):
                 desk.reader.adopt(symbol)
             case Note():
@@ -276,6 +277,7 @@ class TraderRequests:
         else:
             desk.is_paused = paused
         if not bot and not paused:
+            desk.reader.recovery.resume()
             for seat in desk.seats.values():
                 seat.is_paused = False  # the whole desk resumes
         if paused:

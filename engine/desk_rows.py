@@ -140,6 +140,7 @@ def event_row(said: Said, text: str, at_ns: int) -> EventRow:
         symbol=said.symbol,
         tag=said.tag,
         text=text,
+        body=said.body,
     )
 
 

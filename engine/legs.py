@@ -244,7 +244,9 @@ class LegsBot:
     def reserved_symbols(self) -> bool:
         return self.terms.reserved_symbols
 
-    def adopt(self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox) -> Bracket | None:
+    def adopt(
+        self, symbol: str, net_qty: int, price_paise: int, now_ns: int, out: Outbox, exits: Sequence[Order] = ()
+    ) -> Bracket | None:
         """Take over units found at the broker: a short gets BUY exits (LEG-39, BUG-03). None while the leg is active.
 
         Without the broker's average the levels stand on the newest price (F-22).
@@ -256,7 +258,7 @@ class LegsBot:
         side = Side.BUY if net_qty > 0 else Side.SELL
         bracket = self._new_bracket(leg, side, abs(net_qty), out)
         out.say(Msg.CHECKING_EXITS, source=self.name, symbol=symbol)
-        bracket.adopt(price, now_ns, out)
+        bracket.adopt(price, now_ns, out, exits)
         return bracket
 
     def _bracket(self, body: BracketBody, leg: Leg) -> Bracket:

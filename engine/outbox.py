@@ -75,6 +75,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     tag: str
     fields: dict[str, object]
+    body: bytes = b""
+    """All its facts, for the journal alone: JSON of the struct that its owner reads again."""
 
 
 class ExitSignal(msgspec.Struct, frozen=True, kw_only=True):

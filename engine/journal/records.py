@@ -253,5 +253,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[AlarmRow, ...]
     """Not ended; of the whole desk."""
     bots: tuple[BotRow, ...]
+    fast_crashes: int = 0
+    """Newest runs in a row that ended without an exit code within a minute of their start (PRC-14)."""
     differences: tuple[str, ...]
     """Stored sums that do not agree with the stored fills, in words: an alarm each, never a repair."""
