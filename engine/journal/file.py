@@ -1,4 +1,4 @@
-"""The journal as a file: is it ours, whole and not newer; made private; copied before an upgrade; its log laid out.
+"""The journal as a file: is it ours, whole and not newer; made private; its log laid out.
 
 Every check reads without writing: the header as bytes, the content through a read-only connection, so that a refused
 file stays as it was.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.journal import schema
-from engine.journal.errors import JournalCorrupt, JournalError, JournalLocked, JournalNewer, JournalUnreadable
+from engine.journal.errors import JournalCorrupt, JournalLocked, JournalNewer, JournalUnreadable
+from engine.journal.integrity import advice, refuse_foreign_log, verify
+from engine.journal.side_files import has_log
 
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
@@ -39,25 +40,35 @@ def check_file(path: Path) -> int | None:
         return None
     _refuse_foreign(path, header)
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    if not _has_log(path):
+    if not has_log(path):
         uri += "&immutable=1"  # nothing to recover, so not even a lock file is made beside it
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as conn:
         try:
-            found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
-            version = schema.stored_version(conn)
-            foreign = version == 0 and _has_foreign_tables(conn)
-        except sqlite3.DatabaseError as exc:
+            return _check_content(conn, path)
+        except (sqlite3.Error, ValueError, OverflowError) as exc:  # whatever damaged bytes make of themselves
             if "locked" in str(exc):
                 raise JournalLocked(f"journal {path}: another program has the database open; close it first") from None
-            found, version, foreign = str(exc), header.version, False
+            raise damaged(path, str(exc)) from None
+
+
+def _check_content(conn: sqlite3.Connection, path: Path) -> int:
+    if has_log(path):
+        refuse_foreign_log(path, conn)
+    found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+    version = schema.stored_version(conn)
     if found != "ok":
-        raise JournalCorrupt(
-            f"journal {path} is damaged ({' '.join(found.split())}): restore a backup, or move it away"
-        )
-    if foreign:
+        raise damaged(path, found)
+    if version == 0 and _has_foreign_tables(conn):
         raise _foreign(path)
     _refuse_newer(path, version)
+    if version == schema.VERSION:
+        verify(conn, path)
     return version
+
+
+def damaged(path: Path, found: str) -> JournalCorrupt:
+    """The refusal of a file whose bytes make no sense."""
+    return JournalCorrupt(f"journal {path} is damaged ({' '.join(found.split())}): {advice(path)}")
 
 
 def create_file(path: Path) -> None:
@@ -67,24 +78,6 @@ def create_file(path: Path) -> None:
         path.chmod(0o600)
     except OSError as exc:
         raise JournalUnreadable(f"journal {path}: cannot be created: {exc.strerror}") from None
-
-
-def back_up(conn: sqlite3.Connection, path: Path, version: int, now_ns: int) -> Path:
-    """A checked copy beside the file, `NAME.backup-v1-20261123T034500Z`; returns its path (R6, STO-19)."""
-    stamp = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    target = _new_private_file(path, f"{path.name}.backup-v{version}-{stamp}")
-    try:
-        conn.execute("VACUUM INTO ?", (str(target),))
-        with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as copy:
-            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise JournalError(f"journal {path}: its backup {target} is damaged ({found}); nothing was upgraded")
-        _sync(target)
-        _sync(target.parent)
-    except sqlite3.Error as exc:
-        target.unlink(missing_ok=True)
-        raise JournalError(f"journal {path}: no backup could be made ({exc}); nothing was upgraded") from exc
-    return target
 
 
 def fill_wal(conn: sqlite3.Connection, path: Path) -> None:
@@ -106,7 +99,7 @@ def fill_wal(conn: sqlite3.Connection, path: Path) -> None:
         conn.rollback()
         conn.execute(f"PRAGMA cache_size = {cache}")
     with contextlib.suppress(OSError):
-        _sync(Path(f"{path}-wal"))
+        sync(Path(f"{path}-wal"))
 
 
 def _read_header(path: Path) -> _Header | None:
@@ -119,7 +112,7 @@ def _read_header(path: Path) -> _Header | None:
         raise JournalUnreadable(f"journal {path}: cannot be read: {exc.strerror}") from None
     if not os.access(path, os.W_OK):
         raise JournalUnreadable(f"journal {path}: cannot be written: it is read-only for this user")
-    if not head and not _has_log(path):
+    if not head and not has_log(path):
         return None
     if len(head) < _HEADER_BYTES or not head.startswith(_MAGIC):
         raise JournalCorrupt(f"journal {path} is not a SQLite file: move it away, or name another journal")
@@ -150,28 +143,8 @@ def _refuse_newer(path: Path, version: int) -> None:
         )
 
 
-def _has_log(path: Path) -> bool:
-    try:
-        return os.stat(f"{path}-wal").st_size > 0
-    except FileNotFoundError:
-        return False
-
-
-def _new_private_file(beside: Path, name: str) -> Path:
-    """An empty file of that name that did not exist before; numbered when a crash left one of the same second."""
-    for attempt in range(1, 100):
-        target = beside.with_name(name if attempt == 1 else f"{name}-{attempt}")
-        try:
-            os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            continue
-        except OSError as exc:
-            raise JournalError(f"backup {target}: {exc.strerror}; nothing was upgraded") from None
-        return target
-    raise JournalError(f"backup {beside.with_name(name)}: a hundred copies of this second exist; nothing was upgraded")
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

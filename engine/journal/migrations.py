@@ -228,6 +228,16 @@ def _exposures_and_slippage(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 2")
 
 
+@MIGRATIONS(name="0003_heads")
+def _heads(db: Database) -> None:
+    """Version 3: what the file says about itself, filled by `engine.journal.integrity.seal` (J1, STO-11, STO-12)."""
+    db.conn.execute(
+        "CREATE TABLE heads (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, digest INTEGER NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )
+    db.conn.execute("PRAGMA user_version = 3")
+
+
 def apply(conn: sqlite3.Connection) -> None:
     """Run the steps that this database has not had yet."""
     MIGRATIONS.apply(Database(conn, execute_plugins=False))

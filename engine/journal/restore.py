@@ -1,4 +1,4 @@
-"""Reading the journal back: what a desk has to know after a start, and whether the history is still as it was written.
+"""Reading the journal back: what a desk has to know after a start.
 
 Every read goes through the open connection of `engine.journal.store`. Sums that can be derived from fills are derived
 and compared; what differs is reported, never repaired here.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from datetime import date, time, timedelta
-from pathlib import Path
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
 
 from engine.exposure import Exposure
-from engine.instant import at_ist
-from engine.journal.errors import JournalCorrupt
+from engine.instant import NS_PER_S, at_ist
 from engine.journal.records import (
     AlarmRow,
     BotRow,
@@ -31,21 +30,17 @@ from engine.journal.rows import (
     ALARMS,
     BOTS,
     BRACKETS,
-    CHAINED,
     EXPOSURES,
     INTENTS,
     ORDERS,
     POSITIONS,
     TRADES,
     Table,
-    next_link,
     order_of,
 )
 from engine.order import TERMINAL, Order
 
-VERIFIED_ROWS = 100_000
-"""Newest rows of each chain that are verified on open; 3 us a row bounds the start to under a second."""
-
+_FAST_NS = 60 * NS_PER_S
 _FINISHED = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 _OPEN_BRACKETS = "SELECT bracket_id FROM brackets WHERE account = ? AND closed_ns = 0"
 
@@ -80,42 +75,27 @@ def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restore
         positions=_positions(conn, account, trading_day),
         alarms=_read(conn, ALARMS, AlarmRow, "ended_ns = 0 ORDER BY since_ns, alarm_id"),
         bots=_read(conn, BOTS, BotRow, "account = ? ORDER BY bot", account),
+        fast_crashes=_fast_crashes(conn, account),
         differences=tuple(_differences((*orders, *finished_today), sums)),
     )
+
+
+def _fast_crashes(conn: sqlite3.Connection, account: str) -> int:
+    """Runs before the newest, which is the one that asks: how many crashed within a minute, without one that did not."""
+    newest = "SELECT started_ns, ended_ns FROM runs WHERE account = ? ORDER BY run_no DESC LIMIT 20"
+    runs: list[tuple[int, int]] = conn.execute(newest, (account,)).fetchall()
+    crashes = 0
+    for (next_ns, _), (started_ns, ended_ns) in pairwise(runs):
+        if ended_ns or not 0 <= next_ns - started_ns < _FAST_NS:
+            break
+        crashes += 1
+    return crashes
 
 
 def newest_run(conn: sqlite3.Connection) -> RunRow | None:
     columns = RunRow.__struct_fields__
     row = conn.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY run_no DESC LIMIT 1").fetchone()
     return None if row is None else RunRow(**dict(zip(columns, row, strict=True)))
-
-
-def verify_chain(conn: sqlite3.Connection, path: Path) -> None:
-    """Recompute the newest links of every chain; raises JournalCorrupt naming the first row that does not fit (J1).
-
-    Finds an altered, exchanged or missing row. A missing end cannot be told from a journal that never had it: that one
-    is found by comparing with the broker.
-    """
-    for table in CHAINED:
-        _verify(conn, table, path)
-
-
-def _verify(conn: sqlite3.Connection, table: Table, path: Path) -> None:
-    newest = int(_one(conn, f"SELECT max(seq) FROM {table.name}"))
-    start = max(0, newest - VERIFIED_ROWS)
-    seq = start
-    link = int(_one(conn, f"SELECT link FROM {table.name} WHERE seq = {start}"))
-    columns = ", ".join(table.columns)
-    for *row, row_seq, row_link in conn.execute(
-        f"SELECT {columns}, seq, link FROM {table.name} WHERE seq > ? ORDER BY seq", (start,)
-    ):
-        seq += 1
-        link = next_link(link, tuple(row))
-        if (row_seq, row_link) != (seq, link):
-            raise JournalCorrupt(
-                f"journal {path} was altered: {table.name} row {seq} is missing or not as it was written; "
-                "restore a backup, or move it away"
-            )
 
 
 def _fills_by_tag(conn: sqlite3.Connection, account: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:

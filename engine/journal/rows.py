@@ -72,7 +72,8 @@ def insert_sql(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def _table(name: str, struct: type[msgspec.Struct], *, without: frozenset[str] = frozenset()) -> Table:
+def table_of(name: str, struct: type[msgspec.Struct], *, without: frozenset[str] = frozenset()) -> Table:
+    """The table that holds a struct, column by field."""
     hints = get_type_hints(struct)
     columns = tuple(c for c in struct.__struct_fields__ if c not in without)
     bodies = tuple(c for c in columns if hints[c] is bytes)
@@ -115,42 +116,47 @@ def _with_texts(
     return decoded
 
 
-INTENTS = _table("intents", IntentRow)
-FILLS = _table("fills", FillRow)
-EVENTS = _table("events", EventRow)
-ORDERS = _table("orders", Order, without=frozenset({"trade_ids"}))
+INTENTS = table_of("intents", IntentRow)
+FILLS = table_of("fills", FillRow)
+EVENTS = table_of("events", EventRow)
+ORDERS = table_of("orders", Order, without=frozenset({"trade_ids"}))
 """`trade_ids` is derived from `fills` on load."""
-BRACKETS = _table("brackets", BracketRow)
-TRADES = _table("trades", TradeRow)
-POSITIONS = _table("positions", PositionRow)
-ALARMS = _table("alarms", AlarmRow)
-BOTS = _table("bots", BotRow)
-EXPOSURES = _table("exposures", Exposure)
-TICKS = _table("ticks", Tick)
+BRACKETS = table_of("brackets", BracketRow)
+TRADES = table_of("trades", TradeRow)
+POSITIONS = table_of("positions", PositionRow)
+ALARMS = table_of("alarms", AlarmRow)
+BOTS = table_of("bots", BotRow)
+EXPOSURES = table_of("exposures", Exposure)
+TICKS = table_of("ticks", Tick)
 
 CHAINED = (INTENTS, FILLS, EVENTS)
 """Tables that are only added to, each with its own hash chain."""
 
-_ANSWER = attrgetter("answer", "code", "text", "at_ns", "tag", "op")
-_ANSWER_SQL = (
-    "UPDATE intents SET answer = ?, answer_code = ?, answer_text = ?, answer_ns = ?"
-    " WHERE seq = (SELECT seq FROM intents WHERE tag = ? AND op = ? ORDER BY seq DESC LIMIT 1)"
+ANSWER_FIND = (
+    "SELECT seq, answer, answer_code, answer_text, answer_ns FROM intents"
+    " WHERE tag = ? AND op = ? ORDER BY seq DESC LIMIT 1"
 )
+"""The newest intent of a tag and op: the one that an answer belongs to."""
+_ANSWER = attrgetter("answer", "code", "text", "at_ns", "tag", "op")
+ANSWER_SQL = "UPDATE intents SET answer = ?, answer_code = ?, answer_text = ?, answer_ns = ? WHERE seq = ?"
+"""Its rows carry tag and op after the four values: the store finds the intent first (`ANSWER_FIND`)."""
 _TAG_COUNTER_SQL = (
     "INSERT INTO meta (key, value_int) VALUES ('tag_counter', ?)"
     " ON CONFLICT (key) DO UPDATE SET value_int = max(value_int, excluded.value_int)"
 )
-_REPLACED = (
-    ("orders", ORDERS, ORDERS.upsert("tag")),
-    ("brackets", BRACKETS, BRACKETS.upsert("bracket_id")),
-    ("positions", POSITIONS, POSITIONS.upsert("account", "symbol", "product", "trading_day")),
-    ("trades", TRADES, TRADES.upsert("trade_id")),
-    ("bots", BOTS, BOTS.upsert("account", "bot")),
-    ("alarms", ALARMS, ALARMS.upsert("alarm_id")),
-    ("exposures", EXPOSURES, EXPOSURES.upsert("bracket_id", "began_ns")),
-    ("ticks", TICKS, TICKS.insert),
+REPLACED = (
+    ("orders", ORDERS, ("tag",)),
+    ("brackets", BRACKETS, ("bracket_id",)),
+    ("positions", POSITIONS, ("account", "symbol", "product", "trading_day")),
+    ("trades", TRADES, ("trade_id",)),
+    ("bots", BOTS, ("account", "bot")),
+    ("alarms", ALARMS, ("alarm_id",)),
+    ("exposures", EXPOSURES, ("bracket_id", "began_ns")),
+    ("ticks", TICKS, ()),
 )
-"""Batch field, table, SQL."""
+"""Batch field, table, and the key whose row is replaced; without a key rows are only added."""
+
+_WRITES = tuple((field, table, table.upsert(*key) if key else table.insert) for field, table, key in REPLACED)
 
 
 class Rows(NamedTuple):
@@ -169,10 +175,10 @@ def rows_of(batch: Batch) -> Rows:
         if rows
     ]
     plain = [
-        (sql, [table.values(row) for row in rows]) for field, table, sql in _REPLACED if (rows := getattr(batch, field))
+        (sql, [table.values(row) for row in rows]) for field, table, sql in _WRITES if (rows := getattr(batch, field))
     ]
     if batch.answers:
-        plain.append((_ANSWER_SQL, [_answer_values(row) for row in batch.answers]))
+        plain.append((ANSWER_SQL, [_answer_values(row) for row in batch.answers]))
     if batch.tag_counter:
         plain.append((_TAG_COUNTER_SQL, [(batch.tag_counter,)]))
     return Rows(tuple(chained), tuple(plain))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 """Schema version of this program; equals the number of steps in `engine.journal.migrations`. Stored as
 `PRAGMA user_version`."""
 

@@ -14,13 +14,51 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from engine.instant import NS_PER_S
 from engine.journal import schema
-from engine.journal.errors import JournalError, JournalLocked, JournalUnreadable, JournalWriteFailed
-from engine.journal.file import back_up, check_file, create_file, fill_wal
+from engine.journal.backups import back_up, is_due, new_generation, prune
+from engine.journal.errors import (
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
+    JournalUnreadable,
+    JournalWriteFailed,
+)
+from engine.journal.file import check_file, create_file, damaged, fill_wal
+from engine.journal.integrity import note_of, read_heads, seal, verify, write_heads
 from engine.journal.records import Batch, Restored, RunRow
-from engine.journal.restore import newest_run, restore, verify_chain
-from engine.journal.rows import CHAINED, FILLS, Rows, Table, Values, insert_sql, next_link, rows_of
+from engine.journal.restore import newest_run, restore
+from engine.journal.rows import (
+    ANSWER_FIND,
+    ANSWER_SQL,
+    CHAINED,
+    FILLS,
+    Rows,
+    Table,
+    Values,
+    next_link,
+    rows_of,
+)
+from engine.journal.seals import (
+    ANSWERS,
+    BATCHES,
+    CLOSED,
+    COPY,
+    GENERATION,
+    GENERATION_BEFORE,
+    OPEN,
+    RUN_SQL,
+    RUNS,
+    SEALED,
+    SEALED_VERSION,
+    Head,
+    Sealed,
+    row_digest,
+    wrapped,
+)
+from engine.journal.side_files import Ballast, HeadFile
 from engine.single_instance import AlreadyRunning, InstanceLock, LockUnusable, journal_lock_path
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -33,14 +71,8 @@ _CHAINED_SQL = {table.name: table.chained() for table in CHAINED}
 _FILL_SQL = f"{FILLS.chained()} ON CONFLICT DO NOTHING"
 
 
-class _Head:
-    """Where one chain ends."""
-
-    __slots__ = ("link", "seq")
-
-    def __init__(self, seq: int, link: int) -> None:
-        self.seq = seq
-        self.link = link
+_DIGESTS_KEPT = 20_000
+"""Digests of rows kept in memory, so that replacing a row needs no look at the one before."""
 
 
 class Journal:
@@ -51,11 +83,19 @@ class Journal:
         self._path = path
         self._lock = lock
         self._run_no = 0
-        self._heads = {table.name: self._read_head(table) for table in CHAINED}
+        self._heads: dict[str, Head] = {}
+        self._moved: dict[str, Head] = {}
+        """Heads that the running transaction has changed."""
+        self._digests: dict[tuple[str, Values], int] = {}
+        self._touched: list[tuple[str, Values]] = []
+        """Keys whose digests the running transaction has changed."""
+        self._head_file: HeadFile | None = None
+        self._ballast = Ballast(path) if path is not None else None
+        self._was_copy = False
 
     @classmethod
     def open(cls, path: Path, *, synchronous: Synchronous = "FULL", now_ns: int) -> Journal:
-        """Take the file, creating it (mode 0600) when missing and upgrading it after a backup copy when older.
+        """Take the file, creating it (mode 0600) when missing, after a backup when one is due, upgrading an older one.
 
         Raises JournalNewer, JournalCorrupt, JournalUnreadable or JournalLocked; the file is then as it was.
         """
@@ -67,9 +107,12 @@ class Journal:
             conn = _connect(path, synchronous)
             try:
                 _upgrade(conn, path, old, now_ns)
-                verify_chain(conn, path)
-                fill_wal(conn, path)
-                return cls(conn, path, lock)
+                journal = cls(conn, path, lock)
+                journal._begin(now_ns, is_upgrade=old not in (None, schema.VERSION))
+                return journal
+            except sqlite3.Error as exc:  # damage that no check has seen shows when the file is first written
+                conn.close()
+                raise damaged(path, str(exc)) from None
             except BaseException:
                 conn.close()
                 raise
@@ -84,7 +127,10 @@ class Journal:
         if image:
             conn.deserialize(image)
         schema.upgrade(conn)
-        return cls(conn, None, None)
+        journal = cls(conn, None, None)
+        journal._seal()
+        journal._heads = read_heads(conn)
+        return journal
 
     @property
     def path(self) -> Path | None:
@@ -119,20 +165,31 @@ class Journal:
         deleted must not hand out again the tags that today's orders at the broker already carry (STO-17, STO-18).
         """
         last = int(self._conn.execute("SELECT coalesce(max(run_no), 0) FROM runs").fetchone()[0])
-        run_no = last + 1 if last else max(1, started_ns // NS_PER_S - _FIRST_RUN_EPOCH_S)
-        run = (run_no, started_ns, version, mode, account, seed, sqlite3.sqlite_version)
-        columns = ("run_no", "started_ns", "version", "mode", "account", "seed", "sqlite_version")
+        run_no = last + 1
+        if not last or self._was_copy:  # a copy does not know the runs after it
+            run_no = max(run_no, started_ns // NS_PER_S - _FIRST_RUN_EPOCH_S)
+        run = RunRow(
+            run_no=run_no,
+            started_ns=started_ns,
+            version=version,
+            mode=mode,
+            account=account,
+            seed=seed,
+            sqlite_version=sqlite3.sqlite_version,
+        )
         with self._transaction():
-            self._conn.execute(insert_sql("runs", columns), run)
+            self._replace(RUN_SQL, SEALED[RUN_SQL], [RUNS.values(run)])
         self._run_no = run_no
         return run_no
 
     def end_run(self, code: int, *, at_ns: int) -> None:
         """Record the exit code (OPS-22). A run without one was killed."""
+        run = newest_run(self._conn)
+        if run is None or run.run_no != self._run_no:
+            return
+        ended = msgspec.structs.replace(run, ended_ns=at_ns, exit_code=code)
         with self._transaction():
-            self._conn.execute(
-                "UPDATE runs SET ended_ns = ?, exit_code = ? WHERE run_no = ?", (at_ns, code, self._run_no)
-            )
+            self._replace(RUN_SQL, SEALED[RUN_SQL], [RUNS.values(ended)])
 
     def last_run(self) -> RunRow | None:
         """The newest run in the file, ours included; None when there was none."""
@@ -155,8 +212,14 @@ class Journal:
         self._conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Give the file back; a second call does nothing."""
+        """Give the file back, marked as closed in order; a second call does nothing."""
+        was_marked = self._mark_closed()
         self._conn.close()
+        if self._head_file is not None:
+            self._head_file.close(remove=was_marked)
+            self._head_file = None
+        if self._ballast is not None:
+            self._ballast.release()
         if self._lock is not None:
             self._lock.release()
 
@@ -166,57 +229,142 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, group: Sequence[Rows]) -> None:
-        before = {name: (head.seq, head.link) for name, head in self._heads.items()}
+    # --- opening and closing --------------------------------------------------------------------------------------
+
+    def _begin(self, now_ns: int, *, is_upgrade: bool) -> None:
+        """From a sound file to one in use: copied if that is due, sealed, marked, its log laid out."""
+        assert self._path is not None  # only `open` begins
+        conn, heads = self._conn, read_heads(self._conn)
+        if is_upgrade:
+            verify(conn, self._path)
+        elif is_due(conn, heads, now_ns):
+            back_up(conn, self._path, schema.VERSION, now_ns)
+            prune(self._path)
+        self._seal()
+        self._heads = read_heads(conn)
+        self._head_file = HeadFile(self._path)
+        was = self._heads[GENERATION]
+        self._was_copy = was.rows == COPY
+        with self._transaction():
+            self._moved[GENERATION_BEFORE] = Head(0, was.digest)
+            self._moved[GENERATION] = Head(OPEN, new_generation())
+        fill_wal(conn, self._path)
+        if self._ballast is not None:
+            self._ballast.lay()
+
+    def _seal(self) -> None:
+        if read_heads(self._conn).get(SEALED_VERSION, Head()).rows != schema.VERSION:
+            with self._transaction():
+                seal(self._conn)
+
+    def _mark_closed(self) -> bool:
+        if self._path is None or self._head_file is None:
+            return False
         try:
             with self._transaction():
-                for rows in group:
-                    for table, added in rows.chained:
-                        if table is FILLS:
-                            self._append_fills(added)
-                        else:
-                            self._append(table, added)
-                    for sql, replaced in rows.plain:
+                self._moved[GENERATION] = Head(CLOSED, self._heads[GENERATION].digest)
+        except (JournalError, sqlite3.Error):
+            return False  # the next start finds a file in use and its head file, and looks closer
+        return True
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def _write(self, group: Sequence[Rows]) -> None:
+        with self._transaction():
+            for rows in group:
+                for table, added in rows.chained:
+                    if table is FILLS:
+                        self._append_fills(added)
+                    else:
+                        self._append(table, added)
+                for sql, replaced in rows.plain:
+                    if sql == ANSWER_SQL:
+                        self._answer(replaced)
+                    elif (sealed := SEALED.get(sql)) is not None:
+                        self._replace(sql, sealed, replaced)
+                    else:
                         self._conn.executemany(sql, replaced)
-        except BaseException:
-            self._heads = {name: _Head(seq, link) for name, (seq, link) in before.items()}
-            raise
+            self._moved[BATCHES] = Head(self._head(BATCHES).rows + len(group))
+
+    def _head(self, name: str) -> Head:
+        return self._moved.get(name) or self._heads.get(name) or Head()
 
     def _append(self, table: Table, rows: list[Values]) -> None:
-        head = self._heads[table.name]
+        seq, link = self._head(table.name)
         linked: list[Values] = []
         for row in rows:
-            head.seq += 1
-            head.link = next_link(head.link, row)
-            linked.append((*row, head.seq, head.link))
+            seq += 1
+            link = next_link(link, row)
+            linked.append((*row, seq, link))
         self._conn.executemany(_CHAINED_SQL[table.name], linked)
+        self._moved[table.name] = Head(seq, link)
 
     def _append_fills(self, rows: list[Values]) -> None:
         """A fill that is there already adds neither a row nor a link (A2)."""
-        head = self._heads[FILLS.name]
+        seq, link = self._head(FILLS.name)
         for row in rows:
-            link = next_link(head.link, row)
-            if self._conn.execute(_FILL_SQL, (*row, head.seq + 1, link)).rowcount == 1:
-                head.seq += 1
-                head.link = link
+            after = next_link(link, row)
+            if self._conn.execute(_FILL_SQL, (*row, seq + 1, after)).rowcount == 1:
+                seq, link = seq + 1, after
+        self._moved[FILLS.name] = Head(seq, link)
+
+    def _replace(self, sql: str, sealed: Sealed, rows: list[Values]) -> None:
+        """Write rows over those of the same keys, and keep the table's sum of digests."""
+        name = sealed.table.name
+        count, total = self._head(name)
+        for row in rows:
+            key = (name, sealed.key_of(row))
+            before = self._digests.get(key)
+            if before is None:
+                stored = self._conn.execute(sealed.select_one, key[1]).fetchone()
+                before = row_digest(stored) if stored is not None else None
+            digest = sealed.digest(row)
+            count += before is None
+            total += digest - (before or 0)
+            self._touched.append(key)
+            self._digests[key] = digest
+        self._conn.executemany(sql, rows)
+        self._moved[name] = Head(count, wrapped(total))
+
+    def _answer(self, rows: list[Values]) -> None:
+        """Into the newest intent of each tag and op; an answer that is already there is replaced."""
+        count, total = self._head(ANSWERS)
+        for *answer, tag, op in rows:
+            stored = self._conn.execute(ANSWER_FIND, (tag, op)).fetchone()
+            if stored is None:
+                continue
+            if stored[1]:
+                count -= 1
+                total -= row_digest(stored)
+            if answer[0]:
+                count += 1
+                total += row_digest((stored[0], *answer))
+            self._conn.execute(ANSWER_SQL, (*answer, stored[0]))
+        self._moved[ANSWERS] = Head(count, wrapped(total))
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
+        """All of it or nothing, the heads included; after the commit the head file may say so."""
+        self._moved, self._touched = {}, []
         try:
             self._conn.execute("BEGIN IMMEDIATE")
             yield
+            if self._moved:
+                write_heads(self._conn, self._moved)
             self._conn.execute("COMMIT")
         except BaseException as exc:
+            for key in self._touched:
+                self._digests.pop(key, None)
             with contextlib.suppress(sqlite3.Error):
                 self._conn.rollback()
             if isinstance(exc, sqlite3.Error):
                 raise JournalWriteFailed(f"journal {self._path or 'in memory'}: {exc}; nothing was written") from exc
             raise
-
-    def _read_head(self, table: Table) -> _Head:
-        newest = f"SELECT seq, link FROM {table.name} WHERE seq = (SELECT max(seq) FROM {table.name})"
-        seq, link = self._conn.execute(newest).fetchone() or (0, 0)
-        return _Head(seq, link)
+        self._heads |= self._moved
+        if len(self._digests) > _DIGESTS_KEPT:
+            self._digests.clear()
+        if self._head_file is not None:
+            self._head_file.write(note_of(self._heads))
 
 
 def _encodable(rows: Rows) -> Rows:
@@ -261,7 +409,7 @@ def _upgrade(conn: sqlite3.Connection, path: Path, old: int | None, now_ns: int)
     if old == schema.VERSION:
         return
     if old:
-        back_up(conn, path, old, now_ns)
+        back_up(conn, path, old, now_ns)  # raises before anything is changed
     try:
         schema.upgrade(conn)
         # So that the version stands in the main file's header, where the next start looks before it opens anything.
@@ -270,3 +418,5 @@ def _upgrade(conn: sqlite3.Connection, path: Path, old: int | None, now_ns: int)
         reached = schema.stored_version(conn)  # every step is whole or was not begun
         stays = "it stays as it was" if reached == (old or 0) else f"it stays at version {reached}"
         raise JournalError(f"journal {path}: upgrade from version {old or 0} failed: {exc}; {stays}") from exc
+    if schema.stored_version(conn) != schema.VERSION:
+        raise JournalCorrupt(f"journal {path} says it has version {old}, and its own record of upgrades says otherwise")

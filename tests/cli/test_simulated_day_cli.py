@@ -142,7 +142,7 @@ def test_stdout_has_the_summary_and_the_hash_and_stderr_the_log(day, day_db, que
 
 
 def test_the_virtual_day_leaves_nothing_but_its_journal(shared_home, day, spans, day_db) -> None:
-    left = {re.sub(r"(-wal|-shm|\.lock)$", "", path.name) for path in shared_home.folder.iterdir()}
+    left = {re.sub(r"(-wal|-shm|\.lock|\.head|\.ballast)$", "", path.name) for path in shared_home.folder.iterdir()}
 
     assert left == {"day.db", "text.db", "json.db"}
     assert stat.S_IMODE(day_db.stat().st_mode) == 0o600

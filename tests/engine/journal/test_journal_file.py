@@ -23,8 +23,8 @@ from engine.journal.errors import (
     JournalUnreadable,
     JournalWriteFailed,
 )
+from engine.journal.integrity import differences
 from engine.journal.records import Batch, BracketRow, EventRow, FillRow, IntentRow
-from engine.journal.restore import verify_chain
 from engine.journal.store import Journal
 from engine.order import Order
 
@@ -242,7 +242,7 @@ def test_every_struct_field_has_its_column_and_every_table_its_struct(desk: Path
             assert columns == set(table.columns) | added.get(table.name, set()), table.name
 
     ours = {name for name in names if "sqlite" not in name}
-    assert ours == {table.name for table in tables} | {"meta", "runs"}
+    assert ours == {table.name for table in tables} | {"meta", "runs", "heads"}
 
 
 def test_the_version_counts_the_steps() -> None:
@@ -359,19 +359,19 @@ def test_an_altered_missing_or_exchanged_row_is_found_on_open(
 
 
 def test_only_the_newest_rows_of_a_long_history_are_verified(
-    desk: Path, numbered_batch: Callable[[int], Batch], monkeypatch: pytest.MonkeyPatch
+    desk: Path, numbered_batch: Callable[[int], Batch]
 ) -> None:
     with Journal.open(desk, now_ns=1) as journal:
         for number in range(20):
             journal.commit(numbered_batch(number))
-        monkeypatch.setattr("engine.journal.restore.VERIFIED_ROWS", 5)
-        verify_chain(journal._conn, desk)
-        journal._conn.execute("UPDATE events SET text = 'x' WHERE seq = 3")
-        verify_chain(journal._conn, desk)
-        journal._conn.execute("UPDATE events SET text = 'x' WHERE seq = 17")
+        conn = journal._conn
+        assert list(differences(conn, desk, 5)) == []
+        conn.execute("UPDATE events SET text = 'x' WHERE seq = 3")
+        assert list(differences(conn, desk, 5)) == []
+        assert list(differences(conn, desk, 0)) == ["events row 3 is missing or not as it was written"]
+        conn.execute("UPDATE events SET text = 'x' WHERE seq = 17")
 
-        with pytest.raises(JournalCorrupt, match="events row 17"):
-            verify_chain(journal._conn, desk)
+        assert list(differences(conn, desk, 5)) == ["events row 17 is missing or not as it was written"]
 
 
 def test_the_chain_goes_on_after_a_failed_commit(
