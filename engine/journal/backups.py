@@ -45,10 +45,8 @@ def back_up(conn: sqlite3.Connection, path: Path, version: int, now_ns: int) -> 
         with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as copy:
             copy.execute("PRAGMA synchronous = OFF")  # synced below, once
             found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if GENERATION in read_heads(copy):
-                copy.execute("BEGIN")
-                write_heads(copy, {GENERATION: Head(COPY, new_generation())})
-                copy.execute("COMMIT")
+            if heads := read_heads(copy):
+                write_heads(copy, heads | {GENERATION: Head(COPY, new_generation())})
         if found != "ok":
             raise JournalError(f"journal {path}: its backup {target} is damaged ({found})")
         sync(target)

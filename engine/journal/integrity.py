@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from engine.journal import schema
 from engine.journal.errors import JournalCorrupt
 from engine.journal.rows import CHAINED, Table, next_link
@@ -37,6 +39,9 @@ VERIFIED_ROWS = 100_000
 start to about a second. `strikedesk verify` reads everything."""
 
 _SELECT_ANSWERS: Final = f"SELECT {', '.join(ANSWER_COLUMNS)} FROM intents WHERE answer <> ''"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Head]).decode
 
 Progress = Callable[[int], None]
 """Hears how many rows have been read since it was last called."""
@@ -83,16 +88,18 @@ def read_heads(conn: sqlite3.Connection) -> dict[str, Head]:
     """By name; empty in a file of an older version."""
     if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'heads'").fetchone():
         return {}
-    return {name: Head(rows, digest) for name, rows, digest in conn.execute("SELECT name, rows, digest FROM heads")}
+    row = conn.execute("SELECT body FROM heads").fetchone()
+    if row is None:
+        return {}
+    try:
+        return _decode(row[0])
+    except (msgspec.MsgspecError, TypeError) as exc:
+        raise sqlite3.DatabaseError(f"heads: {exc}") from None
 
 
 def write_heads(conn: sqlite3.Connection, heads: dict[str, Head]) -> None:
-    """Inside the caller's transaction."""
-    conn.executemany(
-        "INSERT INTO heads (name, rows, digest) VALUES (?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET rows = excluded.rows, digest = excluded.digest",
-        [(name, head.rows, head.digest) for name, head in heads.items()],
-    )
+    """All of them, inside the caller's transaction."""
+    conn.execute("INSERT OR REPLACE INTO heads (id, body) VALUES (1, ?)", (_encode(heads).decode(),))
 
 
 def seal(conn: sqlite3.Connection) -> None:

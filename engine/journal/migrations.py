@@ -231,10 +231,8 @@ def _exposures_and_slippage(db: Database) -> None:
 @MIGRATIONS(name="0003_heads")
 def _heads(db: Database) -> None:
     """Version 3: what the file says about itself, filled by `engine.journal.integrity.seal` (J1, STO-11, STO-12)."""
-    db.conn.execute(
-        "CREATE TABLE heads (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, digest INTEGER NOT NULL)"
-        " STRICT, WITHOUT ROWID"
-    )
+    # One row for all of them: it is written with every commit, and one write is all that may cost.
+    db.conn.execute("CREATE TABLE heads (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL) STRICT")
     db.conn.execute("PRAGMA user_version = 3")
 
 

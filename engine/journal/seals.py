@@ -9,7 +9,9 @@ careless hands; they are no signature against somebody who can compute them. Pur
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -43,7 +45,7 @@ ANSWER_COLUMNS: Final = ("seq", "answer", "answer_code", "answer_text", "answer_
 
 
 class Head(NamedTuple):
-    """One row of `heads`."""
+    """Of one table, in the one row of `heads`."""
 
     rows: int = 0
     digest: int = 0
@@ -53,14 +55,19 @@ class Sealed(NamedTuple):
     """How the rows of a replaced table are told apart and digested."""
 
     table: Table
-    key: tuple[int, ...]
-    """Places of the key columns."""
+    key_of: Callable[[Values], Any]
+    """The key of a row: its value, or a tuple of them."""
     flags: tuple[int, ...]
     """Places of booleans, which SQLite gives back as 0 and 1."""
+    places: tuple[int, ...]
+    """Of the key columns."""
+    insert_new: str
+    """Writes a row whose key is not there yet, else nothing."""
     select_one: str
+    """The row of a key, to be bound to `bind` of any row with that key."""
 
-    def key_of(self, row: Values) -> Values:
-        return tuple(row[place] for place in self.key)
+    def bind(self, row: Values) -> Values:
+        return tuple(row[place] for place in self.places)
 
     def digest(self, row: Values) -> int:
         if self.flags:
@@ -73,9 +80,12 @@ class Sealed(NamedTuple):
 
 def _sealed(table: Table, *key: str) -> Sealed:
     where = " AND ".join(f"{column} = ?" for column in key)
+    places = tuple(table.columns.index(column) for column in key)
     return Sealed(
         table=table,
-        key=tuple(table.columns.index(column) for column in key),
+        key_of=itemgetter(*places),
+        places=places,
+        insert_new=f"{table.insert} ON CONFLICT DO NOTHING",
         flags=tuple(place for place, convert in enumerate(table.converters) if convert is bool),
         select_one=f"{table.select} WHERE {where}",
     )

@@ -86,8 +86,8 @@ class Journal:
         self._heads: dict[str, Head] = {}
         self._moved: dict[str, Head] = {}
         """Heads that the running transaction has changed."""
-        self._digests: dict[tuple[str, Values], int] = {}
-        self._touched: list[tuple[str, Values]] = []
+        self._digests: dict[tuple[str, object], int] = {}
+        self._touched: list[tuple[str, object]] = []
         """Keys whose digests the running transaction has changed."""
         self._head_file: HeadFile | None = None
         self._ballast = Ballast(path) if path is not None else None
@@ -312,18 +312,24 @@ class Journal:
         """Write rows over those of the same keys, and keep the table's sum of digests."""
         name = sealed.table.name
         count, total = self._head(name)
+        over: list[Values] = []
         for row in rows:
             key = (name, sealed.key_of(row))
-            before = self._digests.get(key)
-            if before is None:
-                stored = self._conn.execute(sealed.select_one, key[1]).fetchone()
-                before = row_digest(stored) if stored is not None else None
             digest = sealed.digest(row)
-            count += before is None
-            total += digest - (before or 0)
+            before = self._digests.get(key)
+            if before is not None:
+                over.append(row)
+            elif self._conn.execute(sealed.insert_new, row).rowcount == 1:
+                count += 1
+                before = 0
+            else:
+                over.append(row)
+                before = row_digest(self._conn.execute(sealed.select_one, sealed.bind(row)).fetchone())
+            total += digest - before
             self._touched.append(key)
             self._digests[key] = digest
-        self._conn.executemany(sql, rows)
+        if over:
+            self._conn.executemany(sql, over)
         self._moved[name] = Head(count, wrapped(total))
 
     def _answer(self, rows: list[Values]) -> None:
@@ -350,7 +356,7 @@ class Journal:
             self._conn.execute("BEGIN IMMEDIATE")
             yield
             if self._moved:
-                write_heads(self._conn, self._moved)
+                write_heads(self._conn, self._heads | self._moved)
             self._conn.execute("COMMIT")
         except BaseException as exc:
             for key in self._touched:
