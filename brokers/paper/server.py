@@ -24,6 +24,8 @@ ARRIVED_S: Final = 1
 """A write that arrived in time shows its effect within this much more: the account's own delays, on the clock."""
 _HELLO_S: Final = 5.0
 """Real time: a connection that does not greet is not kept."""
+_FAREWELL_S: Final = 1.0
+"""Real time: a client that does not take the last lines is left without them."""
 _BEAT_NS: Final = NS_PER_S
 _TICKS_WAITING_MAX: Final = 256 * 1024
 """Bytes that wait for a client; above it ticks are left out, for the newest is worth more than a queue of old ones."""
@@ -85,12 +87,17 @@ class VenueServer:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for visit in self._visits.values():
+        visits = dict(self._visits)
+        for visit in visits.values():
             visit.bid_goodbye("the venue ends")
-        tasks = [*self._visits, *self._jobs]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            visit.hang_up()
+        for job in self._jobs:
+            job.cancel()
+        if visits:  # not cancelled: asyncio.start_server reports a cancelled connection as an error
+            await asyncio.wait(visits, timeout=_FAREWELL_S)
+        for visit in self._visits.values():
+            visit.hang_up(at_once=True)
+        await asyncio.gather(*visits, *self._jobs, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -261,6 +268,13 @@ class _Visit:
 
     def bid_goodbye(self, text: str) -> None:
         self.send(wire.line_of(wire.Goodbye(text=wire.printable(text))))
+
+    def hang_up(self, *, at_once: bool = False) -> None:
+        """End the connection after what waits for it, or without."""
+        if at_once:
+            self._writer.transport.abort()
+        else:
+            self._writer.close()
 
     async def end(self) -> None:
         self._writer.close()
