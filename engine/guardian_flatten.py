@@ -36,7 +36,7 @@ from engine.guardian_books import (
 )
 from engine.instant import NS_PER_S, ns_from_s
 from engine.instrument import Instrument
-from engine.lease import Proof
+from engine.lease_record import Proof
 from engine.order import OrderType
 from engine.order_pricing import marketable_limit
 from engine.outbox import Op

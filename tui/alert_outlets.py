@@ -33,12 +33,12 @@ def open_channels(config: Config, secrets: Secrets, redactions: Redactions, env:
 
 def open_relay(desk: Desk, channels: list[Channel], account: Account) -> AlertRelay:
     """Ties the channels to the desk's alert book; the caller runs and closes the relay."""
-    relay = AlertRelay(channels, desk.clock, _striker(desk.account, account), _teller(desk))
+    relay = AlertRelay(channels, desk.clock, striker(desk.account, account), _teller(desk))
     desk.parts.alerts.listen(relay.hear)
     return relay
 
 
-def _striker(account_id: str, account: Account) -> Callable[[str], str]:
+def striker(account_id: str, account: Account) -> Callable[[str], str]:
     """Takes whatever names the account out of a text that leaves the machine (SEC-15)."""
     private = Redactions()
     for name in (account_id, getattr(account, "client_id", ""), getattr(account, "user", "")):

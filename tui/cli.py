@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.arguments import duration, file_name, file_options, speed, whole
+from tui.guardian_command import add_guardian
 from tui.simulate_command import add_simulate
 from tui.venue_command import add_venue
 
@@ -30,7 +31,7 @@ _EXIT_CODES: Final = """\
 exit codes:
   0  clean: nothing open at the broker      1  could not start (symbol, file, journal)
   2  configuration or arguments wrong       3  the bot had terminated itself
-  4  another desk holds the account or file 5  still in position: look at the broker now
+  4  account or file held by another        5  still in position: look at the broker now
 """
 
 _EXAMPLES: Final = """\
@@ -47,6 +48,7 @@ examples:
   strikedesk simulate exits --seeds 1..200
                                           whole demo days with faults, every exit checked
   strikedesk venue paper --port 8800      the paper exchange as a process of its own
+  strikedesk guardian                     watch a desk from outside (docs/guardian.md)
   strikedesk where                        which files are used
 """
 
@@ -109,7 +111,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_desk(arguments: argparse.Namespace) -> int:
-    """The commands that open a desk or a venue; what they load is imported when chosen, for a quick first paint."""
+    """The commands that open or watch a desk or a venue; they load when chosen, for a quick first paint."""
     try:
         if arguments.command == "replay":
             from tui.replay_command import run_replay
@@ -119,6 +121,10 @@ def _run_desk(arguments: argparse.Namespace) -> int:
             from tui.venue_command import run_venue
 
             return run_venue(arguments)
+        if arguments.command == "guardian":
+            from tui.guardian_command import run_guardian
+
+            return run_guardian(arguments)
         if arguments.no_ui:
             from tui.desk_command import run_desk
 
@@ -139,13 +145,22 @@ def _exit_code(error: Exception) -> int | None:
     from brokers.paper.books_file import BooksError
     from engine.dated_rows import DataFileError
     from engine.journal.errors import JournalError, JournalLocked
+    from engine.lease import LeaseHeld, LeaseUnusable
     from engine.single_instance import AlreadyRunning, LockUnusable
     from tui.station import StartFailed
 
     match error:
-        case AlreadyRunning() | JournalLocked():
+        case AlreadyRunning() | JournalLocked() | LeaseHeld():
             return EXIT_SECOND_INSTANCE
-        case JournalError() | LockUnusable() | BooksError() | BarFileError() | DataFileError() | StartFailed():
+        case (
+            JournalError()
+            | LockUnusable()
+            | LeaseUnusable()
+            | BooksError()
+            | BarFileError()
+            | DataFileError()
+            | StartFailed()
+        ):
             return EXIT_FATAL
         case _:
             return None
@@ -194,6 +209,7 @@ def argument_parser() -> argparse.ArgumentParser:
     file_options(where, suppress=True)
     add_simulate(commands)
     add_venue(commands)
+    add_guardian(commands)
     return parser
 
 

@@ -23,6 +23,7 @@ from engine.virtual_time import run_virtual
 from tui.desk_guard import DeskGuard
 from tui.faults_option import demo_mode, read_faults_option
 from tui.files import DeskFiles
+from tui.guardian_link import guardian_command
 from tui.remote_station import open_remote, venue_of
 from tui.signals import Signals
 from tui.station import Station, StationPlan
@@ -64,6 +65,7 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded) -> StationPlan:
         faults=faults,
         use_journal_file=not is_virtual or arguments.db is not None,
         reload=None if path is None else lambda: load(path, os.environ, env_file=arguments.env_file).config,
+        guardian_command=guardian_command(path, arguments.env_file, arguments.db),
     )
 
 

@@ -45,6 +45,7 @@ from engine.instrument import Instrument, Segment
 from engine.journal.records import Restored
 from engine.journal.store import Journal
 from engine.journal.writer import InlineWriter, JournalWriter, Writer
+from engine.lease import Lease
 from engine.log import JsonStream, LogBook, RotatingFile, Sink, TextStream
 from engine.messages import Msg
 from engine.option_symbol import parse_option_symbol
@@ -59,6 +60,7 @@ from tui.demo_hours import DemoHours
 from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
+from tui.guardian_link import GuardianLink, take_lease
 from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
     use_journal_file: bool = True
     book_life_ns: int = 5 * NS_PER_S
     reload: Callable[[], Config] | None = None
+    guardian_command: tuple[str, ...] = ()
+    """Starts this desk's guardian."""
 
     @property
     def is_virtual(self) -> bool:
@@ -114,6 +118,9 @@ class Station:
         self.link: VenueLink | None = None
         """To the paper venue of another process, which then has the exchange and the books."""
         self._books: BooksFile | None = None
+        self._lease: Lease | None = None
+        """None in virtual time: nobody else can send there."""
+        self._guarded: GuardianLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- building -------------------------------------------------------------------------------------------------
@@ -126,7 +133,7 @@ class Station:
         funds = account.funds_paise
         path = self.plan.files.paper_books
         _make_folder(path.parent)
-        self.held.enter_context(_account_lock(path))
+        self._hold(_account_lock(path))
         self._books = BooksFile.open(path, funds_paise=funds, start_ns=first_start_ns, fresh=self.plan.fresh)
         self.held.callback(self._books.close)
         return self.hours.resumed(self._books.clock_ns)
@@ -144,7 +151,13 @@ class Station:
         """One desk per account, whatever its journal. Raises AlreadyRunning."""
         folder = self.plan.files.state_dir
         _make_folder(folder)
-        self.held.enter_context(InstanceLock.acquire(account_lock_path(folder, name), f"paper account {name}"))
+        self._hold(InstanceLock.acquire(account_lock_path(folder, name), f"paper account {name}"))
+
+    def _hold(self, lock: InstanceLock) -> None:
+        """The account's lock, and the lease under which this desk sends. Raises LeaseHeld after a guardian."""
+        self.held.enter_context(lock)
+        self._lease = take_lease(lock.path)
+        self.held.callback(self._lease.close)
 
     async def build(self, market: MarketPort, instruments: Sequence[Instrument], exchange_hears: bool = True) -> Desk:
         """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
@@ -206,8 +219,12 @@ class Station:
         return self.desk
 
     def _open_voices(self, rows: Mapping[str, Instrument]) -> None:
-        """The start lines, the minute's line, and the channels of alerts; a simulated day calls nobody."""
+        """The start lines, pulse and minute's line, and the channels of alerts; a simulated day calls nobody."""
         self._say_start(rows)
+        if self._lease is not None:
+            command = self.plan.guardian_command if self.config.guardian.enabled else None
+            self._guarded = GuardianLink(self.desk, self._lease, command)
+            self.keep(self._guarded.run, "pulse")
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
         if bps := self.config.position_management.gap_bps:
             soon = asyncio.get_running_loop().call_soon
@@ -264,6 +281,8 @@ class Station:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "heartbeat"):
             self.heartbeat.stop()
+        if self._guarded is not None:
+            self._guarded.end(code)
         if self.relay is not None:
             await self.relay.close()
         if self._books is not None and hasattr(self, "clock"):

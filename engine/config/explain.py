@@ -17,6 +17,7 @@ from engine.config.accounts import Account, DhanAccount, KiteAccount, OpenAlgoAc
 from engine.config.model import Config, Legs, TriggerKind
 from engine.exit_rules.registry import rule_table
 from engine.exit_rules.rule import ExitRule
+from engine.guardian import OnSilence
 from engine.legs import PairPolicy
 from engine.money import divide_half_up, rupees_text
 from engine.order_pricing import ONE_TICK_GAP
@@ -41,6 +42,7 @@ def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
         *(line for legs in config.all_groups for line in _group_lines(config, legs, lot_sizes or {})),
         *_limit_lines(config),
         *_alert_lines(config),
+        *_guardian_lines(config),
     )
     return "\n".join(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in lines)
 
@@ -194,6 +196,16 @@ def _alert_lines(config: Config) -> Iterator[tuple[str, str]]:
         yield "Alerts", "on the screen and in the log only: nobody is called when you look away"
         return
     yield "Alerts", f"{', '.join(alerts.channel_words)}; the same alert once a minute, a try at most {alerts.timeout} s"
+
+
+def _guardian_lines(config: Config) -> Iterator[tuple[str, str]]:
+    guardian = config.guardian
+    if not guardian.enabled:
+        yield "Guardian", "none: when this program stands still or dies, nobody is told by it"
+        return
+    closes = ", then it takes the account over and closes what today's orders opened"
+    does = closes if guardian.act is OnSilence.FLATTEN else ""
+    yield "Guardian", f"a second process; an alarm {guardian.silence_seconds} s after this one's last beat{does}"
 
 
 def _rupees(paise: int) -> str:

@@ -17,6 +17,7 @@ from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, ExitBy, StopType
 from engine.config.accounts import Account, PaperAccount
 from engine.config.alerts import Alerts
+from engine.config.guardian import GuardianTable
 from engine.config.key import Key
 from engine.config.position_management import PositionManagement
 from engine.exit_rules.lock_fraction import LockFraction
@@ -430,6 +431,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: Gateway = Gateway()
     charges: Charges = Charges()
     alerts: Alerts = Alerts()
+    guardian: GuardianTable = GuardianTable()
     position_management: PositionManagement = PositionManagement()
     screen: Screen = Screen()
 

@@ -31,7 +31,7 @@ SHELL = {
     "engine/guardian_runner.py": "awaits the broker for the guardian",
     "engine/lease.py": "holds the lease file",
     "engine/private_file.py": "opens files",
-    "engine/pulse.py": "writes the pulse file",
+    "engine/pulse_file.py": "writes the pulse file",
     "engine/quote_fallback.py": "awaits quotes of the market",
     "engine/journal/backups.py": "copies the journal",
     "engine/journal/file.py": "opens the journal",

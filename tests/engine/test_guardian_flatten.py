@@ -1,4 +1,4 @@
-"""The guardian leaving positions at a toy venue: never too much, never twice, nothing of the trader's, flat at the end."""
+"""The guardian leaves positions at a toy venue: never too much, never twice, nothing of the trader's, flat at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from engine.guardian_flatten import (
 )
 from engine.instant import NS_PER_S
 from engine.instrument import Instrument, OptionType, Segment
-from engine.lease import Proof
+from engine.lease_record import Proof
 from engine.order import TERMINAL, OrderState, OrderType, Side, Trade
 from engine.port import Acked, Answer, NotSent, OrderReport, OrderRequest, PositionReport, Refused, Unknown
 from engine.tick import Tick

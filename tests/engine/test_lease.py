@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lease import Holder, Lease, LeaseHeld, LeaseRecord, LeaseUnusable, Proof, lease_path, read_lease, release
+from engine.lease import Lease, LeaseHeld, LeaseUnusable, lease_path, read_lease, release
+from engine.lease_record import Holder, LeaseRecord, Proof
 from engine.private_file import RECORD_BYTES, decode_record, encode_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,7 +175,8 @@ def test_a_record_comes_back_whole_and_never_with_a_byte_changed(epoch, holder, 
 HOLD = """
 import os, sys
 from pathlib import Path
-from engine.lease import Holder, Lease
+from engine.lease import Lease
+from engine.lease_record import Holder
 lease = Lease.take(Path(sys.argv[1]), Holder.DESK, pid=os.getpid(), at_ns=1)
 print(lease.is_mine(), flush=True)
 for _ in sys.stdin:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.private_file import RECORD_BYTES
-from engine.pulse import Pulse, PulseUnusable, PulseWriter, Stakes, pulse_path, read_pulse
+from engine.pulse import Pulse, Stakes
+from engine.pulse_file import PulseUnusable, PulseWriter, pulse_path, read_pulse
 
 HELD = Stakes(open_qty=130, bare_qty=65, live_orders=3)
 
