@@ -138,7 +138,8 @@ class Reconciler:
         filled = f" filled {report.filled_qty}" if report.filled_qty else ""
         text = f"{report.side.value} {report.qty} {report.product} {report.state.value}{filled}"
         self._desk.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
-        if is_tag(report.tag) and report.tag not in self._own_tags and self._start:
+        is_told = report.symbol in self._second_desk or report.tag in self._own_tags
+        if is_tag(report.tag) and self._start and not is_told:
             text = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
             self.freeze(report.symbol, text)
 

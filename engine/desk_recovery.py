@@ -24,7 +24,15 @@ from engine.order import OrderState, Role, Trade
 from engine.outbox import Said
 from engine.port import OrderReport, PositionReport, ReadFailed
 from engine.reconcile import key_of
-from engine.recovery_summary import BookedTrip, HeldPosition, RecoverySummary, headline, lines, protection_words
+from engine.recovery_summary import (
+    SHOWN_NS,
+    BookedTrip,
+    HeldPosition,
+    RecoverySummary,
+    headline,
+    lines,
+    protection_words,
+)
 from engine.view import BracketState, ExitStyle
 
 if TYPE_CHECKING:
@@ -77,6 +85,7 @@ class Recovery:
         self.is_done = False
         """The books were taken in once; from here on every read may decide."""
         self.summary: RecoverySummary | None = None
+        """Of the newest recovery, when it was told."""
         self._told_ns = 0
         self._is_seen = False
         self._began_ns = 0
@@ -207,6 +216,11 @@ class Recovery:
         self._held = dict.fromkeys(self._held, 1)
         self._review(_now_ns, is_contested=False)
 
+    @property
+    def protects(self) -> bool:
+        """Positions are looked after: by journal and books, or by the journal alone."""
+        return all(bot.books_known for bot in self._desk.bots.values())
+
     # --- who may send -----------------------------------------------------------------------------------------------
 
     def hold_all(self) -> None:
@@ -320,9 +334,9 @@ class Recovery:
                 texts.append(f"{bracket.body.symbol}: closed by its fills, not yet proven flat by the broker")
         return texts
 
-    def headline(self, now_ns: int, shown_ns: int) -> str:
-        """For the screen, until somebody acknowledges it or `shown_ns` have passed; empty then."""
-        if self.summary is None or self._is_seen or now_ns >= self._told_ns + shown_ns:
+    def headline(self, now_ns: int) -> str:
+        """For the screen, until somebody acknowledges it or it is old; empty then."""
+        if self.summary is None or self._is_seen or now_ns >= self._told_ns + SHOWN_NS:
             return ""
         return headline(self.summary)
 

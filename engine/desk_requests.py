@@ -106,7 +106,8 @@ class TraderRequests:
             case ReloadConfig():
                 return "" if desk.parts.reload_terms is not None else "started without a config file"
             case Acknowledge():
-                return "" if desk.alarm_board.awaits_acknowledgement else "no alarm is waiting"
+                waits = desk.alarm_board.awaits_acknowledgement or desk.reader.recovery.headline(now_ns)
+                return "" if waits else "no alarm is waiting"
             case Adopt():
                 return "" if self._unowned(request) else "the broker shows nothing unexpected in this symbol"
             case _:

@@ -282,6 +282,7 @@ class DeskConsole:
             square_off_ns=desk.square_off_at_ns(now_ns),
             session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
             engine_down=desk.engine_error,
+            recovered=desk.reader.recovery.headline(now_ns),
         )
 
     def _entries(self, now_ns: int) -> str:

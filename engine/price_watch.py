@@ -54,7 +54,7 @@ class PriceWatch:
                 price_ns = max(self._desk.prices[symbol].at_ns, self._since_ns)
                 dues += [feed_ns + _QUIET_NS, feed_ns + max_age_ns, price_ns + max_age_ns]
             return min((due for due in dues if due > now_ns), default=0)
-        if not self._desk.recovered:
+        if not self._desk.reader.recovery.protects:
             return 0
         self._next_flat_ns = self._next_flat_ns or now_ns + _FLAT_LOOK_NS
         return max(self._next_flat_ns, now_ns + 1)
@@ -67,7 +67,7 @@ class PriceWatch:
         return ""
 
     def look(self, now_ns: int) -> None:
-        if not self._desk.recovered:
+        if not self._desk.reader.recovery.protects:
             return
         self._since_ns = self._since_ns or now_ns
         self._ask_for_quotes(now_ns)

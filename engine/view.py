@@ -298,6 +298,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     square_off_ns: int = 0
     session_text: str = ""
     engine_down: str = ""
+    recovered: str = ""
+    """What the last recovery found and did, until it is acknowledged or some minutes old."""
 
     @property
     def net_paise(self) -> int:

@@ -91,7 +91,7 @@ def _needs_details(now: Situation) -> str:
 
 
 def _needs_alarm(now: Situation) -> str:
-    return "" if unseen_alarms(now.view) else "no alarm is waiting to be seen"
+    return "" if unseen_alarms(now.view) or now.view.status.recovered else "no alarm is waiting to be seen"
 
 
 def _needs_unexpected(now: Situation) -> str:

@@ -72,6 +72,9 @@ def resting_words(scene: Scene, width: int) -> Line:
     done = next((action for action in reversed(scene.view.actions) if action.finished and not action.failed), None)
     last = f"last: {clean(done.text)}, sent {clock_text(done.sent_ns)}" if done else ""
     status = scene.view.status
+    if status.recovered:
+        keys = "  a: seen"
+        return line("> ", (crop(clean(status.recovered), max(width - len(keys) - 2, 0)), "title"), (keys, "dim"))
     ready = "> ready" if status.entries == "ON" else f"> entries {clean(status.entries)}"
     return spread(line(ready), line((last, "dim")), width)
 
