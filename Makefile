@@ -10,13 +10,14 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests rows mutations bench docs clean
+.PHONY: help run test lint types imports tests rows mutations kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
+	@echo "make kills  kill -9 a real desk while it trades, 200 times; the venue's ledger judges"
 	@echo "make bench  measure what the design promises"
 	@echo "make docs   write the generated pages in docs/"
 	@echo "make clean  remove the environment and all caches"
@@ -47,6 +48,10 @@ rows: $(READY)
 
 mutations: $(READY)
 	@$(PY) tests/mutations/run.py $(ARGS)
+
+KILLS ?= 200
+kills: $(READY)
+	@$(PY) bench/kill_loop.py --kills $(KILLS) $(ARGS)
 
 bench: $(READY)
 	@for file in bench/*.py; do $(PY) $$file $(ARGS) || exit 1; done

@@ -225,6 +225,30 @@ class Rehearsal:
             raise AssertionError(f"the desk ended by itself with {code}\n{self.desk.tail()}")
         self._watched_to(now_ns)
 
+    def pause_desk(self) -> None:
+        """SIGSTOP: it cannot protect anything while it stands."""
+        self._watched_to(self.now_ns())
+        self.desk.tell(signal.SIGSTOP)
+
+    def wake_desk(self) -> None:
+        self.desk.tell(signal.SIGCONT)
+        self._open_ns = self.now_ns()
+
+    async def kill_venue(self) -> None:
+        """SIGKILL; the ear hears nothing until another one is there."""
+        await self.venue.end(signal.SIGKILL)
+
+    async def until_orders(self, count: int) -> None:
+        """The venue has taken so many orders altogether."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.book.orders) < count:  # noqa: ASYNC110 - what it waits for comes from another process
+                await asyncio.sleep(0.02)
+
+    async def until_linked(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self.link.down:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.02)
+
     async def stop_desk(self) -> int:
         """An orderly stop: flat, by the policy of its bots. Returns the exit code."""
         code = await self.desk.end(signal.SIGTERM)
@@ -234,6 +258,16 @@ class Rehearsal:
     def _watched_to(self, now_ns: int) -> None:
         if self._open_ns:
             self.watches.append(Watch(self._open_ns, now_ns))
+
+    async def orders_at_venue(self) -> int:
+        """Of every account, asked over a link of its own."""
+        link = VenueLink(f"127.0.0.1:{self.port}", "auditor", Random(self.seed))
+        await link.open()
+        try:
+            reply = await link.ask(wire.ReadLedger(id=link.number()), wire.LedgerRead)
+        finally:
+            await link.close()
+        return sum(len(account.orders) for account in reply.ledger.accounts)
 
     async def ledger(self) -> wire.VenueLedger:
         """The venue's own records, when all its pushes have come."""
