@@ -142,10 +142,11 @@ class TimedWriter:
         self._writer = writer
         self.submit_ns = 0
         self.stats, self.drain, self.close = writer.stats, writer.drain, writer.close
+        self.trouble = writer.trouble
 
-    def submit(self, batch, on_durable: Callable[[], None]) -> None:
+    def submit(self, batch, on_durable: Callable[[], None], on_late: Callable[[], None]) -> None:
         self.submit_ns = time.perf_counter_ns()
-        self._writer.submit(batch, on_durable)
+        self._writer.submit(batch, on_durable, on_late)
 
 
 class Figures(NamedTuple):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from engine import desk_rows
@@ -22,6 +23,7 @@ from engine.bracket import Bracket
 from engine.candle_feed import CandleFeed
 from engine.decision_hash import DecisionHash
 from engine.desk_commit import DeskCommit
+from engine.desk_disk import DeskDisk
 from engine.desk_events import HubVoice
 from engine.desk_parts import DeskParts, GroupParts
 from engine.desk_reads import BookReader
@@ -35,7 +37,7 @@ from engine.exposure import ExposureClock
 from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.instrument import Instrument
-from engine.journal.errors import JournalError
+from engine.journal.errors import JournalBacklogFull, JournalError
 from engine.legs import LegsBot
 from engine.local_check import refuse_locally
 from engine.messages import Msg
@@ -59,6 +61,9 @@ from engine.tick_doubts import AHEAD_NS, TickDoubts
 from engine.view import AlarmView
 
 _T = TypeVar("_T")
+
+_DRAIN_S = 5.0
+"""How long a stopping desk waits for its journal."""
 
 
 class Desk:
@@ -116,7 +121,7 @@ class Desk:
         self.is_paused = False
         self.stopping = ""
         self.recovered = False
-        self.journal_error = ""
+        self.disk = DeskDisk(self)
         self.mismatch = ""
         self.engine_error = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,7 +159,9 @@ class Desk:
         """End by each bot's own policy, or by `flatten` for all (OPS-21). Returns the exit code (OPS-22)."""
         code = await self.ending.run(reason, flatten=flatten)
         self.timer.end()
-        await self.parts.writer.drain()
+        with suppress(TimeoutError):  # a disk that stays away: closing the journal tells what it did not take
+            async with asyncio.timeout(_DRAIN_S):
+                await self.parts.writer.drain()
         self.reader.close()
         for task in list(self._tasks):
             task.cancel()
@@ -484,7 +491,7 @@ class Desk:
         facts = DeskFacts(
             recovered=self.recovered,
             is_paused=self.is_paused or seat.is_paused,
-            journal_error=self.journal_error,
+            journal_error=self.disk.reason,
             session_reason=self.session_reason(now_ns, bot),
             order_path_error=self.gateway.path_error,
             square_off_passed=seat.square_off_passed(now_ns),
@@ -548,12 +555,8 @@ class Desk:
         self.say(msg, source=order.bot, symbol=order.symbol, tag=order.tag, role=order.role.value, **fields)
 
     def on_journal_error(self, error: JournalError) -> None:
-        """The disk does not take our facts: entries stop, what waits is kept and tried again (J3)."""
-        if not self.journal_error:
-            self.log.say(Msg.JOURNAL, {"error": str(error)}, self.clock.now_ns(), self.name)
-            if self.parts.on_alarm is not None:
-                self.parts.on_alarm(f"journal: {error}")
-        self.journal_error = str(error)
+        """The disk does not take our facts: see `engine.desk_disk`."""
+        self.disk.note(str(error) if isinstance(error, JournalBacklogFull) else "")
 
     def _note_failure(self, where: str, error: Exception) -> None:
         """Our own bug: record it, alarm, take no more entries; exits and protection go on."""

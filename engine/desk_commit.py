@@ -6,17 +6,30 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine import desk_rows
+from engine.desk_disk import ENTRY_LIFE_NS, may_go_unwritten
 from engine.desk_events import publish_step
 from engine.exposure import Exposure
 from engine.exposure_sight import PriceTurns, sight_of
 from engine.journal.errors import JournalError
 from engine.journal.records import AnswerRow, Batch, BotRow, FillRow, PositionRow, TradeRow
 from engine.order import Order, Trade
-from engine.outbox import Command, LookUp, Op, ProveFlat, RoundTrip, Said
-from engine.port import Answer
+from engine.outbox import CancelOrder, Command, LookUp, ModifyOrder, Op, PlaceOrder, ProveFlat, RoundTrip, Said
+from engine.port import Answer, NotSent
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+
+
+class _Held:
+    """The commands of one batch that have not left yet."""
+
+    __slots__ = ("commands", "decided_ns", "is_late")
+
+    def __init__(self, commands: Sequence[Command], decided_ns: int) -> None:
+        self.commands = commands
+        self.decided_ns = decided_ns
+        self.is_late = False
+
 
 _FINISHED_KEPT: Final = 2_000
 _READS: Final = (LookUp, ProveFlat)
@@ -33,6 +46,8 @@ class DeskCommit:
         self._trades: dict[str, TradeRow] = {}
         self._exposures: list[Exposure] = []
         self._price_turns = PriceTurns()
+        self._entries_held: dict[str, _Held] = {}
+        """By tag: entries of late batches, which wait for their record."""
 
     # --- gathering ------------------------------------------------------------------------------------------------
 
@@ -78,10 +93,13 @@ class DeskCommit:
         batch = self._batch(now_ns)
         out.clear()
         desk.version += 1
+        held = _Held(commands, now_ns)
         try:
-            desk.parts.writer.submit(batch, lambda: self._release(commands))
+            desk.parts.writer.submit(batch, lambda: self._release(held), lambda: self._release_late(held))
         except JournalError as error:
             desk.on_journal_error(error)
+            self._release_late(held)
+            self._release(held)
 
     def _batch(self, now_ns: int) -> Batch:
         desk = self._desk
@@ -121,16 +139,59 @@ class DeskCommit:
         fields = {"symbol": said.symbol, "tag": said.tag, **said.fields}
         return self._desk.log.say(said.msg, fields, now_ns, said.source, said.symbol, said.tag)
 
-    def _release(self, commands: Sequence[Command]) -> None:
+    def _release(self, held: _Held) -> None:
+        """The batch is durable: what has not left yet may go now, unless it came too late for its price."""
         desk = self._desk
-        desk.journal_error = ""  # what was waiting is on disk now
+        desk.disk.note_durable()
+        is_stale = held.is_late and desk.clock.now_ns() > held.decided_ns + ENTRY_LIFE_NS
+        commands, held.commands = held.commands, ()
         for command in commands:
-            if isinstance(command, LookUp):
-                desk.reader.look_up(command.tag)
-            elif isinstance(command, ProveFlat):
-                desk.reader.prove_flat(command.bracket_id)
+            self._entries_held.pop(_tag_of(command), None)
+            if is_stale:
+                self._withdraw(command)
             else:
-                desk.gateway.submit(command)
+                self._hand_over(command)
+
+    def _release_late(self, held: _Held) -> None:
+        """The disk keeps the batch waiting: what protects, closes or looks goes now, the rest with its record."""
+        desk, orders = self._desk, self._desk.blotter.orders
+        held.is_late = True
+        desk.disk.note()
+        now, later = list[Command](), list[Command]()
+        for command in held.commands:
+            order = None if isinstance(command, _READS) else orders.get(command.tag)
+            (now if may_go_unwritten(command, order) else later).append(command)
+        held.commands = later
+        self._entries_held.update({command.tag: held for command in later if isinstance(command, PlaceOrder)})
+        for command in now:
+            if isinstance(command, CancelOrder) and command.tag in self._entries_held:
+                self._take_back(command.tag)
+            else:
+                desk.disk.sent_unwritten += not isinstance(command, _READS)
+                self._hand_over(command)
+
+    def _hand_over(self, command: Command) -> None:
+        desk = self._desk
+        if isinstance(command, LookUp):
+            desk.reader.look_up(command.tag)
+        elif isinstance(command, ProveFlat):
+            desk.reader.prove_flat(command.bracket_id)
+        else:
+            desk.gateway.submit(command)
+
+    def _take_back(self, tag: str) -> None:
+        """A cancel of an entry that waits for its record: neither is sent."""
+        held = self._entries_held.pop(tag)
+        held.commands = [command for command in held.commands if _tag_of(command) != tag]
+        self._desk.on_withdrawn(tag)
+
+    def _withdraw(self, command: Command) -> None:
+        desk = self._desk
+        desk.disk.withdrawn += 1
+        if isinstance(command, PlaceOrder):
+            desk.on_withdrawn(command.tag)
+        elif isinstance(command, ModifyOrder):
+            desk.on_answer(command.tag, "modify", NotSent("its record came too late"))
 
     def _look_at_exposure(self, now_ns: int) -> None:
         """After the decision and in the same commit; not before the broker's books were read, when all is in doubt."""
@@ -186,3 +247,7 @@ class DeskCommit:
                 seat.image = image
                 rows.append(BotRow(bot=name, account=self._desk.account, body=image))
         return rows
+
+
+def _tag_of(command: Command) -> str:
+    return "" if isinstance(command, ProveFlat) else command.tag

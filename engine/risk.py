@@ -57,7 +57,7 @@ def desk_block(facts: DeskFacts, limits: RiskLimits, bot_limits: RiskLimits = NO
     if facts.bot_broken:
         return facts.bot_broken
     if facts.journal_error:
-        return f"journal: {facts.journal_error}"
+        return facts.journal_error
     if not facts.recovered:
         return "start-up reconciliation is not done"
     if facts.order_path_error:

@@ -140,7 +140,7 @@ ANSWER_FIND = (
 _ANSWER = attrgetter("answer", "code", "text", "at_ns", "tag", "op")
 ANSWER_SQL = "UPDATE intents SET answer = ?, answer_code = ?, answer_text = ?, answer_ns = ? WHERE seq = ?"
 """Its rows carry tag and op after the four values: the store finds the intent first (`ANSWER_FIND`)."""
-_TAG_COUNTER_SQL = (
+TAG_COUNTER_SQL = (
     "INSERT INTO meta (key, value_int) VALUES ('tag_counter', ?)"
     " ON CONFLICT (key) DO UPDATE SET value_int = max(value_int, excluded.value_int)"
 )
@@ -156,7 +156,13 @@ REPLACED = (
 )
 """Batch field, table, and the key whose row is replaced; without a key rows are only added."""
 
-_WRITES = tuple((field, table, table.upsert(*key) if key else table.insert) for field, table, key in REPLACED)
+
+def written_by(table: Table, key: tuple[str, ...]) -> str:
+    """The statement for a row of REPLACED."""
+    return table.upsert(*key) if key else table.insert
+
+
+_WRITES = tuple((field, table, written_by(table, key)) for field, table, key in REPLACED)
 
 
 class Rows(NamedTuple):
@@ -180,8 +186,20 @@ def rows_of(batch: Batch) -> Rows:
     if batch.answers:
         plain.append((ANSWER_SQL, [_answer_values(row) for row in batch.answers]))
     if batch.tag_counter:
-        plain.append((_TAG_COUNTER_SQL, [(batch.tag_counter,)]))
+        plain.append((TAG_COUNTER_SQL, [(batch.tag_counter,)]))
     return Rows(tuple(chained), tuple(plain))
+
+
+def encodable(rows: Rows) -> Rows:
+    """The same with half surrogate pairs in texts from outside replaced by a mark: nothing can store them."""
+
+    def clean(row: Values) -> Values:
+        return tuple(v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row)
+
+    return Rows(
+        tuple((table, [clean(row) for row in added]) for table, added in rows.chained),
+        tuple((sql, [clean(row) for row in replaced]) for sql, replaced in rows.plain),
+    )
 
 
 def _answer_values(row: AnswerRow) -> Values:

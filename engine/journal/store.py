@@ -38,6 +38,7 @@ from engine.journal.rows import (
     Rows,
     Table,
     Values,
+    encodable,
     next_link,
     rows_of,
 )
@@ -59,6 +60,7 @@ from engine.journal.seals import (
     wrapped,
 )
 from engine.journal.side_files import Ballast, HeadFile
+from engine.journal.spill import forget, left_behind
 from engine.single_instance import AlreadyRunning, InstanceLock, LockUnusable, journal_lock_path
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -91,12 +93,18 @@ class Journal:
         """Keys whose digests the running transaction has changed."""
         self._head_file: HeadFile | None = None
         self._ballast = Ballast(path) if path is not None else None
+        self.taken_in = 0
+        """Batches that this opening found put aside by a crashed desk, and wrote (STO-09)."""
+        self._shortage = ""
         self._was_copy = False
 
     @classmethod
-    def open(cls, path: Path, *, synchronous: Synchronous = "FULL", now_ns: int) -> Journal:
+    def open(
+        cls, path: Path, *, synchronous: Synchronous = "FULL", now_ns: int, spill_folders: Sequence[Path] = ()
+    ) -> Journal:
         """Take the file, creating it (mode 0600) when missing, after a backup when one is due, upgrading an older one.
 
+        What a crashed desk put aside in one of `spill_folders` is written first.
         Raises JournalNewer, JournalCorrupt, JournalUnreadable or JournalLocked; the file is then as it was.
         """
         lock = _lock(path)
@@ -108,7 +116,7 @@ class Journal:
             try:
                 _upgrade(conn, path, old, now_ns)
                 journal = cls(conn, path, lock)
-                journal._begin(now_ns, is_upgrade=old not in (None, schema.VERSION))
+                journal._begin(now_ns, spill_folders, is_upgrade=old not in (None, schema.VERSION))
                 return journal
             except sqlite3.Error as exc:  # damage that no check has seen shows when the file is first written
                 conn.close()
@@ -142,6 +150,16 @@ class Journal:
         """Of the run begun by `start_run`; 0 before."""
         return self._run_no
 
+    @property
+    def generation(self) -> int:
+        """Of this opening; 0 in memory."""
+        return self._head(GENERATION).digest
+
+    @property
+    def batches(self) -> int:
+        """Written since the file was made."""
+        return self._head(BATCHES).rows
+
     def image(self) -> bytes:
         """The committed content as bytes: what a crash now would leave behind."""
         return self._conn.serialize()
@@ -153,10 +171,10 @@ class Journal:
     def write(self, group: Sequence[Rows]) -> None:
         """Write several batches, in order, in one transaction: one wait for the disk for all of them."""
         try:
-            self._write(group)
+            self._write_in_room(group)
         except UnicodeEncodeError:
             # Half a surrogate pair in some text from outside. A mark in its place beats a journal that stands still.
-            self.write([_encodable(rows) for rows in group])
+            self.write([encodable(rows) for rows in group])
 
     def start_run(self, *, started_ns: int, version: str, mode: str, account: str, seed: int = 0) -> int:
         """Record that the program starts; returns the run's number, larger than any before.
@@ -231,7 +249,7 @@ class Journal:
 
     # --- opening and closing --------------------------------------------------------------------------------------
 
-    def _begin(self, now_ns: int, *, is_upgrade: bool) -> None:
+    def _begin(self, now_ns: int, spill_folders: Sequence[Path], *, is_upgrade: bool) -> None:
         """From a sound file to one in use: copied if that is due, sealed, marked, its log laid out."""
         assert self._path is not None  # only `open` begins
         conn, heads = self._conn, read_heads(self._conn)
@@ -245,12 +263,21 @@ class Journal:
         self._head_file = HeadFile(self._path)
         was = self._heads[GENERATION]
         self._was_copy = was.rows == COPY
+        if was.rows == OPEN:
+            self._take_in(self._path, spill_folders)
         with self._transaction():
             self._moved[GENERATION_BEFORE] = Head(0, was.digest)
             self._moved[GENERATION] = Head(OPEN, new_generation())
         fill_wal(conn, self._path)
         if self._ballast is not None:
             self._ballast.lay()
+
+    def _take_in(self, path: Path, folders: Sequence[Path]) -> None:
+        batches = left_behind(path, folders, self.generation, self.batches)
+        if batches:
+            self.write(batches)
+            self.taken_in = len(batches)
+            forget(path, folders)
 
     def _seal(self) -> None:
         if read_heads(self._conn).get(SEALED_VERSION, Head()).rows != schema.VERSION:
@@ -266,6 +293,27 @@ class Journal:
         except (JournalError, sqlite3.Error):
             return False  # the next start finds a file in use and its head file, and looks closer
         return True
+
+    # --- room ------------------------------------------------------------------------------------------------------
+
+    @property
+    def shortage(self) -> str:
+        """Why only what cannot wait should be written: the disk was full, and what was kept back for it is given up."""
+        return self._shortage
+
+    def regain(self) -> None:
+        """Take the ballast back when the disk has room again."""
+        if self._ballast is not None and self._ballast.lay():
+            self._shortage = ""
+
+    def _write_in_room(self, group: Sequence[Rows]) -> None:
+        try:
+            self._write(group)
+        except JournalWriteFailed as failed:
+            if not (_is_full(failed) and self._ballast is not None and self._ballast.release()):
+                raise
+            self._shortage = f"journal {self._path}: the disk is full: its last reserve is kept for exits"
+            self._write(group)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -373,14 +421,9 @@ class Journal:
             self._head_file.write(note_of(self._heads))
 
 
-def _encodable(rows: Rows) -> Rows:
-    def clean(row: Values) -> Values:
-        return tuple(v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row)
-
-    return Rows(
-        tuple((table, [clean(row) for row in added]) for table, added in rows.chained),
-        tuple((sql, [clean(row) for row in replaced]) for sql, replaced in rows.plain),
-    )
+def _is_full(failed: JournalWriteFailed) -> bool:
+    cause = failed.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
 def _lock(path: Path) -> InstanceLock:

@@ -17,12 +17,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from engine.instant import NS_PER_MS
+from engine.instant import NS_PER_MS, NS_PER_S
 from engine.journal.errors import JournalBacklogFull, JournalError
+from engine.journal.late import LateWatch, Shelter
 from engine.journal.records import Batch
 from engine.journal.rows import Rows, rows_of
 
@@ -30,6 +31,9 @@ _GROUP_MAX = 256
 """Batches of one transaction: bounds how long the first of them waits for the last."""
 _RING = 1_024
 """Commits the p99 is taken over."""
+SLOW_NS = 250 * NS_PER_MS
+"""A commit above this is slow; when the 95th percentile is, nothing new is entered (STO-07)."""
+_SLOW_SPAN_NS = 60 * NS_PER_S
 
 
 class CommitStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +61,35 @@ class GroupStore(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsRoom(Protocol):
+    """A journal that has space of its own to give up when the disk is full."""
+
+    @property
+    def shortage(self) -> str:
+        """Why only what cannot wait should be written; empty while there is room."""
+        ...
+
+    def regain(self) -> None:
+        """Take the space back when there is room again."""
+        ...
+
+
 class Writer(Protocol):
     """What the desk knows of either writer."""
 
-    def submit(self, batch: Batch, on_durable: Callable[[], None]) -> None:
-        """Queue a batch, taken as it is now. Raises JournalBacklogFull when too many wait; it is then not queued."""
+    def submit(self, batch: Batch, on_durable: Callable[[], None], on_late: Callable[[], None] | None = None) -> None:
+        """Queue a batch, taken as it is now. Raises JournalBacklogFull when too many wait; it is then not queued.
+
+        `on_late` is called once, before `on_durable`, when the disk keeps the batch waiting (`engine.journal.late`).
+        """
         ...
 
     def stats(self) -> CommitStats: ...
+
+    def trouble(self) -> str:
+        """Why nothing new should be begun: the disk fails, is slow or full. Empty when all is well."""
+        ...
 
     async def drain(self) -> None:
         """Return when everything submitted so far is durable and its callbacks were called."""
@@ -86,11 +111,20 @@ class _Durations:
 
     def __init__(self) -> None:
         self._ring_ns: list[int] = []
+        self._recent_ns: deque[int] = deque()
+        self._slow_ns: deque[int] = deque()
+        """Ends of the last minute's transactions, and of the slow ones among them."""
         self.transactions = 0
         self.batches = 0
         self.failing = False
 
-    def add(self, spent_ns: int, batches: int) -> None:
+    def add(self, spent_ns: int, batches: int, now_ns: int) -> None:
+        self._recent_ns.append(now_ns)
+        if spent_ns > SLOW_NS:
+            self._slow_ns.append(now_ns)
+        for stamps in (self._recent_ns, self._slow_ns):
+            while stamps and stamps[0] < now_ns - _SLOW_SPAN_NS:
+                stamps.popleft()
         if len(self._ring_ns) < _RING:
             self._ring_ns.append(spent_ns)
         else:
@@ -98,6 +132,13 @@ class _Durations:
         self.transactions += 1
         self.batches += batches
         self.failing = False
+
+    def slow(self, now_ns: int) -> int:
+        """Slow commits of the last minute when they are more than one in twenty, and not just one; else 0."""
+        if not self._slow_ns:
+            return 0
+        slow = sum(1 for stamp in list(self._slow_ns) if stamp >= now_ns - _SLOW_SPAN_NS)
+        return slow if slow > 1 and slow * 20 > len(self._recent_ns) else 0
 
     def stats(self, waiting: int) -> CommitStats:
         ring, transactions = list(self._ring_ns), self.transactions
@@ -118,6 +159,9 @@ class _Durations:
 class _Base:
     """What both writers share: the bound on the backlog, one measured attempt, and the drain."""
 
+    in_real_time: ClassVar[bool]
+    """The disk's own time passes while it works."""
+
     def __init__(
         self,
         journal: GroupStore,
@@ -126,25 +170,32 @@ class _Base:
         *,
         retry_s: float = 1.0,
         waiting_max: int = 10_000,
-        timer_ns: Callable[[], int] = time.perf_counter_ns,
+        timer_ns: Callable[[], int] | None = None,
+        shelter: Shelter | None = None,
     ) -> None:
         """`on_error` is called on the loop for every failed attempt; `retry_s` is the wait until the next.
 
-        `waiting_max` batches are kept at the most. `timer_ns` feeds only `stats`; where those decide something and a
-        run must repeat, give a virtual one.
+        `waiting_max` batches are kept at the most. `timer_ns` times the commits; without one the loop's own writer only
+        shows the figures and never calls the disk slow, so that a run in virtual time repeats. `shelter` keeps late
+        batches meanwhile.
         """
         self._journal = journal
         self._loop = loop
         self._on_error = on_error
         self._retry_s = retry_s
         self._waiting_max = waiting_max
-        self._timer_ns = timer_ns
+        self._judges_speed = timer_ns is not None or self.in_real_time
+        self._timer_ns = timer_ns or time.perf_counter_ns
+        self._keeps_late = shelter is not None
+        self._room = journal if isinstance(journal, KeepsRoom) else None
+        self._error = ""
+        self._late = LateWatch(loop, self._is_failing, shelter=shelter, has_timer=self.in_real_time)
         self._durations = _Durations()
         self._submitted = 0
         self._closed = False
         self._start()
 
-    def submit(self, batch: Batch, on_durable: Callable[[], None]) -> None:
+    def submit(self, batch: Batch, on_durable: Callable[[], None], on_late: Callable[[], None] | None = None) -> None:
         """See `Writer.submit`. Called on the loop."""
         if self._closed:
             raise JournalError("journal writer is closed: the batch was not taken")
@@ -152,12 +203,28 @@ class _Base:
             raise JournalBacklogFull(
                 f"journal: {self._waiting} batches wait for the disk, the most that are kept: this one was not taken"
             )
-        waiting = _Waiting(rows_of(batch), on_durable)
+        rows = rows_of(batch)
+
+        def durable() -> None:
+            self._late.durable()
+            on_durable()
+
         self._submitted += 1
-        self._enqueue(waiting)
+        self._late.add(rows, on_late)
+        self._enqueue(_Waiting(rows, durable))
 
     def stats(self) -> CommitStats:
         return self._durations.stats(self._waiting)
+
+    def trouble(self) -> str:
+        """See `Writer.trouble`."""
+        if self._durations.failing:
+            return self._error
+        if self._late.is_late:
+            return f"journal: a commit has been waiting for {self._late.oldest_ms} ms"
+        if self._judges_speed and (slow := self._durations.slow(self._timer_ns())):
+            return f"journal: {slow} commits of the last minute took more than {SLOW_NS // NS_PER_MS} ms"
+        return self._room.shortage if self._room is not None else ""
 
     async def drain(self) -> None:
         """See `Writer.drain`."""
@@ -168,6 +235,15 @@ class _Base:
     @property
     def _waiting(self) -> int:
         return self._submitted - self._durations.batches
+
+    def _is_failing(self) -> bool:
+        return self._durations.failing
+
+    def _note_error(self, error: JournalError) -> None:
+        """On the loop: an attempt has failed."""
+        self._error = str(error)
+        self._on_error(error)
+        self._late.look()
 
     def _start(self) -> None:
         """Make what the particular writer needs; called once, at the end of construction."""
@@ -185,9 +261,14 @@ class _Base:
         try:
             self._journal.write(rows)
         except Exception as exc:  # noqa: BLE001  whatever it was, the batches are kept, it is reported and tried again
+            error = exc if isinstance(exc, JournalError) else JournalError(f"journal: {type(exc).__name__}: {exc}")
+            self._error = str(error)
             self._durations.failing = True
-            return exc if isinstance(exc, JournalError) else JournalError(f"journal: {type(exc).__name__}: {exc}")
-        self._durations.add(self._timer_ns() - started_ns, len(rows))
+            return error
+        now_ns = self._timer_ns()
+        self._durations.add(now_ns - started_ns, len(rows), now_ns)
+        if self._room is not None and self._room.shortage:
+            self._room.regain()
         return None
 
     async def _drain_by(self, deadline_s: float) -> None:
@@ -195,8 +276,9 @@ class _Base:
             async with asyncio.timeout(deadline_s):
                 await self.drain()
         except TimeoutError:
+            fate = "put aside for the next start" if self._keeps_late else "lost"
             raise JournalError(
-                f"journal: closed while the disk did not answer, {self._waiting} batches are lost"
+                f"journal: closed while the disk did not answer, {self._waiting} batches are {fate}"
             ) from None
 
 
@@ -205,6 +287,8 @@ class JournalWriter(_Base):
 
     The journal must not be used by anyone else between construction and the end of `close`.
     """
+
+    in_real_time = True
 
     def _start(self) -> None:
         self._inbox: SimpleQueue[_Waiting | None] = SimpleQueue()
@@ -232,7 +316,12 @@ class JournalWriter(_Base):
     def _run(self) -> None:
         """The thread: take what waits, commit it together, report, repeat."""
         while not self._stop.is_set():
-            first = self._inbox.get()
+            try:
+                first = self._inbox.get(timeout=self._retry_s if self._is_short else None)
+            except Empty:
+                if self._room is not None:
+                    self._room.regain()
+                continue
             if first is None:
                 return
             group = [first]
@@ -247,6 +336,10 @@ class JournalWriter(_Base):
                 group.append(more)
             self._store(group)
 
+    @property
+    def _is_short(self) -> bool:
+        return self._room is not None and bool(self._room.shortage)
+
     def _store(self, group: list[_Waiting]) -> None:
         """Commit the group; after a failure one batch at a time, so that one that cannot be written holds up no other
         before it, and a nearly full disk is asked for little."""
@@ -260,7 +353,7 @@ class JournalWriter(_Base):
     def _commit(self, group: list[_Waiting]) -> bool:
         error = self._attempt(group)
         if error is not None:
-            self._tell(self._on_error, error)
+            self._tell(self._note_error, error)
             return False
         self._due.extend(waiting.on_durable for waiting in group)
         self._tell(self._deliver)
@@ -285,6 +378,8 @@ class JournalWriter(_Base):
 
 class InlineWriter(_Base):
     """Commits inside `submit`, on the loop; callbacks follow through `call_soon`, which keeps their order."""
+
+    in_real_time = False
 
     def _start(self) -> None:
         self._kept: deque[_Waiting] = deque()
@@ -312,7 +407,7 @@ class InlineWriter(_Base):
         while self._kept:
             error = self._attempt([self._kept[0]])
             if error is not None:
-                self._loop.call_soon(self._on_error, error)
+                self._loop.call_soon(self._note_error, error)
                 self._retry = self._loop.call_later(self._retry_s, self._store)
                 return
             self._loop.call_soon(self._kept.popleft().on_durable)

@@ -32,7 +32,7 @@ ENTRY = EntryFacts(
 )
 TROUBLES: list[tuple[dict[str, object], str]] = [
     ({"stopping": True}, "the desk is stopping"),
-    ({"journal_error": "disk full"}, "journal: disk full"),
+    ({"journal_error": "journal: disk full"}, "journal: disk full"),
     ({"recovered": False}, "start-up reconciliation is not done"),
     ({"order_path_error": "timeout"}, "order path: timeout"),
     ({"mismatch": "X ours +75, broker +0"}, "position mismatch: X ours +75, broker +0"),

@@ -22,7 +22,10 @@ class HeldWriter:
         self.inner = inner
         self.held: list = []
 
-    def submit(self, batch, on_durable) -> None:
+    def trouble(self) -> str:
+        return ""
+
+    def submit(self, batch, on_durable, on_late) -> None:
         self.held.append((batch, on_durable))
 
     def let_through(self) -> None:

@@ -40,7 +40,7 @@ def test_a_desk_that_never_cancels_the_sibling_leaves_an_exit_over_nothing(monke
 def test_a_desk_that_sends_before_it_writes_is_caught(monkeypatch):
     submit = InlineWriter.submit
 
-    def sends_first(self, batch, on_durable):
+    def sends_first(self, batch, on_durable, on_late):
         on_durable()  # the gateway takes the command now; its worker sends when the loop turns
         self._loop.call_later(0.05, submit, self, batch, lambda: None)
 
