@@ -46,7 +46,7 @@ class QuietDesk:
 
 @pytest.mark.parametrize("word", [ProtectionWord.PROTECTED, ProtectionWord.FLAT])
 def test_a_word_that_is_not_true_breaks_u1_when_it_stays(day, word):
-    day.judged_by(TruthfulScreen(Screen(word)))
+    day.judged_by(TruthfulScreen(lambda: Screen(word)))
     day.enter()
     day.pass_s(5)
     assert day.broken == []
@@ -58,7 +58,7 @@ def test_a_word_that_is_not_true_breaks_u1_when_it_stays(day, word):
 
 @pytest.mark.parametrize("word", [ProtectionWord.NAKED, ProtectionWord.PLACING, ProtectionWord.UNKNOWN])
 def test_words_that_admit_it_are_true(day, word):
-    day.judged_by(TruthfulScreen(Screen(word)))
+    day.judged_by(TruthfulScreen(lambda: Screen(word)))
     day.enter()
 
     day.pass_s(60)
@@ -67,7 +67,7 @@ def test_words_that_admit_it_are_true(day, word):
 
 
 def test_protected_is_true_of_a_covered_position(day):
-    day.judged_by(TruthfulScreen(Screen(ProtectionWord.PROTECTED)))
+    day.judged_by(TruthfulScreen(lambda: Screen(ProtectionWord.PROTECTED)))
     day.enter()
     day.rest(Role.STOP)
 
@@ -77,7 +77,7 @@ def test_protected_is_true_of_a_covered_position(day):
 
 
 def test_a_day_that_came_to_rest_is_in_order(day):
-    day.judged_by(final=(Converged(QuietDesk()),))
+    day.judged_by(final=(Converged(QuietDesk),))
 
     day.finish()
 
@@ -97,7 +97,7 @@ def test_a_day_that_came_to_rest_is_in_order(day):
     ],
 )
 def test_a_desk_that_did_not_come_to_rest_breaks_l1(day, desk, says):
-    day.judged_by(final=(Converged(desk),))
+    day.judged_by(final=(Converged(lambda: desk),))
 
     day.finish()
 
@@ -106,7 +106,7 @@ def test_a_desk_that_did_not_come_to_rest_breaks_l1(day, desk, says):
 
 
 def test_a_bracket_that_is_never_called_closed_breaks_l1(day):
-    day.judged_by(final=(Converged(QuietDesk()),))
+    day.judged_by(final=(Converged(QuietDesk),))
     day.enter()
     day.fill(day.rest(Role.STOP))
 

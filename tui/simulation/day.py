@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import time as time_of_day
 from random import Random
 from typing import Final
@@ -20,27 +21,22 @@ import msgspec
 from brokers.paper.account import PaperAccount
 from brokers.paper.demo_market import DEMO_DAY, INDEX, DemoMarket
 from brokers.paper.index_path import IndexPath
-from engine.alerts import AlertBook
-from engine.charges import ChargeBook, read_charge_tables
 from engine.clock import LoopClock
-from engine.desk_parts import DeskLabels, DeskParts, DeskTimes, GroupParts
 from engine.desk_view import DeskConsole
-from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S, at_ist
-from engine.journal.store import Journal
-from engine.journal.writer import InlineWriter
-from engine.log import LogBook
+from engine.instrument import Instrument
 from engine.order import Role
-from engine.order_charges import OrderCharges
-from engine.port import BrokerPort
-from engine.secrets import Redactions
+from engine.port import BrokerPort, MarketPort
 from engine.session import Calendar, SessionClass
 from engine.tick import Tick
 from engine.tick_feed import feed_ticks
 from engine.virtual_time import VirtualLoop, run_virtual
+from tui.simulation.crashes import FAULT_OF, IN_RECOVERY, RECOVERING_NS, Crash, Crasher, CrashPoint, drawn_crashes
 from tui.simulation.day_market import DayMarket
+from tui.simulation.desk_life import DeskLife
 from tui.simulation.exit_checks import ExitQty, ExitSize, Flat, InTime, NoReverse, Protected, StopOnlyTightens
 from tui.simulation.faults import FaultLayer
+from tui.simulation.life import Life
 from tui.simulation.money_checks import CriticalIsHeard, FillOnce, LedgerAgrees, ProfitIsExact
 from tui.simulation.oracle import Check, FinalCheck, Oracle, Verdicts, Violation
 from tui.simulation.request_checks import (
@@ -52,21 +48,24 @@ from tui.simulation.request_checks import (
     Monotone,
     NoBlindResend,
     NoDuplicate,
+    NotBlind,
     OneMarketExit,
     WellFormed,
 )
-from tui.simulation.screen_checks import Converged, TruthfulScreen, Undisturbed
-from tui.simulation.seed_terms import Profile, SeedTerms, contracts_at_the_money, seed_terms
+from tui.simulation.screen_checks import Converged, Recovers, TruthfulScreen, Undisturbed
+from tui.simulation.seed_terms import Key, Press, Profile, SeedTerms, contracts_at_the_money, seed_terms
 from tui.simulation.story import story_line
 from tui.simulation.trader import Trader
 from tui.simulation.truth import Trace, Truth
-from tui.simulation.witness import WatchedDesk, WatchedExchange, WitnessPort, WitnessStore
+from tui.simulation.witness import WatchedDesk, WatchedExchange
 
 FAULTS_END: Final = time_of_day(15, 5)
 SQUARE_OFF: Final = time_of_day(15, 15)
 CUT_OFF: Final = time_of_day(15, 20)
 """When a broker begins to square off intraday positions itself (facts/market.md)."""
 _REST_NS: Final = 5 * NS_PER_S
+_FIRST_CRASH_NS: Final = 60 * NS_PER_S
+_GO_ON_NS: Final = 90 * NS_PER_S
 
 
 class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +75,12 @@ class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = Profile.SWARM
     until: time_of_day | None = None
     """Stop at this instant of the day, for a replay to one event; None = the whole day."""
+    closes: bool = False
+    """Judge the end of the day at `until` as well: for a short scripted day that has come to rest by then."""
+    terms: SeedTerms | None = None
+    """None: as the seed draws them."""
+    crashes: tuple[Crash, ...] | None = None
+    """None: as the seed draws them."""
     faults_end: time_of_day = FAULTS_END
     verbose: bool = False
 
@@ -97,6 +102,10 @@ class DayResult(msgspec.Struct, frozen=True, kw_only=True):
     commits: int
     looks: int
     decision_hash: str
+    crashes: int = 0
+    """How often the desk was killed and started again."""
+    points: int = 0
+    """Commits, before and after, and requests, before, during and after: where it could have been killed."""
     violations: tuple[Violation, ...]
     broken: dict[str, int]
     spent_s: float
@@ -122,7 +131,7 @@ def run_day(plan: DayPlan, on_line: Callable[[str], None] | None = None) -> DayR
 
 
 class _Day:
-    """Puts the world together and runs it."""
+    """The world of one day: it outlives every desk that trades in it."""
 
     def __init__(self, plan: DayPlan, on_line: Callable[[str], None] | None) -> None:
         self.plan = plan
@@ -133,11 +142,21 @@ class _Day:
         self.open_ns = session.open_ns(SessionClass.OPTIONS)
         self.close_ns = session.close_ns(SessionClass.OPTIONS)
         self.quiet_ns = at_ist(DEMO_DAY, plan.faults_end)
-        self.terms: SeedTerms = seed_terms(plan.seed, plan.profile, self.open_ns, self.quiet_ns)
+        self.terms: SeedTerms = plan.terms or seed_terms(plan.seed, plan.profile, self.open_ns, self.quiet_ns)
+        crashes = plan.crashes
+        if crashes is None:
+            first_ns = self.open_ns + _FIRST_CRASH_NS
+            crashes = drawn_crashes(plan.seed, plan.profile, first_ns, self.quiet_ns - 120 * NS_PER_S)
+        self.crasher = Crasher(crashes)
+        self.now: DeskLife | None = None
+        """None while nobody is there."""
+        self.image = b""
+        """What the last desk left on disk."""
+        self.hashes: list[str] = []
 
     async def run(self) -> DayResult:
         await self._build()
-        await self.desk.start()
+        await self._be_born()
         self.trader.sit_down(self.terms.presses)
         self.faults.hand.start()
         end_ns = self.close_ns - _REST_NS
@@ -148,14 +167,64 @@ class _Day:
         await feed_ticks(ticks, self.loop, self.clock, self.day_market.push, _nobody)
         await self.clock.sleep_until(end_ns)
         self._look()
-        if self.plan.until is None:
+        if self.plan.until is None or self.plan.closes:
             await self._close()
         return self._result()
 
     async def _close(self) -> None:
         """The last look: everything must have come to rest; then the desk is stopped as at any day's end."""
         self.oracle.finish()
-        await self.desk.stop("the day is over", flatten=True)
+        if self.now is not None:
+            await self.now.desk.stop("the day is over", flatten=True)
+
+    # --- lives of the desk
+
+    async def _be_born(self) -> None:
+        self.truth.now_ns = self.clock.now_ns()
+        self.truth.on_birth()
+        life = Life(self.clock, self.crasher, self._die)
+        self.now = here = DeskLife(life, self, self.image)
+        here.starting = asyncio.ensure_future(here.desk.start())
+        await asyncio.wait({here.starting})
+        if not here.starting.cancelled() and (error := here.starting.exception()) is not None:
+            raise error
+
+    def _die(self, point: CrashPoint, crash: Crash) -> None:
+        """The disk is taken as it is; the desk is gone at once, and buried when its last lines have run."""
+        here, self.now = self.now, None
+        assert here is not None
+        self.image = here.journal.image()
+        self.hashes.append(here.desk.decisions.text())
+        self.truth.now_ns = now_ns = self.clock.now_ns()
+        is_recovering = self.truth.lives > 1 and now_ns < self.truth.born_ns + RECOVERING_NS
+        fault = IN_RECOVERY if is_recovering else FAULT_OF[point]
+        self.truth.on_death(fault, f"{point.value}, down {crash.down_ns / NS_PER_S:g} s")
+        self.loop.call_soon(here.bury)
+        self.clock.call_at(now_ns + crash.down_ns, self._rise)
+        # Three quick crashes keep entries off until a person says go (PRC-14): the trader does, a little later.
+        self.trader.sit_down((Press(now_ns + crash.down_ns + _GO_ON_NS, Key.RESUME, 0),))
+
+    def _rise(self) -> None:
+        self._rising = asyncio.ensure_future(self._be_born())
+        self._rising.add_done_callback(self._risen)
+
+    def _risen(self, rising: asyncio.Future[None]) -> None:
+        if not rising.cancelled() and (error := rising.exception()) is not None:
+            text = f"{type(error).__name__}: {error}"
+            self.oracle.verdicts.broken("R7", f"life {self.truth.lives}", f"the desk did not start: {text}")
+
+    def desk(self) -> WatchedDesk | None:
+        """The living one."""
+        return self.now.desk if self.now is not None else None
+
+    def on_step(self) -> None:
+        """After every step of the living desk."""
+        if self.now is not None and self.now.desk.recovered and not self.truth.recovered_ns:
+            self.truth.now_ns = self.clock.now_ns()
+            self.truth.on_recovered()
+            if hasattr(self, "oracle"):
+                self.oracle.begin_anew()
+        self._look()
 
     # --- building
 
@@ -170,9 +239,9 @@ class _Day:
         master = list(await demo.instruments())
         index = await demo.quote(INDEX)
         put, call = contracts_at_the_money(master, index.ltp_paise)
-        instruments = {put.symbol: put, call.symbol: call}
+        self.instruments: Mapping[str, Instrument] = {put.symbol: put, call.symbol: call}
         account_id = f"SIM{terms.seed}"
-        self.exchange = WatchedExchange(instruments.values(), terms.rules, self._is_open)
+        self.exchange = WatchedExchange(self.instruments.values(), terms.rules, self._is_open)
         account = PaperAccount(
             account_id, self.exchange, self.clock, Random(f"{terms.seed}/wire"), latency=terms.latency
         )
@@ -185,20 +254,24 @@ class _Day:
             self.day_market,
             self.clock,
         )
-        port = self.faults.account
-        self.market = self.faults.market
-        self.market.listen_truth(self.exchange.on_tick)
-        self.truth = Truth(account_id, instruments, round(port.ambiguity_s * NS_PER_S))
+        self.port: BrokerPort = self.faults.account
+        self.faults.market.listen_truth(self.exchange.on_tick)
+        self.market: MarketPort = self.faults.market
+        self.truth = Truth(account_id, dict(self.instruments), round(self.port.ambiguity_s * NS_PER_S))
         if self._on_line is not None:
             self.truth.on_trace.append(lambda trace: self._tell(trace))
         self.truth.spells, self.truth.tag_of = self.faults.spells(), self.faults.tag_of
         self.market.listen(self.truth.on_tick)
+        self.market.listen(self._hear)
         self.exchange.watch(self.truth, self._look, self.clock.now_ns)
-        self.journal = Journal.in_memory()
-        self.desk = WatchedDesk(self._parts(port, instruments), self._look)
-        self.console = DeskConsole(self.desk)
-        self.trader = Trader(self.desk, self.clock, self.truth, tuple(instruments))
+        self.trader = Trader(self.desk, self.clock, self.truth, tuple(self.instruments))
+        await self.market.connect()
+        await self.port.connect()
         self._judge(account_id)
+
+    def _hear(self, tick: Tick) -> None:
+        if self.now is not None:
+            self.now.market.hear(tick)
 
     def _demo(self) -> DemoMarket:
         def session(day):
@@ -215,37 +288,6 @@ class _Day:
         self.path_day = IndexPath(seed, DEMO_DAY, session, next_day, self.terms.path).day(DEMO_DAY)
         return DemoMarket(seed, self.open_ns, self.clock, session, next_day, model=self.terms.path)
 
-    def _parts(self, port: BrokerPort, instruments) -> DeskParts:
-        now_ns = self.clock.now_ns()
-        account = port.account_id
-        run_no = self.journal.start_run(
-            started_ns=now_ns, version="simulation", mode="SIMULATION", account=account, seed=self.terms.seed
-        )
-        alerts = AlertBook()
-        alerts.listen(lambda alert: self.truth.heard.append((alert.at_ns, alert.symbol, alert.text)))
-        store = WitnessStore(self.journal, self.truth, self.clock.now_ns)
-        charges = OrderCharges(ChargeBook(read_charge_tables(), 2000), instruments)
-        return DeskParts(
-            clock=self.clock,
-            port=WitnessPort(port, self.truth, self._look, self.clock.now_ns),
-            market=self.market,
-            instruments=instruments,
-            calendar=self.calendar,
-            writer=InlineWriter(store, self.loop, lambda error: self.desk.on_journal_error(error)),
-            # Only the words: what a file would get besides is not made. The ring and the alerts are the real ones.
-            log=LogBook(Redactions(), level="CRITICAL", alerts=alerts, ring_max=50),
-            alerts=alerts,
-            run_no=run_no,
-            groups=(
-                GroupParts(terms=self.terms.legs_terms(account), legs=tuple(instruments), trigger=self.terms.trigger),
-            ),
-            times=DeskTimes(),
-            labels=DeskLabels(mode="SIMULATION", broker="paper", is_live=False),
-            limits=GatewayLimits(),
-            restored=self.journal.load(account, trading_day=DEMO_DAY.isoformat()),
-            charges_of=charges.paise,
-        )
-
     def _judge(self, account_id: str) -> None:
         truth = self.truth
         self.protected, fills = Protected(), FillOnce()
@@ -254,10 +296,11 @@ class _Day:
             *(ModifyCap(self.exchange.venue.modify_cap), Monotone(), ForeignUntouched()),
             FreshPrice(self.terms.bracket.max_tick_age_ns),
             *(ExitQty(), ExitSize(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
+            *(NotBlind(), Recovers()),
             InTime(at_ist(DEMO_DAY, SQUARE_OFF), at_ist(DEMO_DAY, CUT_OFF)),
-            TruthfulScreen(self.console),
+            TruthfulScreen(self._console),
         ]
-        final: list[FinalCheck] = [fills, ProfitIsExact(), Converged(self.desk)]
+        final: list[FinalCheck] = [fills, ProfitIsExact(), Converged(self._living)]
         final.append(
             LedgerAgrees(
                 self.terms.rules.funds_paise,
@@ -268,6 +311,14 @@ class _Day:
         if self.plan.profile is Profile.CALM and not self.terms.bracket.rules:
             final.append(Undisturbed())
         self.oracle = Oracle(truth, Verdicts(truth, story_line), checks, final)
+
+    def _living(self) -> WatchedDesk:
+        assert self.now is not None, "the day ended without a desk"
+        return self.now.desk
+
+    def _console(self) -> DeskConsole:
+        assert self.now is not None
+        return self.now.console
 
     # --- running
 
@@ -302,11 +353,20 @@ class _Day:
             requests=len(truth.sent),
             commits=truth.writes,
             looks=self.oracle.looks,
-            decision_hash=self.desk.decisions.text(),
+            decision_hash=self._hash(),
+            crashes=truth.lives - 1 if truth.lives else 0,
+            points=self.crasher.points,
             violations=tuple(verdicts.violations),
             broken=dict(verdicts.counts),
             spent_s=0.0,
         )
+
+    def _hash(self) -> str:
+        """Of all lives together."""
+        last = self.now.desk.decisions.text() if self.now is not None else ""
+        if not self.hashes:
+            return last
+        return hashlib.sha256(" ".join([*self.hashes, last]).encode()).hexdigest()
 
     def _at_first_try(self, tags: list[str]) -> bool:
         closing = [tag for tag in tags if self.truth.intents[tag].role is Role.EXIT]

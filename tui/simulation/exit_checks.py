@@ -151,6 +151,8 @@ def reversal_cause(truth: Truth, group: Group) -> str:
 class StopOnlyTightens:
     """I-4: the effective stop of a bracket never loosens."""
 
+    is_of_the_wire = True
+
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for text in truth.loosened:
             verdicts.broken("I-4", text.split(":")[0], text)

@@ -14,11 +14,17 @@ from brokers.paper.faults.knob import Door, Effect, Shape
 from brokers.paper.faults.market import FaultyMarket
 from brokers.paper.faults.plan import FaultPlan
 from engine.port import Clock, MarketPort
+from tui.simulation.crashes import CRASH_FAULTS
 from tui.simulation.seed_terms import Profile
 from tui.simulation.truth import Truth
 
 KNOWN_FAULTS: Final[Mapping[str, str]] = {
-    fault: knobs[0].says for fault, knobs in FAULTS.items() if any(knob.ceiling_bps or knob.per_day for knob in knobs)
+    **{
+        fault: knobs[0].says
+        for fault, knobs in FAULTS.items()
+        if any(knob.ceiling_bps or knob.per_day for knob in knobs)
+    },
+    **CRASH_FAULTS,
 }
 """Fault ids that a seed can draw, with what they are."""
 

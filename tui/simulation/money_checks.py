@@ -14,6 +14,8 @@ from tui.simulation.truth import Truth
 class FillOnce:
     """A2: no fill is written a second time, and none is written that the exchange did not make."""
 
+    is_of_the_wire = True
+
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for trade_id in truth.fills_repeated:
             verdicts.broken("A2", trade_id, "the same fill was booked twice")

@@ -82,14 +82,23 @@ class Oracle:
     ) -> None:
         self._truth = truth
         self._checks = tuple(checks)
+        self._always = tuple(check for check in checks if getattr(check, "is_of_the_wire", False))
+        """What holds in every instant, also while the desk recovers: nothing is excused on the wire."""
         self._final = tuple(final)
         self.verdicts = verdicts
         self.looks = 0
 
     def look(self) -> None:
         self.looks += 1
-        for check in self._checks:
+        for check in self._always if self._truth.is_recovering else self._checks:
             check.look(self._truth, self.verdicts)
+
+    def begin_anew(self) -> None:
+        """The desk has recovered: what it found is not counted against it, only how long it leaves it so."""
+        for check in self._checks:
+            timers = [value for value in vars(check).values() if isinstance(value, Timers)]
+            for timer in timers:
+                timer.begin_anew()
 
     def finish(self) -> None:
         self.verdicts.is_over = True
@@ -103,6 +112,9 @@ class Timers:
     def __init__(self) -> None:
         self._since: dict[str, int] = {}
         self.worst_ns = 0
+
+    def begin_anew(self) -> None:
+        self._since.clear()
 
     def since(self, key: str, holds: bool, now_ns: int) -> int:
         """Instant from which the claim has held; 0 while it does not."""

@@ -25,6 +25,8 @@ CLOSING: Final = (Role.EXIT, Role.REPAIR)
 class SentReader:
     """The requests sent since the last look."""
 
+    is_of_the_wire = True
+
     def __init__(self) -> None:
         self._read = 0
 
@@ -45,6 +47,8 @@ class IntentBeforeSend(SentReader):
 
 class NoDuplicate:
     """O2: at most one order at the broker per intent."""
+
+    is_of_the_wire = True
 
     def __init__(self) -> None:
         self._counted = 0
@@ -87,6 +91,8 @@ def _is_slice(truth: Truth, tag: str, other: str) -> bool:
 
 class OneMarketExit:
     """E3, I-2: at most one unresolved marketable exit or repair per position."""
+
+    is_of_the_wire = True
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for group in truth.open_groups.values():
@@ -153,6 +159,8 @@ class ModifyCap(SentReader):
 class Monotone:
     """O6: the merged state of an order never goes back."""
 
+    is_of_the_wire = True
+
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for text in truth.regressions:
             verdicts.broken("O6", text.split(":")[0], text)
@@ -204,6 +212,25 @@ class ForeignUntouched(SentReader):
             order = truth.orders.get(sent.broker_id)
             if order is not None and order.tag != sent.tag:
                 verdicts.broken("I-8", sent.broker_id, f"{sent.op} of an order that carries {order.tag or 'no tag'}")
+
+
+class NotBlind(SentReader):
+    """R4, O10: after a start no entry leaves before orders, trades and positions were read whole; an exit may leave
+    earlier only when the books stayed unreadable for the bounded time of a recovery (R7)."""
+
+    BOOKS: Final = frozenset({"orders", "trades", "positions"})
+    PATIENCE_NS: Final = 20 * NS_PER_S
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        for sent in self.new(truth):
+            intent = truth.intents.get(sent.tag)
+            if sent.at_ns < truth.born_ns or truth.reads_of_life >= self.BOOKS:
+                continue
+            is_exit = intent is None or intent.role is not Role.ENTRY or sent.op == "cancel"
+            if is_exit and sent.at_ns - truth.born_ns > self.PATIENCE_NS:
+                continue
+            missing = ", ".join(sorted(self.BOOKS - truth.reads_of_life))
+            verdicts.broken("R4", sent.tag, f"{sent.op} left before {missing} had been read after the start")
 
 
 class FreshPrice(SentReader):

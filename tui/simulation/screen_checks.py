@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from engine.console import Console
@@ -22,7 +23,7 @@ class TruthfulScreen:
     A deviation may be as old as the newest confirmation may be, and as old as news that no message has brought.
     """
 
-    def __init__(self, console: Console, every_ns: int = 10 * NS_PER_S) -> None:
+    def __init__(self, console: Callable[[], Console], every_ns: int = 10 * NS_PER_S) -> None:
         self._console = console
         self._every_ns = every_ns
         self._next_ns = 0
@@ -32,7 +33,7 @@ class TruthfulScreen:
         if truth.now_ns < self._next_ns or not (truth.open_groups or self._next_ns == 0):
             return
         self._next_ns = truth.now_ns + self._every_ns
-        words = {leg.symbol: leg.protection for leg in self._console.view().legs}
+        words = {leg.symbol: leg.protection for leg in self._console().view().legs}
         for key, group in truth.open_groups.items():
             if group.closed_ns and group.held_qty == 0:
                 continue
@@ -54,14 +55,28 @@ def _lie(truth: Truth, group: Group, word: ProtectionWord | None) -> str:
     return ""
 
 
+class Recovers:
+    """R7: a desk that starts knows its books within two minutes, unless something keeps it from reading them."""
+
+    is_of_the_wire = True
+    LIMIT_NS: Final = 120 * NS_PER_S
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        if truth.recovered_ns or truth.dead_ns or not truth.lives:
+            return
+        age_ns = truth.now_ns - truth.born_ns
+        if age_ns > self.LIMIT_NS and not truth.disturbed(truth.now_ns - self.LIMIT_NS // 2):
+            verdicts.broken("R7", f"life {truth.lives}", f"still recovering after {age_ns / NS_PER_S:.0f} s")
+
+
 class Converged:
     """L1: after the faults and the square-off nothing is open, nothing works, nothing is unanswered."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Callable[[], Desk]) -> None:
         self._desk = desk
 
     def finish(self, truth: Truth, verdicts: Verdicts) -> None:
-        desk = self._desk
+        desk = self._desk()
         for key, group in truth.open_groups.items():
             live = truth.live_of(group)
             if group.held_qty or live:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.clock import LoopClock
 from engine.desk import Desk
 from engine.operator import (
@@ -21,10 +23,11 @@ from tui.simulation.truth import Truth
 
 
 class Trader:
-    """Knows what a person sees: the legs and the orders that are not finished."""
+    """Knows what a person sees: the legs and the orders that are not finished. Presses into the void while the desk is
+    down."""
 
-    def __init__(self, desk: Desk, clock: LoopClock, truth: Truth, legs: tuple[str, ...]) -> None:
-        self._desk = desk
+    def __init__(self, desk: Callable[[], Desk | None], clock: LoopClock, truth: Truth, legs: tuple[str, ...]) -> None:
+        self._desk_now = desk
         self._clock = clock
         self._truth = truth
         self._legs = legs
@@ -35,17 +38,20 @@ class Trader:
             self._clock.call_at(press.at_ns, lambda press=press: self._press(press))
 
     def _press(self, press: Press) -> None:
+        desk = self._desk_now()
+        if desk is None:
+            return
         self._count += 1
-        request = self._request(press, f"k{self._count}")
+        request = self._request(desk, press, f"k{self._count}")
         if request is None:
             return
         self._truth.now_ns = self._clock.now_ns()
         self._truth.note("key", press.key.value)
-        self._desk.submit(request)
+        desk.submit(request)
         if press.twice:
-            self._desk.submit(request)
+            desk.submit(request)
 
-    def _request(self, press: Press, request_id: str) -> Request | None:
+    def _request(self, desk: Desk, press: Press, request_id: str) -> Request | None:
         leg = self._legs[press.pick % len(self._legs)]
         match press.key:
             case Key.ENTER:
@@ -60,7 +66,7 @@ class Trader:
             case Key.CANCEL_ALL:
                 return CancelAll(request_id=request_id, scope=CancelScope.ALL)
             case Key.CANCEL_ORDER:
-                live = [order.tag for order in self._desk.blotter.live_orders()]
+                live = [order.tag for order in desk.blotter.live_orders()]
                 return CancelOrder(request_id=request_id, tag=live[press.pick % len(live)]) if live else None
             case Key.PAUSE:
                 return PauseEntries(request_id=request_id, paused=True)

@@ -178,6 +178,16 @@ class Truth:
     touched: set[str] = field(default_factory=set)
     """Brackets that were open when somebody else traded their contract."""
     writes: int = 0
+    # the desk's lives
+    born_ns: int = 0
+    """When the desk was last started."""
+    dead_ns: int = 0
+    """When it was killed; 0 while it lives."""
+    recovered_ns: int = 0
+    """When the desk last said that it knows the books; 0 while it recovers."""
+    lives: int = 0
+    reads_of_life: set[str] = field(default_factory=set)
+    """Books that were read with success since the desk was last started."""
 
     # --- story
 
@@ -384,6 +394,45 @@ class Truth:
         for report in reports:  # mostly tells what was told before
             if told_state.get(report.tag) is not report.state or told_filled[report.tag] != report.filled_qty:
                 self.on_told(report, pushed=False)
+
+    # --- lives of the desk
+
+    def on_birth(self) -> None:
+        """The desk starts, the first time or again."""
+        self.lives += 1
+        self.born_ns, self.dead_ns, self.recovered_ns = self.now_ns, 0, 0
+        self.reads_of_life.clear()
+        if self.lives > 1:
+            self.fault_ns = self.now_ns
+            self.note("desk", f"starts again, life {self.lives}")
+
+    def on_recovered(self) -> None:
+        self.recovered_ns = self.now_ns
+        if self.lives > 1:
+            self.fault_ns = self.now_ns
+            self.note("desk", "recovered")
+
+    def on_death(self, fault: str, what: str) -> None:
+        """Killed. What it had not written down it has never heard; what it asked for it will not hear answered."""
+        self.dead_ns = self.now_ns
+        self.on_fault(fault, f"killed {what}")
+        for sent in reversed(self.sent):
+            if sent.at_ns < self.born_ns:
+                break
+            if sent.answer is None:
+                self.on_answer(sent, Unknown("the desk was killed"))
+        self.told_filled = Counter({tag: filled for tag, (_, filled) in self.merged.items()})
+        self.told_state = {tag: OrderState(state) for tag, (state, _) in self.merged.items()}
+        self.to_be_heard.clear()
+
+    def on_read(self, what: str) -> None:
+        """One of the broker's books came back whole."""
+        self.reads_of_life.add(what)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Nobody is there, or the desk does not yet know what it holds."""
+        return bool(self.dead_ns) or (self.lives > 1 and not self.recovered_ns)
 
     # --- derived
 

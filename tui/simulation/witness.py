@@ -29,6 +29,8 @@ from engine.port import (
     Unknown,
 )
 from engine.venue_rules import VenueRules
+from tui.simulation.crashes import CrashPoint
+from tui.simulation.life import Life
 from tui.simulation.truth import Intent, Sent, Truth
 
 Look = Callable[[], None]
@@ -66,11 +68,12 @@ class WatchedExchange(PaperExchange):
 class WitnessPort:
     """The broker's door, outermost: what the desk sends, is answered, is told and reads."""
 
-    def __init__(self, inner: BrokerPort, truth: Truth, look: Look, now: Now) -> None:
+    def __init__(self, inner: BrokerPort, truth: Truth, look: Look, life: Life) -> None:
         self._inner = inner
         self._truth = truth
         self._look = look
-        self._now = now
+        self._life = life
+        self._now = life.world_clock.now_ns
 
     @property
     def account_id(self) -> str:
@@ -86,11 +89,15 @@ class WitnessPort:
 
     def listen(self, on_order: Callable[[OrderReport], None], on_trade: Callable[[Trade], None]) -> None:
         def order(report: OrderReport) -> None:
+            if self._life.is_over:
+                return
             self._truth.now_ns = self._now()
             self._truth.on_told(report, pushed=True)
             on_order(report)
 
         def trade(record: Trade) -> None:
+            if self._life.is_over:
+                return
             self._truth.now_ns = self._now()
             self._truth.on_told(record, pushed=True)
             on_trade(record)
@@ -116,13 +123,22 @@ class WitnessPort:
         return await self._write(sent, lambda: self._inner.cancel(tag, broker_id))
 
     async def _write(self, sent: Sent, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        truth = self._truth
+        truth, life = self._truth, self._life
+        if not life.passes(CrashPoint.BEFORE_SEND):
+            await life.never()
         truth.now_ns = self._now()
         truth.on_sent(sent)
         self._look()
+        # A task of the world's: what is on the wire arrives, whatever becomes of the desk.
+        on_the_wire = asyncio.ensure_future(call())
+        if not life.passes(CrashPoint.IN_FLIGHT):
+            await life.never()
         try:
-            answer = await call()
+            answer = await asyncio.shield(on_the_wire)
         except asyncio.CancelledError:
+            if life.is_over:
+                raise
+            on_the_wire.cancel()
             truth.now_ns = self._now()
             truth.on_answer(sent, Unknown("the desk gave up waiting"))
             raise
@@ -130,6 +146,8 @@ class WitnessPort:
             truth.now_ns = self._now()
             truth.on_answer(sent, Unknown(f"{type(error).__name__}: {error}"))
             raise
+        if not life.passes(CrashPoint.ANSWERED):
+            await life.never()
         truth.now_ns = self._now()
         truth.on_answer(sent, answer)
         return answer
@@ -149,7 +167,11 @@ class WitnessPort:
 
     async def _read(self, what: str, call: Callable[[], Awaitable[Sequence]]) -> Sequence:
         try:
-            return await call()
+            rows = await call()
+            if self._life.is_over:
+                await self._life.never()
+            self._truth.on_read(what)
+            return rows
         except ReadFailed as error:
             self._truth.now_ns = self._truth.path_failed_ns = self._now()
             self._truth.path_failed_ns = self._truth.now_ns
@@ -162,10 +184,11 @@ class WitnessPort:
 class WitnessStore:
     """What a writer needs of a journal, with a look at what really reached the disk."""
 
-    def __init__(self, journal: Journal, truth: Truth, now: Now) -> None:
+    def __init__(self, journal: Journal, truth: Truth, life: Life) -> None:
         self._journal = journal
         self._truth = truth
-        self._now = now
+        self._life = life
+        self._now = life.world_clock.now_ns
         upserts = {"orders": ORDERS, "brackets": BRACKETS, "trades": TRADES, "alarms": ALARMS}
         self._plain = {table.insert: name for name, table in upserts.items()}
         self._columns = {
@@ -174,7 +197,13 @@ class WitnessStore:
         }
 
     def write(self, group: Sequence[Rows]) -> None:
+        if not self._life.passes(CrashPoint.BEFORE_COMMIT):
+            return
         self._journal.write(group)
+        self._tell(group)
+        self._life.passes(CrashPoint.AFTER_COMMIT)
+
+    def _tell(self, group: Sequence[Rows]) -> None:
         truth = self._truth
         truth.now_ns = self._now()
         truth.writes += 1
@@ -225,11 +254,19 @@ class WatchedDesk(Desk):
     """The desk; after every step the oracle looks."""
 
     look: Look
+    life: Life
 
-    def __init__(self, parts: DeskParts, look: Look) -> None:
-        self.look = look
+    def __init__(self, parts: DeskParts, look: Look, life: Life) -> None:
+        self.look, self.life = look, life
         super().__init__(parts)
 
     def step(self, work: Callable[[int], object]) -> None:
+        if self.life.is_over:
+            return
         super().step(work)
         self.look()
+
+    def bury(self) -> None:
+        """Its tasks end; whatever they still try reaches nobody."""
+        for task in list(self._tasks):
+            task.cancel()
