@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.bars import SHORTEST_INTERVAL_NS
 from engine.config.accounts import AnyAccount, PaperAccount
 from engine.config.errors import Fault
 from engine.config.model import Config, Legs
@@ -117,6 +118,8 @@ def _times(legs: Legs) -> Iterator[Fault]:
             f"must be after session_start {legs.session_start:%H:%M}",
             f"{legs.square_off:%H:%M}",
         )
+    if legs.interval != "D" and legs.interval_ns < SHORTEST_INTERVAL_NS:
+        yield Fault(("legs", "interval"), "too short to act on; at least 10s, or D", f'"{legs.interval}"')
     if legs.interval_ns > _INTERVAL_MAX_NS:
         yield Fault(("legs", "interval"), "longer than a session; at most 6h, or D", f'"{legs.interval}"')
 

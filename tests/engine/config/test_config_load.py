@@ -184,6 +184,10 @@ def test_a_file_is_found_by_variable_then_in_the_folder_then_at_the_users(
             "config.toml:1: legs.session_end = 15:15: must be after session_start 15:15",
         ),
         (
+            '[legs]\ninterval = "5s"',
+            'config.toml:2: legs.interval = "5s": too short to act on; at least 10s, or D',
+        ),
+        (
             '[legs]\nsymbol = "NIFTY28OCT2525300"',
             'config.toml:2: legs.symbol = "NIFTY28OCT2525300": no option contract can be read from it: '
             "underlying, date, strike, PE or CE, as NIFTY01DEC2624500PE",
