@@ -7,6 +7,7 @@ the demo day in virtual time, and a replay in virtual time. In virtual time the 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,7 @@ from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
 from tui.guardian_link import GuardianLink, take_lease
+from tui.journal_place import shelter_of, spill_folders, start_words
 from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
@@ -370,7 +372,12 @@ class Station:
         else:
             path = self.plan.files.journal
             self._make_own_folder(path.parent)
-            journal = Journal.open(path, synchronous=self.config.desk.journal_synchronous, now_ns=now_ns)
+            journal = Journal.open(
+                path,
+                synchronous=self.config.desk.journal_synchronous,
+                now_ns=now_ns,
+                spill_folders=spill_folders(path, os.environ),
+            )
         self.held.callback(journal.close)
         return journal
 
@@ -384,7 +391,8 @@ class Station:
     def _make_writer(self) -> Writer:
         kind = InlineWriter if self.plan.is_virtual else JournalWriter
         loop = asyncio.get_running_loop()
-        self.writer = kind(self.journal, loop, lambda error: self.desk.on_journal_error(error))
+        shelter = None if self.plan.is_virtual else shelter_of(self.journal, os.environ)
+        self.writer = kind(self.journal, loop, lambda error: self.desk.on_journal_error(error), shelter=shelter)
         return self.writer
 
     def _open_log(self) -> LogBook:
@@ -450,6 +458,8 @@ class Station:
         desk.say(Msg.BANNER)
         desk.say(Msg.CONFIG, strategy=config.legs.strategy, config=as_json_masked(config))
         say_groups(desk, config, instruments)
+        for words in start_words(self.journal, config.desk.journal_synchronous):
+            desk.say(Msg.DESK_WARN, text=words)
 
 
 def paper_rules(account: PaperConfig, book_life_ns: int) -> PaperRules:

@@ -71,7 +71,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     db: Annotated[str, Key("OPS-15")] = "strikedesk.db"
     """Journal file; a bare name lies in the state directory."""
     journal_synchronous: Annotated[Literal["FULL", "NORMAL"], Key("OPS-15")] = "FULL"
-    """SQLite's `synchronous`: with NORMAL a power cut may lose acknowledged commits."""
+    """SQLite's `synchronous`. FULL: nothing is sent before its record would survive a power cut. NORMAL: a power cut or
+    a crash of the system may lose the newest commits with orders already sent, which are then known only by their tags
+    in the broker's books; a crash of this program alone loses nothing. It is said at every start."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARN", "ERROR"], Key("OPS-24", is_live=True)] = "INFO"
     """Lowest level that is written to the log."""
     log_file: Annotated[str, Key("OPS-24")] = "random_scalp_live.log"

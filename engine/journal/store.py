@@ -93,6 +93,8 @@ class Journal:
         """Keys whose digests the running transaction has changed."""
         self._head_file: HeadFile | None = None
         self._ballast = Ballast(path) if path is not None else None
+        self.copied_to: Path | None = None
+        """The backup made because the file had not been closed in order."""
         self.taken_in = 0
         """Batches that this opening found put aside by a crashed desk, and wrote (STO-09)."""
         self._shortage = ""
@@ -256,7 +258,8 @@ class Journal:
         if is_upgrade:
             verify(conn, self._path)
         elif is_due(conn, heads, now_ns):
-            back_up(conn, self._path, schema.VERSION, now_ns)
+            copied_to = back_up(conn, self._path, schema.VERSION, now_ns)
+            self.copied_to = copied_to if heads.get(GENERATION, Head()).rows == OPEN else None
             prune(self._path)
         self._seal()
         self._heads = read_heads(conn)
