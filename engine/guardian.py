@@ -101,7 +101,8 @@ class Guardian:
         if self._desk_pid and is_alive and pulse.pid != self._desk_pid:
             self.phase = Phase.OVER
             return [Verdict(word=Word.ENDED, text=f"the next desk (process {pulse.pid}) watches itself", ends=True)]
-        if self.phase is Phase.WAITING and not is_alive and pulse.stakes.is_flat and not seen.is_held:
+        is_old = not is_alive or pulse.boot != seen.boot
+        if self.phase is Phase.WAITING and is_old and pulse.stakes.is_flat and not seen.is_held:
             return []  # left behind by a desk of long ago
         self.pulse = pulse
         return self._alive(pulse) if is_alive else self._silent(seen, pulse)

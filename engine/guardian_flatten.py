@@ -61,6 +61,8 @@ _FLAT_APART_NS: Final = 2 * NS_PER_S
 """Between the two reads that prove flat."""
 _UNEXPLAINED_NS: Final = 30 * NS_PER_S
 """A position that no fill explains may be a late book; after this it is somebody's."""
+_SETTLED_NS: Final = 10 * NS_PER_S
+"""How long flat must have lasted, beyond the ambiguity window, before a dead desk is left alone."""
 _REMIND_NS: Final = 60 * NS_PER_S
 _WATCH_S: Final = 5
 _WATCH_SLOW_S: Final = 30
@@ -215,7 +217,7 @@ class Flatten:
 
     def is_settled(self, now_ns: int) -> bool:
         """Proven flat for so long that no request of a dead desk can still appear."""
-        return self.proof is Proof.FLAT and now_ns - self.flat_since_ns > self._of.ambiguity_ns + _UNEXPLAINED_NS
+        return self.proof is Proof.FLAT and now_ns - self.flat_since_ns > self._of.ambiguity_ns + _SETTLED_NS
 
     # --- what was seen --------------------------------------------------------------------------------------------
 

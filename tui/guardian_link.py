@@ -48,6 +48,7 @@ class GuardianLink:
         self._lease = lease
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
+        self._stakes = Stakes()
         self._fence = Fence(desk, lease.is_mine, self._holder)
         path = GuardianFiles.beside(lease.path.with_suffix(".lock")).pulse
         try:
@@ -78,7 +79,11 @@ class GuardianLink:
 
     def _beat(self) -> None:
         try:
-            self._pulse.beat(time.monotonic_ns(), stakes_of(self._desk))
+            self._stakes = stakes_of(self._desk)
+        except Exception as error:  # noqa: BLE001 - a desk whose counting fails is alive all the same
+            self._lost(f"its positions cannot be counted: {type(error).__name__}: {error}")
+        try:
+            self._pulse.beat(time.monotonic_ns(), self._stakes)
         except OSError as error:
             self._lost(f"the pulse cannot be written: {error.strerror}")
 

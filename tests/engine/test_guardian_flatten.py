@@ -1,4 +1,4 @@
-"""The guardian leaves positions at a toy venue: never too much, never twice, nothing of the trader's, flat at the end."""
+"""The guardian leaves positions at a toy venue: never too much, never twice, nothing of the trader's, then flat."""
 
 from __future__ import annotations
 
@@ -458,7 +458,8 @@ def test_it_is_settled_only_when_flat_has_lasted() -> None:
     venue = Venue()
     held(venue)
     plan = takeover(venue, desk_open_qty=LOT)
-    run(venue, plan, 15)
+    run(venue, plan, 8)
+    assert plan.proof is Proof.FLAT
     assert not plan.is_settled(venue.now_ns)
     run(venue, plan, 60)
 
