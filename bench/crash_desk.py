@@ -238,6 +238,12 @@ class Rehearsal:
         """SIGKILL; the ear hears nothing until another one is there."""
         await self.venue.end(signal.SIGKILL)
 
+    async def stall_venue(self, seconds: float) -> None:
+        """SIGSTOP for so long in real time: its sockets stay open and nobody answers."""
+        self.venue.tell(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        self.venue.tell(signal.SIGCONT)
+
     async def until_orders(self, count: int) -> None:
         """The venue has taken so many orders altogether."""
         async with asyncio.timeout(PATIENCE_S):

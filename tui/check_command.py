@@ -27,10 +27,11 @@ def run_where(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
     _tell_notes(loaded)
     files = DeskFiles.of(loaded.config, places(os.environ), arguments.db)
+    venue = getattr(loaded.config.trading_account, "venue", "")
     rows = [
         ("config", str(loaded.path.resolve()) if loaded.path else "built-in defaults (no config.toml found)"),
         ("journal", str(files.journal)),
-        ("paper account", str(files.paper_books)),
+        ("paper account", f"kept by the venue at {venue}" if venue else str(files.paper_books)),
         ("log", str(files.log or "none")),
         ("JSON log", str(files.json_log or "none")),
         ("secrets", str(files.secrets)),

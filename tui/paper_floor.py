@@ -94,6 +94,7 @@ class PaperFloor:
         self._list(await self._demo.instruments())
         if self.market is self._demo:
             self._demo.listen(self._exchange.on_tick)
+        await self.market.connect()
         for name in names:
             await self.account(name)
 

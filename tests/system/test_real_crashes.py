@@ -215,6 +215,28 @@ async def test_a_venue_that_is_killed_and_comes_back_with_its_books_finds_its_de
     assert [row for row in ledger.positions if row.net_qty] == []
 
 
+@pytest.mark.row("LEG-45")
+async def test_a_venue_that_stands_still_is_told_of_and_what_was_asked_meanwhile_is_not_done_late(rehearse) -> None:
+    rehearsal = rehearse(seed=8)
+    await rehearsal.open()
+    await rehearsal.start_desk()
+    await rehearsal.until_recovered()
+    await rehearsal.desk.until("[ORDER]")
+
+    await rehearsal.stall_venue(3.0)
+    await rehearsal.desk.until("[LINK] lost: the venue says nothing")
+    await rehearsal.desk.until("[LINK] restored")
+    await rehearsal.until_linked()
+    await rehearsal.until_orders(len(rehearsal.book.orders) + 6)
+    code = await rehearsal.stop_desk()
+
+    assert code == 0, rehearsal.desk.tail()
+    assert "Traceback" not in rehearsal.desk.tail(2000)
+    (ledger,) = (await rehearsal.ledger()).accounts
+    assert differences(ledger, read_journal(rehearsal.journal, ledger.account_id)) == []
+    assert [row for row in ledger.positions if row.net_qty] == []
+
+
 async def test_a_venue_that_comes_back_without_its_books_is_another_one_and_nothing_is_entered_there(rehearse) -> None:
     rehearsal = rehearse(seed=6)
     await rehearsal.open()
