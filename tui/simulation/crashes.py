@@ -61,6 +61,16 @@ class Crash(msgspec.Struct, frozen=True, kw_only=True):
     """How long nobody is there."""
 
 
+class Death(msgspec.Struct, frozen=True, kw_only=True):
+    """One kill that happened."""
+
+    point: CrashPoint
+    at_ns: int
+    work: str
+    """What was sent or written: `place stop`, `intent of place entry`, `state`."""
+    is_recovering: bool
+
+
 class Crasher:
     """Asked at every point; each crash strikes once, in order."""
 

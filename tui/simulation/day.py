@@ -31,7 +31,16 @@ from engine.session import Calendar, SessionClass
 from engine.tick import Tick
 from engine.tick_feed import feed_ticks
 from engine.virtual_time import VirtualLoop, run_virtual
-from tui.simulation.crashes import FAULT_OF, IN_RECOVERY, RECOVERING_NS, Crash, Crasher, CrashPoint, drawn_crashes
+from tui.simulation.crashes import (
+    FAULT_OF,
+    IN_RECOVERY,
+    RECOVERING_NS,
+    Crash,
+    Crasher,
+    CrashPoint,
+    Death,
+    drawn_crashes,
+)
 from tui.simulation.day_market import DayMarket
 from tui.simulation.desk_life import DeskLife
 from tui.simulation.exit_checks import ExitQty, ExitSize, Flat, InTime, NoReverse, Protected, StopOnlyTightens
@@ -54,7 +63,7 @@ from tui.simulation.request_checks import (
 )
 from tui.simulation.screen_checks import Converged, Recovers, TruthfulScreen, Undisturbed
 from tui.simulation.seed_terms import Key, Press, Profile, SeedTerms, contracts_at_the_money, seed_terms
-from tui.simulation.story import story_line
+from tui.simulation.story import story_line, work_text
 from tui.simulation.trader import Trader
 from tui.simulation.truth import Trace, Truth
 from tui.simulation.witness import WatchedDesk, WatchedExchange
@@ -106,6 +115,7 @@ class DayResult(msgspec.Struct, frozen=True, kw_only=True):
     """How often the desk was killed and started again."""
     points: int = 0
     """Commits, before and after, and requests, before, during and after: where it could have been killed."""
+    deaths: tuple[Death, ...] = ()
     violations: tuple[Violation, ...]
     broken: dict[str, int]
     spent_s: float
@@ -153,6 +163,7 @@ class _Day:
         self.image = b""
         """What the last desk left on disk."""
         self.hashes: list[str] = []
+        self.deaths: list[Death] = []
 
     async def run(self) -> DayResult:
         await self._build()
@@ -189,7 +200,7 @@ class _Day:
         if not here.starting.cancelled() and (error := here.starting.exception()) is not None:
             raise error
 
-    def _die(self, point: CrashPoint, crash: Crash) -> None:
+    def _die(self, point: CrashPoint, crash: Crash, about: object) -> None:
         """The disk is taken as it is; the desk is gone at once, and buried when its last lines have run."""
         here, self.now = self.now, None
         assert here is not None
@@ -198,7 +209,9 @@ class _Day:
         self.truth.now_ns = now_ns = self.clock.now_ns()
         is_recovering = self.truth.lives > 1 and now_ns < self.truth.born_ns + RECOVERING_NS
         fault = IN_RECOVERY if is_recovering else FAULT_OF[point]
-        self.truth.on_death(fault, f"{point.value}, down {crash.down_ns / NS_PER_S:g} s")
+        what = work_text(about)
+        self.deaths.append(Death(point=point, at_ns=now_ns, work=what, is_recovering=is_recovering))
+        self.truth.on_death(fault, f"{point.value} of {what}, down {crash.down_ns / NS_PER_S:g} s")
         self.loop.call_soon(here.bury)
         self.clock.call_at(now_ns + crash.down_ns, self._rise)
         # Three quick crashes keep entries off until a person says go (PRC-14): the trader does, a little later.
@@ -356,6 +369,7 @@ class _Day:
             decision_hash=self._hash(),
             crashes=truth.lives - 1 if truth.lives else 0,
             points=self.crasher.points,
+            deaths=tuple(self.deaths),
             violations=tuple(verdicts.violations),
             broken=dict(verdicts.counts),
             spent_s=0.0,

@@ -15,26 +15,30 @@ from engine.port import Clock, MarketPort, TimerHandle
 from engine.tick import Tick
 from tui.simulation.crashes import Crash, Crasher, CrashPoint
 
+OnCrash = Callable[[CrashPoint, Crash, object], None]
+
 
 class Life:
     """From one start of the desk to its end, which comes by a crash or with the day."""
 
-    def __init__(self, clock: LoopClock, crasher: Crasher, on_crash: Callable[[CrashPoint, Crash], None]) -> None:
+    def __init__(
+        self, clock: LoopClock, crasher: Crasher, on_crash: Callable[[CrashPoint, Crash, object], None]
+    ) -> None:
         self.world_clock = clock
         self.began_ns = clock.now_ns()
         self.is_over = False
         self._crasher = crasher
         self._on_crash = on_crash
 
-    def passes(self, point: CrashPoint) -> bool:
-        """False when the desk is dead, from this point on or from before."""
+    def passes(self, point: CrashPoint, about: object) -> bool:
+        """False when the desk is dead, from this point on or from before. `about`: what was sent or written."""
         if self.is_over:
             return False
         crash = self._crasher.strikes(point, self.world_clock.now_ns())
         if crash is None:
             return True
         self.is_over = True
-        self._on_crash(point, crash)
+        self._on_crash(point, crash, about)
         return False
 
     async def never(self) -> None:

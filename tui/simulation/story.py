@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.config.errors import printable
 from engine.instant import clock_text
+from engine.journal.rows import INTENTS
 from engine.money import rupees_text
 from engine.order import Trade
 from engine.port import Acked, NotSent, OrderReport, Refused, Unknown
+from engine.tags import role_of
 from tui.simulation.truth import Sent, Trace
 
 
@@ -34,6 +38,22 @@ def _text(about: object) -> str:
             return f"{op} {tag}: {_answer(answer)}"
         case _:
             return str(about)
+
+
+def work_text(about: object) -> str:
+    """What was sent or written when the desk was killed: the kind of work, without its figures."""
+    if isinstance(about, Sent):
+        role = role_of(about.tag)
+        return f"{about.op} {role.value if role is not None else 'order'}"
+    words: dict[str, None] = {}
+    if isinstance(about, Sequence):
+        for rows in about:
+            for table, added in rows.chained:
+                for row in added:
+                    values = dict(zip(table.columns, row, strict=True))
+                    is_intent = table.name == INTENTS.name
+                    words[f"intent to {values['op']} {values['role']}" if is_intent else table.name] = None
+    return " + ".join(sorted(words)) or "state"
 
 
 def _answer(answer: object) -> str:

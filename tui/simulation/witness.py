@@ -124,14 +124,14 @@ class WitnessPort:
 
     async def _write(self, sent: Sent, call: Callable[[], Awaitable[Answer]]) -> Answer:
         truth, life = self._truth, self._life
-        if not life.passes(CrashPoint.BEFORE_SEND):
+        if not life.passes(CrashPoint.BEFORE_SEND, sent):
             await life.never()
         truth.now_ns = self._now()
         truth.on_sent(sent)
         self._look()
         # A task of the world's: what is on the wire arrives, whatever becomes of the desk.
         on_the_wire = asyncio.ensure_future(call())
-        if not life.passes(CrashPoint.IN_FLIGHT):
+        if not life.passes(CrashPoint.IN_FLIGHT, sent):
             await life.never()
         try:
             answer = await asyncio.shield(on_the_wire)
@@ -146,7 +146,7 @@ class WitnessPort:
             truth.now_ns = self._now()
             truth.on_answer(sent, Unknown(f"{type(error).__name__}: {error}"))
             raise
-        if not life.passes(CrashPoint.ANSWERED):
+        if not life.passes(CrashPoint.ANSWERED, sent):
             await life.never()
         truth.now_ns = self._now()
         truth.on_answer(sent, answer)
@@ -197,11 +197,11 @@ class WitnessStore:
         }
 
     def write(self, group: Sequence[Rows]) -> None:
-        if not self._life.passes(CrashPoint.BEFORE_COMMIT):
+        if not self._life.passes(CrashPoint.BEFORE_COMMIT, group):
             return
         self._journal.write(group)
         self._tell(group)
-        self._life.passes(CrashPoint.AFTER_COMMIT)
+        self._life.passes(CrashPoint.AFTER_COMMIT, group)
 
     def _tell(self, group: Sequence[Rows]) -> None:
         truth = self._truth
