@@ -236,6 +236,8 @@ class VenueLink:
         except (OSError, EOFError) as error:
             cut, self._cut = self._cut, ""
             return cut or _why(error)
+        except Exception as error:  # noqa: BLE001 - a listener's mistake: told as a lost link, and everything read anew
+            return f"{type(error).__name__} at what the venue said: {wire.printable(str(error))}"
 
     def _take_reply(self, reply: wire.AnyReply) -> None:
         """A reply whose request was given up is too late to mean anything."""
@@ -303,7 +305,7 @@ class VenueLink:
         heard, quiet = self._heard, 0
         while True:
             await self.clock.sleep_until(self.clock.now_ns() + every_ns)
-            quiet = quiet + 1 if self._heard == heard else 0
+            quiet = quiet + 1 if self._heard == heard and not self.down else 0
             heard = self._heard
             if quiet >= _QUIET_LOOKS and self._writer is not None:
                 quiet = 0

@@ -144,6 +144,7 @@ class VenueServer:
             ask = wire.read_ask(await wire.next_line(reader))
             if visit.asking >= _ASKING_MAX:
                 raise wire.WireError(f"{_ASKING_MAX} requests wait for their answers")
+            visit.asking += 1
             self._run(self._reply(ask, port, visit))
 
     def _welcome(self, port: BrokerPort) -> wire.Welcome:
@@ -164,7 +165,6 @@ class VenueServer:
     # --- requests ---------------------------------------------------------------------------------------------------
 
     async def _reply(self, ask: wire.Ask, port: BrokerPort, visit: _Visit) -> None:
-        visit.asking += 1
         try:
             reply = await self._answer(ask, port, visit)
         except ReadFailed as failure:

@@ -505,6 +505,27 @@ async def test_a_venue_that_stands_still_is_a_lost_link() -> None:
         await client.link.close()
 
 
+async def test_a_listener_that_fails_costs_the_link_and_not_the_desk() -> None:
+    async with connected() as (floor, _, client):
+        await client.market.subscribe([PUT])
+        client.market.listen(_fail_once := _FailsOnce())
+        floor.market.say(client.tick(10_000, 9_995, 10_005))
+        await until(lambda: len(client.words) == 2)
+
+        assert client.words == ["ValueError at what the venue said: no such price", ""]
+        assert isinstance(await client.account.place(order("SD0001")), Acked)
+        assert _fail_once.calls == 1
+
+
+class _FailsOnce:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, tick: Tick) -> None:
+        self.calls += 1
+        raise ValueError("no such price")
+
+
 # --- bad company ------------------------------------------------------------------------------------------------------
 
 
@@ -550,6 +571,18 @@ async def test_a_bad_request_ends_its_own_connection_only() -> None:
         await until(lambda: bool(other.words))
 
         assert "not a message" in other.words[0]
+        assert isinstance(await client.account.place(order("SD0001")), Acked)
+        await other.link.close()
+
+
+async def test_a_flood_of_requests_ends_its_connection_and_not_the_venue() -> None:
+    async with connected() as (_, server, client):
+        other = await Client(server.port, "other").open()
+        assert other.link._writer is not None
+        other.link._writer.write(b"".join(wire.line_of(wire.ReadOrders(id=number)) for number in range(1000)))
+        await until(lambda: bool(other.words))
+
+        assert other.words[0] == "256 requests wait for their answers"
         assert isinstance(await client.account.place(order("SD0001")), Acked)
         await other.link.close()
 
