@@ -133,8 +133,13 @@ def test_a_killed_desk_at_a_venue_is_flattened_and_the_guardian_ends_by_itself(h
     found = read_lease(lease_path(venue.lock))
     assert found is not None
     assert (found.holder, found.proof) == (Holder.GUARDIAN, Proof.FLAT)
+    assert home.run("guardian", "--release", "--config", config).code == 0
+    late = {**far_exits, "STRIKEDESK_LEGS_SESSION_START": "15:00"}
+    desk = home.start("--no-ui", "--config", config, env=late)
+    desk.wait_for("closed externally", times=2)
+    assert desk.end(signal.SIGTERM).code == 0, "the next desk finds both legs closed and adds nothing"
     ledger = venue.end()
-    assert [order["tag"][:2] for order in ledger["orders"]].count("SG") == 2
+    assert sorted(order["tag"][:2] for order in ledger["orders"]) == ["SD"] * 6 + ["SG"] * 2
 
 
 def test_for_an_account_inside_the_desk_the_guardian_can_only_alarm_and_the_channels_hear_it(home, far_exits) -> None:
