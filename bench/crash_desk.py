@@ -26,6 +26,9 @@ OPEN_WORD = "[DESK] when it is told to stop"
 """What a desk says when its recovery is over and its entries are on."""
 
 CONFIG = """\
+[desk]
+restart_loop_starts = 0
+
 [accounts.paper]
 kind = "paper"
 venue = "127.0.0.1:{port}"
@@ -46,8 +49,10 @@ stop_loss_rupees = {rupees}
 """
 GROUPS = (
     ("resting", 24500, 0.5, 'exit_style = "resting"'),
+    ("patient", 24400, 6.0, 'exit_style = "resting"'),
     ("trailing", 24550, 2.0, 'exit_style = "resting"\nenable_trailing_sl = true'),
     ("modify", 24450, 1.0, 'exit_style = "hybrid"'),
+    ("far", 24650, 8.0, 'exit_style = "hybrid"\nenable_trailing_sl = true'),
     ("replace", 24600, 3.0, 'exit_style = "hybrid"\nexit_by = "replace"\nenable_trailing_sl = true'),
 )
 """Name, strike, rupees to target and stop, and the way out: some are over in a second, some rest for a minute."""

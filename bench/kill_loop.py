@@ -30,6 +30,8 @@ KILLS_OF_A_ROUND = 20
 SPEED = 30.0
 UP_S = 2.5
 """Real seconds that a recovered desk trades at most before it is killed: 75 s of the exchange, several entries."""
+BUSY_MIN = 0.5
+"""Share of the kills that must hit a desk with orders at work; the others hit a start or a moment between trades."""
 BARE_MAX_S = 10.0
 """Exchange seconds a unit may be bare beside a recovered desk: T_PROTECT with a lost update (faults §2) ..."""
 BARE_MAX_REAL_S = 2.0
@@ -43,8 +45,10 @@ class Round(NamedTuple):
     kills: int
     orders: int
     trades: int
+    busy: int
+    """Kills in whose instant orders were at work at the venue."""
     at_work: int
-    """Orders at work at the venue in the instant of a kill, summed over the kills."""
+    """Those orders, summed over the kills."""
     worst_bare_s: float
     """Exchange seconds beside a recovered desk."""
     oversold: int
@@ -69,7 +73,7 @@ async def run_round(
     """One round in a folder of its own; never raises for what the desk does wrong, that is its result."""
     plan = Random(f"{seed} round {number}")
     rehearsal = Rehearsal(folder, plan.randrange(1_000_000), speed=speed)
-    at_work = 0
+    at_work: list[int] = []
     failures: list[str] = []
     try:
         await rehearsal.open()
@@ -80,7 +84,7 @@ async def run_round(
             else:
                 await rehearsal.until_recovered()
                 await asyncio.sleep(plan.uniform(0.0, UP_S))
-            at_work += sum(id not in rehearsal.book.ended_ns for id in rehearsal.book.orders)
+            at_work.append(len(rehearsal.book.orders.keys() - rehearsal.book.ended_ns.keys()))
             await rehearsal.kill_desk()
             advance()
         await rehearsal.start_desk()
@@ -97,7 +101,7 @@ async def run_round(
         await rehearsal.close()
 
 
-async def _judged(rehearsal: Rehearsal, number: int, kills: int, at_work: int, failures: list[str]) -> Round:
+async def _judged(rehearsal: Rehearsal, number: int, kills: int, at_work: list[int], failures: list[str]) -> Round:
     (ledger,) = (await rehearsal.ledger()).accounts
     journal = read_journal(rehearsal.journal, ledger.account_id)
     book = rehearsal.book
@@ -108,12 +112,15 @@ async def _judged(rehearsal: Rehearsal, number: int, kills: int, at_work: int, f
     failures += [f"{journal.refused_tags} orders were sent twice"] if journal.refused_tags else []
     failures += [f"not flat: {row.symbol} {row.net_qty}" for row in ledger.positions if row.net_qty]
     failures += differences(ledger, journal)
+    busy = sum(count > 0 for count in at_work)
+    failures += [f"idle at {kills - busy} of {kills} kills: proves too little"] if busy < BUSY_MIN * kills else []
     return Round(
         number=number,
         kills=kills,
         orders=len(ledger.orders),
         trades=len(ledger.trades),
-        at_work=at_work,
+        busy=busy,
+        at_work=sum(at_work),
         worst_bare_s=max((span.seconds for span in bare), default=0.0),
         oversold=sum(span.qty < 0 for span in book.spans),
         recovery_s=tuple(rehearsal.recovery_s),
@@ -122,21 +129,30 @@ async def _judged(rehearsal: Rehearsal, number: int, kills: int, at_work: int, f
 
 
 def _broken(number: int, kills: int, why: str) -> Round:
-    return Round(number, kills, 0, 0, 0, 0.0, 0, (), (why,))
+    return Round(number, kills, 0, 0, 0, 0, 0.0, 0, (), (why,))
 
 
 def table(rounds: list[Round]) -> str:
     """One line per round and the sums."""
-    head = ("round", "kills", "orders", "fills", "at work", "bare s", "oversold", "recovery s")
+    head = ("round", "kills", "busy", "orders", "fills", "at work", "bare s", "oversold", "recovery s")
     rows = [
         (
-            *(row.number, row.kills, row.orders, row.trades, row.at_work, f"{row.worst_bare_s:.1f}", row.oversold),
+            *(
+                row.number,
+                row.kills,
+                row.busy,
+                row.orders,
+                row.trades,
+                row.at_work,
+                f"{row.worst_bare_s:.1f}",
+                row.oversold,
+            ),
             *(f"{max(row.recovery_s, default=0.0):.2f}", f"{len(row.failures)} FAILED" if row.failures else "ok"),
         )
         for row in rounds
     ]
     starts = sorted(seconds for row in rounds for seconds in row.recovery_s) or [0.0]
-    sums = [sum(one) for one in zip(*((r.kills, r.orders, r.trades, r.at_work) for r in rounds), strict=True)]
+    sums = [sum(one) for one in zip(*((r.kills, r.busy, r.orders, r.trades, r.at_work) for r in rounds), strict=True)]
     worst_s = max((row.worst_bare_s for row in rounds), default=0.0)
     oversold = sum(row.oversold for row in rounds)
     rows.append(("all", *sums, f"{worst_s:.1f}", oversold, f"{starts[-1]:.2f}", f"p50 {starts[len(starts) // 2]:.2f}"))

@@ -62,6 +62,7 @@ from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
 from tui.guardian_link import GuardianLink, take_lease
+from tui.health_command import HealthFile, health_of, health_path
 from tui.journal_place import shelter_of, spill_folders, start_words
 from tui.start_failure import StartFailed
 
@@ -121,6 +122,7 @@ class Station:
         """To the paper venue of another process, which then has the exchange and the books."""
         self._books: BooksFile | None = None
         self._lease: Lease | None = None
+        self._health: HealthFile | None = None
         """None in virtual time: nobody else can send there."""
         self._guarded: GuardianLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -227,6 +229,9 @@ class Station:
             command = self.plan.guardian_command if self.config.guardian.enabled else None
             self._guarded = GuardianLink(self.desk, self._lease, command)
             self.keep(self._guarded.run, "pulse")
+            path = health_path(self._lease.path)
+            self._health = HealthFile(path, lambda: health_of(self.desk, self.console))
+            self.keep(self._health.run, "health")
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
         if bps := self.config.position_management.gap_bps:
             soon = asyncio.get_running_loop().call_soon
@@ -285,6 +290,8 @@ class Station:
             self.heartbeat.stop()
         if self._guarded is not None:
             self._guarded.end(code)
+        if self._health is not None:
+            self._health.end()
         if self.relay is not None:
             await self.relay.close()
         if self._books is not None and hasattr(self, "clock"):
@@ -510,6 +517,7 @@ def _times(config: Config) -> DeskTimes:
         reconcile_flat_ns=config.desk.reconcile_flat_ns,
         check_interval_ns=config.position_management.check_interval_ns,
         proof_again_ns=config.position_management.proof_again_ns,
+        restart_loop_starts=config.desk.restart_loop_starts,
     )
 
 

@@ -68,6 +68,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Own positions are compared with the broker's at least this often while something is open."""
     reconcile_flat: Annotated[Decimal, Key("LEG-36 CON-02", "s", 1, 3600)] = Decimal(300)
     """And this often while all is flat."""
+    restart_loop_starts: Annotated[int, Key("OPS-17", low=0, high=100)] = 3
+    """After so many starts in a row that crashed within a minute only protection runs, until entries are resumed by
+    hand; 0 = never."""
     db: Annotated[str, Key("OPS-15")] = "strikedesk.db"
     """Journal file; a bare name lies in the state directory."""
     journal_synchronous: Annotated[Literal["FULL", "NORMAL"], Key("OPS-15")] = "FULL"
