@@ -18,6 +18,7 @@ from tui.arguments import duration, file_name, file_options, speed, whole
 from tui.guardian_command import add_guardian
 from tui.simulate_command import add_simulate
 from tui.venue_command import add_venue
+from tui.verify_command import add_verify
 
 VERSION: Final = "0.1.0"
 
@@ -49,7 +50,9 @@ examples:
                                           whole demo days with faults, every exit checked
   strikedesk venue paper --port 8800      the paper exchange as a process of its own
   strikedesk guardian                     watch a desk from outside (docs/guardian.md)
+  strikedesk verify                       the journal's chains, positions and P&L, added up again from the fills
   strikedesk where                        which files are used
+  strikedesk health --json                how the running desk is, for a watchdog
 """
 
 
@@ -90,6 +93,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.check_command import run_where
 
                 return run_where(arguments)
+            case "health":
+                from tui.health_command import run_health
+
+                return run_health(arguments)
             case "alert-test":
                 from tui.alert_command import run_alert_test
 
@@ -98,6 +105,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.simulate_command import run_simulate
 
                 return run_simulate(arguments)
+            case "verify":
+                from tui.verify_command import run_verify
+
+                return run_verify(arguments)
             case "import-env":
                 from tui.import_env_command import run_import_env
 
@@ -205,11 +216,15 @@ def argument_parser() -> argparse.ArgumentParser:
     import_env.add_argument("--force", action="store_true", help="replace an existing file")
     alert_test = commands.add_parser("alert-test", help="send one test alert through every configured channel")
     file_options(alert_test, suppress=True)
+    health = commands.add_parser("health", help="how the running desk is; exit code 1 when none runs")
+    health.add_argument("--json", action="store_true", help="one JSON object, for a watchdog")
+    file_options(health, suppress=True)
     where = commands.add_parser("where", help="print which files this desk uses")
     file_options(where, suppress=True)
     add_simulate(commands)
     add_venue(commands)
     add_guardian(commands)
+    add_verify(commands)
     return parser
 
 
