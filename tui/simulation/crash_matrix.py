@@ -7,7 +7,7 @@ crash alone. Nested runs kill the next desk as well, at one of its first points,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import time as time_of_day
 from typing import Final
 
@@ -26,7 +26,7 @@ from engine.instant import NS_PER_MS, NS_PER_S, at_ist
 from engine.legs import PairPolicy
 from engine.view import ExitStyle
 from tui.simulation.crashes import Crash
-from tui.simulation.day import DayPlan
+from tui.simulation.day import DayPlan, DayResult, run_day
 from tui.simulation.seed_terms import Key, Press, Profile, SeedTerms
 
 SEED: Final = 11
@@ -105,3 +105,31 @@ def cells(style: ExitStyle, points: int, *, nested_every: int = 0) -> Iterator[C
         yield Cell(style=style, point=point)
         if nested_every and point % nested_every == 0:
             yield from (Cell(style=style, point=point, nested=number) for number in range(NESTED_POINTS))
+
+
+def all_cells(*, nested: bool = False) -> list[Cell]:
+    """Every point of the day in every style; nested: also the recoveries after every fifth of them."""
+    found: list[Cell] = []
+    for style in ExitStyle:
+        points = run_day(scripted_day(style=style)).points
+        found.extend(cells(style, points, nested_every=5 if nested else 0))
+    return found
+
+
+def matrix_text(killed: Sequence[Cell], results: Sequence[DayResult]) -> str:
+    """A table: what was killed, at which of its points, how often, and how often everything was found again."""
+    rows: dict[tuple[str, str, str], list[bool]] = {}
+    broken: list[str] = []
+    for cell, result in zip(killed, results, strict=True):
+        for number, death in enumerate(result.deaths):
+            when = "recovery" if number else cell.style.value
+            rows.setdefault((when, death.work, death.point.value), []).append(result.is_clean)
+        if not result.is_clean:
+            at = f"point {cell.point}" + (f", then {cell.nested} of the recovery" if cell.nested >= 0 else "")
+            broken += [f"- {cell.style.value}, {at}: {violation.line()}" for violation in result.violations]
+    lines = ["| day | killed at | point | runs | recovered |", "|---|---|---|---:|---:|"]
+    for (when, work, point), clean in sorted(rows.items()):
+        lines.append(f"| {when} | {work} | {point} | {len(clean)} | {sum(clean)} |")
+    runs, good = len(results), sum(result.is_clean for result in results)
+    lines += ["", f"{good} of {runs} runs recovered.", *broken]
+    return "\n".join(lines)

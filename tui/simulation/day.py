@@ -44,7 +44,7 @@ from tui.simulation.crashes import (
 from tui.simulation.day_market import DayMarket
 from tui.simulation.desk_life import DeskLife
 from tui.simulation.exit_checks import ExitQty, ExitSize, Flat, InTime, NoReverse, Protected, StopOnlyTightens
-from tui.simulation.faults import FaultLayer
+from tui.simulation.faults import FaultChoice, FaultLayer
 from tui.simulation.life import Life
 from tui.simulation.money_checks import CriticalIsHeard, FillOnce, LedgerAgrees, ProfitIsExact
 from tui.simulation.oracle import Check, FinalCheck, Oracle, Verdicts, Violation
@@ -86,6 +86,11 @@ class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Stop at this instant of the day, for a replay to one event; None = the whole day."""
     closes: bool = False
     """Judge the end of the day at `until` as well: for a short scripted day that has come to rest by then."""
+    faults: FaultChoice = FaultChoice()
+    keys: tuple[int, ...] | None = None
+    """Of the trader's keys only these, by their number in the day; None = all."""
+    kills: tuple[int, ...] | None = None
+    """Of the seed's crashes only these; None = all, () = none."""
     terms: SeedTerms | None = None
     """None: as the seed draws them."""
     crashes: tuple[Crash, ...] | None = None
@@ -113,6 +118,10 @@ class DayResult(msgspec.Struct, frozen=True, kw_only=True):
     decision_hash: str
     crashes: int = 0
     """How often the desk was killed and started again."""
+    keys: int = 0
+    """Keys that the seed's trader presses."""
+    kills: int = 0
+    """Crashes that the seed drew; a day that is quiet at that time may have fewer."""
     points: int = 0
     """Commits, before and after, and requests, before, during and after: where it could have been killed."""
     deaths: tuple[Death, ...] = ()
@@ -157,6 +166,8 @@ class _Day:
         if crashes is None:
             first_ns = self.open_ns + _FIRST_CRASH_NS
             crashes = drawn_crashes(plan.seed, plan.profile, first_ns, self.quiet_ns - 120 * NS_PER_S)
+            crashes = crashes if plan.kills is None else tuple(crashes[index] for index in plan.kills)
+        self.kills = len(crashes)
         self.crasher = Crasher(crashes)
         self.now: DeskLife | None = None
         """None while nobody is there."""
@@ -168,7 +179,8 @@ class _Day:
     async def run(self) -> DayResult:
         await self._build()
         await self._be_born()
-        self.trader.sit_down(self.terms.presses)
+        presses, keys = self.terms.presses, self.plan.keys
+        self.trader.sit_down(presses if keys is None else tuple(presses[index] for index in keys))
         self.faults.hand.start()
         end_ns = self.close_ns - _REST_NS
         if self.plan.until is not None:
@@ -242,7 +254,7 @@ class _Day:
     # --- building
 
     async def _build(self) -> None:
-        terms = self.terms
+        terms, plan = self.terms, self.plan
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
@@ -266,6 +278,7 @@ class _Day:
             self.exchange,
             self.day_market,
             self.clock,
+            plan.faults,
         )
         self.port: BrokerPort = self.faults.account
         self.faults.market.listen_truth(self.exchange.on_tick)
@@ -370,6 +383,8 @@ class _Day:
             crashes=truth.lives - 1 if truth.lives else 0,
             points=self.crasher.points,
             deaths=tuple(self.deaths),
+            keys=len(self.terms.presses),
+            kills=self.kills,
             violations=tuple(verdicts.violations),
             broken=dict(verdicts.counts),
             spent_s=0.0,

@@ -9,14 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.pool import Pool
 
 from tui.simulation.day import DayPlan, DayResult, run_day
 from tui.simulation.oracle import Violation
 
 
-def run_days(plans: Sequence[DayPlan], jobs: int) -> Iterator[DayResult]:
+def run_days(plans: Sequence[DayPlan], jobs: int) -> Generator[DayResult]:
     """Results in the order of the plans; with one job in this process. Closing the iterator ends the workers."""
     if jobs <= 1 or len(plans) <= 1:
         yield from map(_run_safely, plans)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from brokers.paper.account import PaperAccount
+from brokers.paper.demo_market import DEMO_DAY
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.faults.account import FaultyAccount
-from brokers.paper.faults.catalogue import FAULTS
+from brokers.paper.faults.catalogue import BEYOND, FAULTS
 from brokers.paper.faults.hand import Hand
 from brokers.paper.faults.knob import Door, Effect, Shape
 from brokers.paper.faults.market import FaultyMarket
 from brokers.paper.faults.plan import FaultPlan
+from brokers.paper.faults.script import load_script
 from engine.port import Clock, MarketPort
 from tui.simulation.crashes import CRASH_FAULTS
 from tui.simulation.seed_terms import Profile
@@ -27,6 +32,26 @@ KNOWN_FAULTS: Final[Mapping[str, str]] = {
     **CRASH_FAULTS,
 }
 """Fault ids that a seed can draw, with what they are."""
+NOT_HERE: Final[Mapping[str, str]] = {fault: why for fault, why in BEYOND.items() if fault not in CRASH_FAULTS}
+"""Fault ids that this simulation cannot produce, with the reason and who does."""
+
+
+class FaultChoice(msgspec.Struct, frozen=True):
+    """Which faults may strike, apart from the seed."""
+
+    only: tuple[str, ...] | None = None
+    """Knobs or fault ids; None = all."""
+    script: str = ""
+    """A script file instead of a drawn plan."""
+
+    def plan(self, seed: int, profile: Profile, span_ns: tuple[int, int]) -> FaultPlan:
+        if self.script:
+            return load_script(Path(self.script)).plan(DEMO_DAY)
+        if self.only is not None and not self.only:
+            return FaultPlan((), seed=seed, start_ns=span_ns[0], end_ns=span_ns[1])
+        return FaultPlan.of_seed(
+            seed, profile=profile.value, start_ns=span_ns[0], end_ns=span_ns[1], only=self.only or ()
+        )
 
 
 class FaultLayer:
@@ -41,8 +66,9 @@ class FaultLayer:
         exchange: PaperExchange,
         market: MarketPort,
         clock: Clock,
+        choice: FaultChoice,
     ) -> None:
-        self.plan = FaultPlan.of_seed(seed, profile=profile.value, start_ns=span_ns[0], end_ns=span_ns[1])
+        self.plan = choice.plan(seed, profile, span_ns)
         self.account = FaultyAccount(account, clock, self.plan)
         self.market = FaultyMarket(market, clock, self.plan)
         self.hand = Hand(exchange, account.account_id, clock, self.plan)

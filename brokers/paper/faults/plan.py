@@ -139,8 +139,10 @@ class FaultPlan:
         """Fault id -> how often it struck; a span counts once."""
         self.log: list[Fired] = []
         self._armed: dict[Door, list[_Armed]] = {door: [] for door in Door}
-        for index, rule in enumerate(self.rules):
-            armed = _Armed(rule, Random(f"{seed}/{index}/{rule.knob.knob}"))
+        seen: Counter[str] = Counter()
+        for rule in self.rules:
+            armed = _Armed(rule, Random(f"{seed}/{rule.knob.knob}/{seen[rule.knob.knob]}"))
+            seen[rule.knob.knob] += 1
             for door in (rule.door,) if rule.door else rule.knob.doors:
                 self._armed[door].append(armed)
         for rules_of_door in self._armed.values():  # a span is the weather in which single faults strike
