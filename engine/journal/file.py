@@ -51,6 +51,20 @@ def check_file(path: Path) -> int | None:
             raise damaged(path, str(exc)) from None
 
 
+def read_version(path: Path) -> int:
+    """The schema version in the header of a journal that is only to be read.
+
+    Raises JournalUnreadable, JournalCorrupt or JournalNewer.
+    """
+    header = _read_header(path, for_writing=False)
+    if header is None:
+        raise JournalUnreadable(f"journal {path}: no such file, or an empty one")
+    _refuse_foreign(path, header)
+    if not header.version and not has_log(path):
+        raise JournalCorrupt(f"journal {path} holds no tables: the program that made it ended before it was ready")
+    return header.version
+
+
 def _check_content(conn: sqlite3.Connection, path: Path) -> int:
     if has_log(path):
         refuse_foreign_log(path, conn)
@@ -60,7 +74,7 @@ def _check_content(conn: sqlite3.Connection, path: Path) -> int:
         raise damaged(path, found)
     if version == 0 and _has_foreign_tables(conn):
         raise _foreign(path)
-    _refuse_newer(path, version)
+    refuse_newer(path, version)
     if version == schema.VERSION:
         verify(conn, path)
     return version
@@ -102,7 +116,7 @@ def fill_wal(conn: sqlite3.Connection, path: Path) -> None:
         sync(Path(f"{path}-wal"))
 
 
-def _read_header(path: Path) -> _Header | None:
+def _read_header(path: Path, *, for_writing: bool = True) -> _Header | None:
     try:
         with path.open("rb") as file:
             head = file.read(_HEADER_BYTES)
@@ -110,7 +124,7 @@ def _read_header(path: Path) -> _Header | None:
         return None
     except OSError as exc:
         raise JournalUnreadable(f"journal {path}: cannot be read: {exc.strerror}") from None
-    if not os.access(path, os.W_OK):
+    if for_writing and not os.access(path, os.W_OK):
         raise JournalUnreadable(f"journal {path}: cannot be written: it is read-only for this user")
     if not head and not has_log(path):
         return None
@@ -123,7 +137,7 @@ def _refuse_foreign(path: Path, header: _Header) -> None:
     # A crash before the first migration leaves a header without our mark and without tables; that one has version 0.
     if header.application_id not in (schema.APPLICATION_ID, 0) or (header.version and not header.application_id):
         raise _foreign(path)
-    _refuse_newer(path, header.version)
+    refuse_newer(path, header.version)
 
 
 def _has_foreign_tables(conn: sqlite3.Connection) -> bool:
@@ -135,7 +149,8 @@ def _foreign(path: Path) -> JournalCorrupt:
     return JournalCorrupt(f"journal {path} is a database of another program: name another journal")
 
 
-def _refuse_newer(path: Path, version: int) -> None:
+def refuse_newer(path: Path, version: int) -> None:
+    """Raises JournalNewer for a schema that this program does not know."""
     if version > schema.VERSION:
         raise JournalNewer(
             f"journal {path} has schema version {version}, this program knows up to {schema.VERSION}: "

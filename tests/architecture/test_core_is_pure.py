@@ -34,6 +34,7 @@ SHELL = {
     "engine/pulse_file.py": "writes the pulse file",
     "engine/quote_fallback.py": "awaits quotes of the market",
     "engine/journal/backups.py": "copies the journal",
+    "engine/journal/examine.py": "reads a journal for its audit",
     "engine/journal/file.py": "opens the journal",
     "engine/journal/late.py": "times the journal's disk",
     "engine/journal/integrity.py": "reads the journal",
