@@ -487,6 +487,7 @@ class BookReader:
         self, orders: Sequence[OrderReport], trades: Sequence[Trade], positions: Sequence[PositionReport], now_ns: int
     ) -> str:
         """Who held what before the first read; returns what is ours and in no journal, in words."""
+        self.reconciler.trades.learn_products(orders)
         self.reconciler.note_trades(trades)
         lost = self.reconciler.begin(orders, positions, now_ns)
         self._note_books(orders, orders, trades)

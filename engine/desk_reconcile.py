@@ -39,6 +39,7 @@ from engine.reconcile import (
     rows_by_key,
 )
 from engine.tags import is_tag, run_prefix
+from engine.trade_rows import TradeRows
 from engine.view import BracketState
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Reconciler:
         self._desk = desk
         self.averages = AverageCheck(desk)
         self.lost = LostOrders(desk)
+        self.trades = TradeRows(desk)
         self._prefix = run_prefix(desk.parts.run_no)
         """Of this run's tags: ours, even when the order is forgotten already."""
         self._start: dict[Key, tuple[int, int]] = {}
@@ -78,14 +80,10 @@ class Reconciler:
         """What the trader was seen to hold at the start, and no more than he still has."""
         self._nets: dict[Key, int] = {}
         """The newest position book without a difference, all rows."""
-        self._trades: Sequence[Trade] = ()
-        self._trades_heard = 0
         self._tapes: dict[Key, tuple[tuple[int, ...], Tape]] = {}
         """The newest tape of a row, with the state it was made from."""
         self._has_foreign: set[Key] = set()
         """Rows in which somebody else traded today."""
-        self._products: dict[str, str] = {}
-        """Of every order the broker listed, by its id: trade records name none."""
         self._own_tags: set[str] = set()
         self._lost_trades: set[tuple[str, str]] = set()
         """Trades (tag, id) with tags of ours in the first book that the journal does not know (STO-18)."""
@@ -110,8 +108,8 @@ class Reconciler:
 
     def note_orders(self, reports: Sequence[OrderReport]) -> None:
         """Remember what each order's product is, and which are not ours (R3)."""
+        self.trades.learn_products(reports)
         for report in reports:
-            self._products[report.broker_id] = report.product
             if self._is_own_report(report):
                 continue
             known = self.foreign_orders.get(report.broker_id)
@@ -123,9 +121,8 @@ class Reconciler:
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """The day's trade book, whole."""
-        self._trades = trades
-        self._trades_heard += 1
-        self._has_foreign = {self._key_of(trade) for trade in trades if not self._is_own(trade)}
+        self.trades.note(trades)
+        self._has_foreign = {self.trades.key_of(trade) for trade in trades if not self._is_own(trade)}
 
     def _is_own_report(self, report: OrderReport) -> bool:
         blotter, tag = self._desk.blotter, report.tag
@@ -154,22 +151,23 @@ class Reconciler:
         """Say who held what before today's trades. Orders, trades and the journal have been merged (R3). Returns in
         words what is ours by its tag and not in the journal; empty when nothing is."""
         rows = rows_by_key(positions)
-        lost = [trade for trade in self._trades if is_tag(trade.tag) and not self._is_own(trade)]
+        lost = [trade for trade in self.trades.all if is_tag(trade.tag) and not self._is_own(trade)]
         self._lost_trades = {(trade.tag, trade.trade_id) for trade in lost}
         self._own_tags = set(self._desk.blotter.orders) | {trade.tag for trade in lost}
         live = self.lost.begin(orders, now_ns)
         self._corrections.clear()
         self._told_taken.clear()
+        filled = self._filled_orders()
         for key, own in self.own_rows().items():
             row = rows.get(key)
-            self._begin_row(key, own, row.net_qty if row else 0)
+            self._begin_row(key, own, row.net_qty if row else 0, filled.get(key, ()))
         self._nets = {key: row.net_qty for key, row in rows.items()}
         words = [f"{live} live order(s)"] if live else []
         words += [f"{len(lost)} trade(s) of ours"] if lost else []
         return " and ".join(words)
 
-    def _begin_row(self, key: Key, own: OwnRow, net_qty: int) -> None:
-        events = self._events(key)
+    def _begin_row(self, key: Key, own: OwnRow, net_qty: int, filled: Sequence[Order]) -> None:
+        events = self._events(key, filled)
         own_traded = sum(event.qty for event in events if event.kind is EventKind.OWN)
         traded = sum(event.qty for event in events)
         away = sum(b.sign * b.body.away_qty for b in self._open_in(key))
@@ -192,13 +190,12 @@ class Reconciler:
             self._start[key] = (own.net_qty, self.tape(key).foreign_qty)
         self._corrections.clear()
         self._told_taken.clear()
-        self._trades = ()
         self._has_foreign.clear()
         for symbol in self._second_desk:
             self._desk.out.end_alarm(f"second-desk:{symbol}")
         self._second_desk.clear()
         self.foreign_orders.clear()
-        self._products.clear()
+        self.trades.clear()
 
     # --- what is ours -------------------------------------------------------------------------------------------
 
@@ -242,15 +239,14 @@ class Reconciler:
         return sum(b.sign * b.entered_qty for b in over if key_of(b.body.symbol, b.body.product) == key)
 
     def _is_own(self, trade: Trade) -> bool:
-        return self._order_of(trade) is not None or trade.tag in self._own_tags or trade.tag.startswith(self._prefix)
-
-    def _order_of(self, trade: Trade) -> Order | None:
-        return self._desk.blotter.find(self._desk.account, trade)
+        return (
+            self.trades.order_of(trade) is not None or trade.tag in self._own_tags or trade.tag.startswith(self._prefix)
+        )
 
     def _lost_qty(self, key: Key) -> int:
-        lost = [trade for trade in self._trades if self._is_lost(trade) and self._key_of(trade) == key]
-        if not lost:
+        if not self._lost_trades and not self.lost.has_been_needed:
             return 0
+        lost = [trade for trade in self.trades.of(key) if self._is_lost(trade)]
         found = sum(event.qty for event in self._corrections.get(key, ()) if event.kind is EventKind.OWN)
         total = sum(trade.side.sign * trade.qty for trade in lost)
         return total - found if total * found > 0 else total
@@ -259,16 +255,8 @@ class Reconciler:
         """Ours by its tag, and in no bracket's books: what was found at the start, or came of an order found there."""
         if (trade.tag, trade.trade_id) in self._lost_trades:
             return True
-        order = self._order_of(trade) if self.lost.has_been_needed else None
+        order = self.trades.order_of(trade) if self.lost.has_been_needed else None
         return order is not None and not order.bracket_id
-
-    def _key_of(self, trade: Trade) -> Key:
-        order = self._order_of(trade)
-        product = order.product if order else self._products.get(trade.broker_id, "")
-        if not product:  # a book without its order: it is counted where we trade
-            products = [bot.product for bot in self._desk.bots.values() if trade.symbol in bot.instruments]
-            product = products[0] if products else ""
-        return key_of(trade.symbol, product)
 
     # --- the tape -----------------------------------------------------------------------------------------------
 
@@ -279,19 +267,30 @@ class Reconciler:
         if key not in self._has_foreign and not corrections:
             return Tape(foreign_qty=foreign_before, is_mixed=foreign_before != 0)
         # Asked several times in one comparison: walked again only when something was heard or decided since.
-        state = (self._desk.version, self._trades_heard, len(corrections), len(self._lost_trades), own_before)
+        state = (self._desk.version, self.trades.heard, len(corrections), len(self._lost_trades), own_before)
         known = self._tapes.get(key)
         if known is None or known[0] != state:
-            known = self._tapes[key] = (state, replay(own_before, foreign_before, [*self._events(key), *corrections]))
+            known = self._tapes[key] = (
+                state,
+                replay(
+                    own_before, foreign_before, [*self._events(key, self._filled_orders().get(key, ())), *corrections]
+                ),
+            )
         return known[1]
 
-    def _events(self, key: Key) -> list[Event]:
+    def _filled_orders(self) -> dict[Key, list[Order]]:
+        """Orders of ours that have traded, those excepted that are in no bracket's books."""
+        filled: dict[Key, list[Order]] = {}
+        for order in self._desk.blotter.orders.values():
+            if order.filled_qty and order.bracket_id:
+                filled.setdefault(key_of(order.symbol, order.product), []).append(order)
+        return filled
+
+    def _events(self, key: Key, filled: Sequence[Order]) -> list[Event]:
         events: list[Event] = []
         booked: dict[str, int] = {}
-        for trade in self._trades:
-            if self._key_of(trade) != key:
-                continue
-            order = self._order_of(trade)
+        for trade in self.trades.of(key):
+            order = self.trades.order_of(trade)
             if order is not None:
                 booked[order.tag] = booked.get(order.tag, 0) + trade.qty
             if self._is_lost(trade):
@@ -299,16 +298,14 @@ class Reconciler:
             kind = EventKind.OWN if self._is_own(trade) else EventKind.FOREIGN
             qty = trade.side.sign * trade.qty
             events.append(Event(at_ns=trade.at_ns, kind=kind, qty=qty, price_paise=trade.price_paise))
-        return events + self._unrecorded(key, booked)
+        return events + self._unrecorded(filled, booked)
 
-    def _unrecorded(self, key: Key, booked: dict[str, int]) -> list[Event]:
+    def _unrecorded(self, filled: Sequence[Order], booked: dict[str, int]) -> list[Event]:
         """Fills of ours that a report told and the trade book does not hold yet."""
         now_ns = self._desk.clock.now_ns()
         today_ns = now_ns - ist_time_ns(now_ns)
         events: list[Event] = []
-        for order in self._desk.blotter.orders.values():
-            if not order.filled_qty or not order.bracket_id or key_of(order.symbol, order.product) != key:
-                continue
+        for order in filled:
             known = booked.get(order.tag, 0) if order.intended_ns >= today_ns else order.traded_qty
             if order.filled_qty > known:
                 qty = order.side.sign * (order.filled_qty - known)

@@ -115,7 +115,7 @@ def health_of(desk: Desk, console: DeskConsole) -> Health:
         loop_lag_ms_worst=view.health.loop_lag_ms_worst,
         reconciled_age_ns=_age_ns(status.reconciled_ns, status.now_ns),
         differences=status.reconcile_diffs,
-        journal=desk.journal_error or "ok",
+        journal=desk.disk.reason or "ok",
         commit_ms_p99=view.health.commit_ms_p99,
         alarms=len(view.alarms),
         net_paise=status.net_paise,

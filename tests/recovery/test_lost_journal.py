@@ -1,4 +1,4 @@
-"""The journal is gone, and the broker still shows what it knew: taken over, protected, and entries wait for a person."""
+"""The journal is gone, the broker still shows what it knew: taken over, protected, and entries wait for a person."""
 
 from __future__ import annotations
 

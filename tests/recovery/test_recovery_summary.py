@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 import pytest
 
-from engine.instant import NS_PER_MS, NS_PER_S
+from engine.instant import NS_PER_MS
 from engine.operator import Acknowledge
 from engine.recovery_summary import (
     BookedTrip,

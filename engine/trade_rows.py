@@ -1,0 +1,69 @@
+"""The day's trade book, sorted by the position each trade belongs to. Pure.
+
+Trade records name no product, their orders do; and a busy day's book is long while its rows are many, so it is sorted
+once for each book that was heard and not walked for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.order import Order, Trade
+from engine.port import OrderReport
+from engine.reconcile import Key, key_of
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+
+class TradeRows:
+    """The newest trade book, whole."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.all: Sequence[Trade] = ()
+        self.heard = 0
+        """How many books came so far."""
+        self._products: dict[str, str] = {}
+        """Of every order the broker listed, by its id."""
+        self._sorted: dict[Key, list[Trade]] = {}
+        self._sorted_at = (-1, -1)
+        """Of which book, with how many known products."""
+
+    def learn_products(self, reports: Sequence[OrderReport]) -> None:
+        """Orders of anybody."""
+        for report in reports:
+            self._products[report.broker_id] = report.product
+
+    def note(self, trades: Sequence[Trade]) -> None:
+        """A book was read."""
+        self.all = trades
+        self.heard += 1
+
+    def clear(self) -> None:
+        """A new day's book starts empty."""
+        self.note(())
+        self._products.clear()
+
+    def of(self, key: Key) -> Sequence[Trade]:
+        """The trades of one row."""
+        state = self.heard, len(self._products)
+        if self._sorted_at != state:
+            self._sorted_at, self._sorted = state, {}
+            for trade in self.all:
+                self._sorted.setdefault(self.key_of(trade), []).append(trade)
+        return self._sorted.get(key, ())
+
+    def order_of(self, trade: Trade) -> Order | None:
+        """The order of ours that it is about."""
+        return self._desk.blotter.find(self._desk.account, trade)
+
+    def key_of(self, trade: Trade) -> Key:
+        """Which row it belongs to."""
+        order = self.order_of(trade)
+        product = order.product if order else self._products.get(trade.broker_id, "")
+        if not product:  # a book without its order: it is counted where we trade
+            products = [bot.product for bot in self._desk.bots.values() if trade.symbol in bot.instruments]
+            product = products[0] if products else ""
+        return key_of(trade.symbol, product)
