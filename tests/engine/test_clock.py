@@ -102,3 +102,21 @@ def test_a_step_of_the_wall_clock_changes_no_duration(monkeypatch: pytest.Monkey
         assert clock.now_ns() == START + 5 * NS_PER_S
 
     run_virtual(main())
+
+
+@given(st.integers(0, NS_PER_DAY), st.integers(0, NS_PER_DAY), SPEEDS)
+def test_two_clocks_from_the_same_line_show_the_same_time_whenever_they_are_made(
+    anchor_ns: int, later_ns: int, speed: float
+) -> None:
+    """Two processes of one machine build their clocks at different instants (brokers/paper/wire.py, VenueClock)."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first = LoopClock.anchored(loop, START, anchor_ns, speed)
+        await asyncio.sleep(later_ns / NS_PER_S)
+        second = LoopClock.anchored(loop, START, anchor_ns, speed)
+        assert first.now_ns() == second.now_ns()
+        elapsed_ns = round(loop.time() * NS_PER_S) - anchor_ns
+        assert abs(first.now_ns() - START - elapsed_ns * speed) <= 1_000 * speed
+
+    run_virtual(main())

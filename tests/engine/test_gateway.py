@@ -297,6 +297,19 @@ def test_no_answer_within_the_deadline_is_unknown(role: Role, limit_s: float) ->
     run(scenario, script=lambda _number: None)
 
 
+def test_a_lost_link_takes_the_path_down_before_a_request_and_only_a_later_read_proves_it_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        began_ns = bench.clock.now_ns()
+        bench.gateway.note_link_lost("the venue says nothing")
+        bench.gateway.note_books_read(began_ns)
+        assert bench.gateway.path_error == "the venue says nothing", "that read may be older than the loss"
+
+        bench.gateway.note_books_read(began_ns + 1)
+        assert bench.gateway.path_error == ""
+
+    run(scenario)
+
+
 @pytest.mark.row("I-3")
 @pytest.mark.parametrize(
     "error", [ValueError("bad json"), ConnectionResetError("reset by peer"), KeyError("order_id"), TimeoutError()]
