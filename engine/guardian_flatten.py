@@ -132,10 +132,9 @@ class _Pace(msgspec.Struct, kw_only=True):
     tries: int = 0
     next_ns: int = 0
 
-    def again(self, now_ns: int, wait_ns: int = 0) -> None:
-        step_ns = _PACE_S[min(self.tries, len(_PACE_S) - 1)] * NS_PER_S
+    def again(self, now_ns: int) -> None:
+        self.next_ns = now_ns + _PACE_S[min(self.tries, len(_PACE_S) - 1)] * NS_PER_S
         self.tries += 1
-        self.next_ns = now_ns + max(step_ns, wait_ns)
 
 
 class Flatten:
@@ -210,7 +209,8 @@ class Flatten:
             return [Tell(Voice.WARN, f"{sent.key[0]} exit {tag}: no answer ({answer.reason}); it is looked up first")]
         del self._unseen[tag]
         wait_s = answer.retry_after_s if isinstance(answer, Refused) and answer.code == refusals.THROTTLED else 0.0
-        self._pace_of(sent.key).again(now_ns, ns_from_s(wait_s))
+        pace = self._pace_of(sent.key)
+        pace.next_ns = max(pace.next_ns, now_ns + ns_from_s(wait_s))
         reason = answer.text if isinstance(answer, Refused) else answer.reason
         was, self._trouble[sent.key] = self._trouble.get(sent.key), f"exit refused: {reason}"
         return [] if was == self._trouble[sent.key] else [Tell(Voice.WARN, f"{sent.key[0]} {self._trouble[sent.key]}")]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tui.guardian_files import GuardianFiles
 
 EXIT_CLEAN: Final = 0
-EXIT_FATAL: Final = 1
-EXIT_OTHER_GUARDIAN: Final = 4
 EXIT_STILL_IN_POSITION: Final = 5
 _LOCK_TRIES: Final = 20
 _LOCK_AGAIN_S: Final = 0.5

@@ -171,13 +171,15 @@ class Venue:
         return Unknown("no answer") if self.answer == "do, then lose" else Acked("V0")
 
 
-def takeover(venue: Venue, *, desk_open_qty: int = 0, ready_ns: int = 0, freeze_qty: int = 1800) -> Flatten:
+def takeover(
+    venue: Venue, *, desk_open_qty: int = 0, ready_ns: int = 0, freeze_qty: int = 1800, ambiguity_ns: int = 0
+) -> Flatten:
     return Flatten(
         Takeover(
             epoch=3,
             instruments={symbol: instrument(symbol, freeze_qty) for symbol in SYMBOLS},
             rules=VenueRules(name="toy"),
-            ambiguity_ns=0,
+            ambiguity_ns=ambiguity_ns,
             protection_bps=300,
             desk_open_qty=desk_open_qty,
             ready_ns=ready_ns,
@@ -269,6 +271,21 @@ def test_what_the_trader_closed_by_hand_is_not_closed_again() -> None:
     assert venue.proofs == [Proof.FLAT]
 
 
+def test_a_traders_own_short_over_our_long_is_not_bought_back() -> None:
+    """Our fills say +65, the broker says -65: what is open is his, and he has closed ours with it."""
+    venue = Venue()
+    held(venue)
+    venue.add("", PE, Side.SELL, 2 * LOT, filled=2 * LOT)
+
+    run(venue, takeover(venue, desk_open_qty=LOT), 120)
+
+    assert venue.placed == []
+    assert venue.net(PE) == -LOT
+    assert not any(row.is_live for row in venue.orders)
+    assert venue.proofs == [], "not what anybody may call flat: a person has to look"
+    assert venue.told[-1].voice is Voice.STUCK
+
+
 def test_short_positions_are_bought_back() -> None:
     venue = Venue()
     venue.add("SD0001000010E", PE, Side.SELL, LOT, filled=LOT)
@@ -320,6 +337,135 @@ def test_an_exit_that_nobody_answered_for_is_looked_up_and_never_sent_twice(seen
     assert [tell.voice for tell in venue.told if "no answer" in tell.text] == [Voice.WARN]
 
 
+def test_an_unanswered_exit_is_absent_only_after_its_time_and_two_clean_reads() -> None:
+    venue = Venue(answer="lose")
+    held(venue, stop=False)
+    plan = takeover(venue, desk_open_qty=LOT)
+    look(venue, plan)
+    venue.answer = "ack"
+    placed: list[int] = []
+    for tenths in (5, 10, 15, 20, 21, 22, 23):
+        venue.now_ns = START + tenths * NS_PER_S // 10
+        look(venue, plan)
+        placed.append(len(venue.placed))
+    assert placed == [1, 1, 1, 1, 1, 1, 1], "two clean reads after two seconds; then its pace"
+    venue.now_ns += NS_PER_S
+    look(venue, plan)
+    assert len(venue.placed) == 2
+
+
+def test_one_clean_read_alone_is_no_proof_however_late() -> None:
+    venue = Venue(answer="do, then lose", hidden_ns=119 * NS_PER_S // 10)
+    held(venue, stop=False)
+    plan = takeover(venue, desk_open_qty=LOT)
+    look(venue, plan)
+    venue.answer = "ack"
+    for tenths in (100, 115, 120, 125):
+        venue.now_ns = START + tenths * NS_PER_S // 10
+        look(venue, plan)
+
+    assert len(venue.placed) == 1
+
+
+def test_flat_is_not_said_while_an_exit_may_still_appear() -> None:
+    venue = Venue(answer="do, then lose", hidden_ns=5 * NS_PER_S)
+    held(venue, stop=False)
+    plan = takeover(venue, desk_open_qty=LOT, ambiguity_ns=10 * NS_PER_S)
+    look(venue, plan)
+    venue.add("", PE, Side.SELL, LOT, filled=LOT)  # the trader is quicker
+
+    for _ in range(4):
+        venue.now_ns += NS_PER_S
+        look(venue, plan)
+    assert venue.proofs == []
+    venue.answer = "ack"
+    run(venue, plan, 20, fills=False)
+
+    assert venue.net(PE) == 0
+    assert venue.proofs == [Proof.FLAT]
+
+
+def test_flat_takes_two_reads_that_are_apart() -> None:
+    venue = Venue()
+    held(venue)
+    venue.add("SD0001000019X", PE, Side.SELL, LOT, filled=LOT)
+    plan = takeover(venue, desk_open_qty=LOT)
+    look(venue, plan)  # cancels stop and target
+
+    told: list[int] = []
+    for tenths in (10, 15, 20, 29, 31):
+        venue.now_ns = START + tenths * NS_PER_S // 10
+        look(venue, plan)
+        told.append(len(venue.proofs))
+
+    assert told == [0, 0, 0, 0, 1]
+
+
+def test_a_cancel_that_was_lost_is_asked_for_again() -> None:
+    venue = Venue(answer="lose")
+    held(venue)
+    plan = takeover(venue, desk_open_qty=LOT)
+    look(venue, plan)
+    venue.answer = "ack"
+
+    run(venue, plan, 30)
+
+    assert venue.proofs == [Proof.FLAT]
+
+
+def test_a_cancel_that_takes_its_time_is_waited_for_and_the_exit_is_whole() -> None:
+    venue = Venue(stuck_cancels=True)
+    held(venue, qty=2 * LOT, stop=False)
+    stop = venue.add("SD0001000010S", PE, Side.SELL, LOT, kind=OrderType.SL)
+    plan = takeover(venue, desk_open_qty=2 * LOT)
+    for _ in range(4):
+        look(venue, plan)
+        venue.now_ns += NS_PER_S
+    stop.state = OrderState.CANCELLED
+
+    run(venue, plan, 10)
+
+    assert [r.qty for r in venue.placed] == [2 * LOT]
+
+
+def test_many_orders_are_cancelled_a_few_at_a_time() -> None:
+    venue = Venue()
+    held(venue, stop=False)
+    for number in range(12):
+        venue.add(f"SD00010001{number:02}T", PE, Side.SELL, LOT)
+    plan = takeover(venue, desk_open_qty=LOT)
+    writes: list[int] = []
+    for _ in range(4):
+        writes.append(sum(isinstance(act, CancelOurs | PlaceExit) for act in look(venue, plan)))
+        venue.now_ns += NS_PER_S
+
+    assert writes == [5, 5, 2, 1]
+
+
+def test_a_fill_without_its_trade_record_is_a_fill() -> None:
+    """The position is late as well: only the order's own row says that it has been closed."""
+    venue = Venue()
+    held(venue, stop=False)
+    plan = takeover(venue, desk_open_qty=LOT)
+    look(venue, plan)
+    before = venue.books()
+    venue.fill(venue.orders[-1], LOT)
+    for _ in range(20):
+        venue.now_ns += NS_PER_S
+        books = venue.books()
+        late = Books(
+            began_ns=books.began_ns,
+            orders=books.orders,
+            trades=before.trades,
+            positions=before.positions,
+            ticks=books.ticks,
+        )
+        take(venue, plan, plan.on_books(late, venue.now_ns))
+
+    assert len(venue.placed) == 1
+    assert venue.proofs == []
+
+
 def test_an_exit_that_does_not_fill_is_taken_back_and_priced_again() -> None:
     venue = Venue()
     held(venue)
@@ -343,6 +489,8 @@ def test_a_refusing_venue_is_asked_for_ever_and_ever_slower() -> None:
     venue.answer = "refuse"
     plan = takeover(venue, desk_open_qty=LOT)
 
+    run(venue, plan, 10)
+    assert len(venue.placed) == 6, "at 0, 1, 2, 3, 5 and 10 s"
     run(venue, plan, 3600)
     assert 100 < len(venue.placed) < 150, "every 30 s in the end"
     assert 4 < [tell.voice for tell in venue.told].count(Voice.STUCK) < 15
