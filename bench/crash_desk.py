@@ -6,6 +6,7 @@ Everything of a run lies in one folder. Times are the venue's clock, which all p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -255,6 +256,13 @@ class Rehearsal:
             while len(self.book.orders) < count:  # noqa: ASYNC110 - what it waits for comes from another process
                 await asyncio.sleep(0.02)
 
+    async def until_busy(self, patience_s: float) -> None:
+        """An order is at work at the venue, or the patience is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while not self.book.at_work:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.02)
+
     async def until_linked(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while self.link.down:  # noqa: ASYNC110 - as above
@@ -269,6 +277,21 @@ class Rehearsal:
     def _watched_to(self, now_ns: int) -> None:
         if self._open_ns:
             self.watches.append(Watch(self._open_ns, now_ns))
+
+    async def verified(self) -> str:
+        """What `strikedesk verify` finds wrong with the journal after the desk's end; empty when all adds up."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tui", "verify", "--journal", str(self.journal)),
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await child.communicate()
+        return (
+            "" if child.returncode == 0 else f"strikedesk verify: {child.returncode}\n{said.decode(errors='replace')}"
+        )
 
     async def orders_at_venue(self) -> int:
         """Of every account, asked over a link of its own."""

@@ -74,6 +74,11 @@ class Book:
             self.ended_ns.setdefault(report.broker_id, report.at_ns)
         self._look(report.symbol, report.at_ns)
 
+    @property
+    def at_work(self) -> set[str]:
+        """Broker ids of orders that have not ended."""
+        return self.orders.keys() - self.ended_ns.keys()
+
     def end(self, at_ns: int) -> None:
         """Nothing more comes: what is still bare ends here."""
         for symbol in list(self._open):

@@ -2,8 +2,9 @@
 
 A round is one venue, one journal, a number of kills at seeded instants (in the start, in the recovery, while trading),
 and an orderly stop at the end. Judged by the venue's records: no order twice, by tag or by purpose; nothing bare for
-longer than the limit once a desk has recovered; flat at the end, and journal and venue equal to the paisa. The seed
-gives the instants; what the machine does meanwhile is its own, so a replay meets the same plan, not the same race.
+longer than the limit once a desk has recovered; flat at the end, journal and venue equal to the paisa, and `strikedesk
+verify` content. The seed gives the instants; what the machine does meanwhile is its own, so a replay meets the same
+plan, not the same race.
 
 Run: python bench/kill_loop.py [--kills 24] [--seed 1] [--speed 30] [--round-kills 20] [--keep FOLDER]
 """
@@ -30,6 +31,8 @@ KILLS_OF_A_ROUND = 20
 SPEED = 30.0
 UP_S = 2.5
 """Real seconds that a recovered desk trades at most before it is killed: 75 s of the exchange, several entries."""
+BUSY_WAIT_S = 4.0
+"""Real seconds that a recovered desk has to put an order to work, before its own time begins."""
 BUSY_MIN = 0.5
 """Share of the kills that must hit a desk with orders at work; the others hit a start or a moment between trades."""
 BARE_MAX_S = 10.0
@@ -83,8 +86,9 @@ async def run_round(
                 await asyncio.sleep(plan.uniform(0.0, 1.5))  # in the start, or in the recovery
             else:
                 await rehearsal.until_recovered()
+                await rehearsal.until_busy(BUSY_WAIT_S)
                 await asyncio.sleep(plan.uniform(0.0, UP_S))
-            at_work.append(len(rehearsal.book.orders.keys() - rehearsal.book.ended_ns.keys()))
+            at_work.append(len(rehearsal.book.at_work))
             await rehearsal.kill_desk()
             advance()
         await rehearsal.start_desk()
@@ -112,6 +116,7 @@ async def _judged(rehearsal: Rehearsal, number: int, kills: int, at_work: list[i
     failures += [f"{journal.refused_tags} orders were sent twice"] if journal.refused_tags else []
     failures += [f"not flat: {row.symbol} {row.net_qty}" for row in ledger.positions if row.net_qty]
     failures += differences(ledger, journal)
+    failures += [found] if (found := await rehearsal.verified()) else []
     busy = sum(count > 0 for count in at_work)
     failures += [f"idle at {kills - busy} of {kills} kills: proves too little"] if busy < BUSY_MIN * kills else []
     return Round(
