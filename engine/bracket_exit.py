@@ -247,12 +247,17 @@ class BracketExit(BracketProtection):
     def take_away(self, qty: int, value_paise: int, now_ns: int, out: Outbox) -> None:
         """Units that left without an order of ours: by hand, or by the broker's risk desk (LEG-40, HUM-01, HUM-08).
 
-        `value_paise` is what they were traded for; 0 = not known yet, the newest price is booked for them (LEG-48).
+        `value_paise` is what they were traded for; 0 = not known yet, the newest price is booked for them (LEG-48), and
+        the entry's where there is none yet.
         """
         del now_ns
         body = self.body
         body.away_qty += qty
-        body.away_value_paise += value_paise or qty * self.tick.ltp_paise
+        assumed_paise = self.tick.ltp_paise or body.entry_paise
+        if not value_paise and not self.tick.ltp_paise:  # after a night there is none: a loss is not invented
+            text = f"{body.symbol}: no price of the {qty} units closed without us: booked at the entry, look it up"
+            out.say(Msg.DESK_WARN, source=body.bot, symbol=body.symbol, text=text)
+        body.away_value_paise += value_paise or qty * assumed_paise
         body.away_unpriced_qty += 0 if value_paise else qty
         out.touched_brackets.add(body.bracket_id)
 
