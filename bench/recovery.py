@@ -1,12 +1,12 @@
 """A desk with 100 open positions and 5,000 journalled orders comes back: how much of it is our own time (OPS-17, R7).
 
-A whole day is traded first, in virtual time, into a journal file with synchronous=FULL: rounds of 100 legs entered,
-protected by a stop and a target each, and left by key, until the journal holds its orders; then 100 positions are
-opened and the desk is dropped. While nobody runs, ten targets
-fill at the exchange. What is timed is the next start: the file opened and verified, what it knows loaded, the desk
-built and restored, and the course of recovery up to protection and entries. The venue answers at once and the clock is
-virtual, so that no wait of the desk is in it, only work. The judge is the exchange: the same orders afterwards, every
-position held by the journal and by the exchange alike, and nothing sent but the cancels of the ten other exits.
+A whole day is traded first, in virtual time, into a journal file: rounds of 100 legs entered, protected by a stop and a
+target each, and left by key, until the journal holds its orders; then 100 positions are opened and the desk is dropped.
+While nobody runs, ten targets fill at the exchange. What is timed is the next start: the file opened and verified, what
+it knows loaded, the desk built and restored, and the course of recovery up to protection and entries. The venue answers
+at once and the clock is virtual, so that no wait of the desk is in it, only work. The judge is the exchange: the same
+orders afterwards, every position held by the journal and by the exchange alike, and nothing sent but the cancels of the
+ten other exits.
 
 Run: python bench/recovery.py [--positions 100] [--orders 5000] [--quick]
 """
