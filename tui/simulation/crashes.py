@@ -103,7 +103,7 @@ def drawn_crashes(seed: int, profile: Profile, from_ns: int, until_ns: int) -> t
     random = Random(f"{seed}/{profile.value}/crashes")
     if profile is Profile.CALM or (profile is Profile.SWARM and random.random() < 0.4):
         return ()
-    most = 8 if profile is Profile.HOSTILE else 4
+    most = 8 if profile.is_nasty else 4
     crashes: list[Crash] = []
     for at_ns in sorted(random.randrange(from_ns, until_ns) for _ in range(random.randint(1, most))):
         down_s = random.choice((1, 2, 3, 5, 10, 60))

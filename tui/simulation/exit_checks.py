@@ -131,6 +131,8 @@ class NoReverse:
             cause = reversal_cause(truth, group)
             if not cause:
                 verdicts.broken("E2", key, f"{group.symbol}: {group.held_qty} without a cause, {group.filled_of}")
+            elif _is_refused(truth, group) and _alarm_stands(truth, group):
+                continue
             elif age_ns > window_ns(truth, group, T_REPAIR_NS):
                 text = f"{group.symbol}: {group.held_qty} after {cause}, not repaired in {age_ns / NS_PER_S:.1f} s"
                 verdicts.broken("E2", key, text)
@@ -199,6 +201,12 @@ def _has_cause(truth: Truth, group: Group, age_ns: int) -> bool:
     if truth.moved_by_hand(group) or truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
         return True
     return truth.disturbed(truth.now_ns - age_ns - T_SLOW_NS)
+
+
+def _is_refused(truth: Truth, group: Group) -> bool:
+    """The broker takes no order that would close it; the desk asks again every 5 s, until its minute is used up."""
+    at_ns = truth.close_refused_ns.get(group.bracket_id, 0)
+    return bool(at_ns) and truth.now_ns - at_ns < T_BUDGET_NS
 
 
 def _alarm_stands(truth: Truth, group: Group) -> bool:

@@ -50,7 +50,7 @@ class FaultChoice(msgspec.Struct, frozen=True):
         if self.only is not None and not self.only:
             return FaultPlan((), seed=seed, start_ns=span_ns[0], end_ns=span_ns[1])
         return FaultPlan.of_seed(
-            seed, profile=profile.value, start_ns=span_ns[0], end_ns=span_ns[1], only=self.only or ()
+            seed, profile=profile.faults, start_ns=span_ns[0], end_ns=span_ns[1], only=self.only or ()
         )
 
 

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+from engine import refusals
 from engine.instant import NS_PER_S
 from engine.order import EXIT_ROLES, OrderType, Role
-from engine.port import NotSent
+from engine.port import Answer, NotSent, Refused
 from engine.venue_rules import takes_sl_m
 from tui.simulation.oracle import Verdicts
 from tui.simulation.truth import Sent, Truth
@@ -135,12 +136,16 @@ class Budget(SentReader):
         while recent[0].at_ns <= sent.at_ns - _MINUTE_NS:
             recent.popleft()
         group = truth.groups[bracket_id]
-        # What never left is on no broker's log; throttled ones are repeated by the gateway: one less strict.
-        arrived = sum(not isinstance(one.answer, NotSent) for one in recent)
+        # What never left, or was turned away for its rate and repeated by the gateway, is on no broker's books.
+        arrived = sum(not _was_turned_away(one.answer) for one in recent)
         if arrived > self.GROUP_PER_MIN + 1:
             verdicts.broken("O4", bracket_id, f"{group.symbol}: {arrived} requests in a minute")
         if len(group.tags) > self.GROUP_ORDERS:
             verdicts.broken("O4", bracket_id, f"{group.symbol}: {len(group.tags)} orders on one position")
+
+
+def _was_turned_away(answer: Answer | None) -> bool:
+    return isinstance(answer, NotSent) or (isinstance(answer, Refused) and answer.code == refusals.THROTTLED)
 
 
 class ModifyCap(SentReader):

@@ -43,6 +43,17 @@ class Profile(StrEnum):
     """Each fault off with probability one half, else at a rate of its own; a trader at the keys."""
     HOSTILE = "hostile"
     """The same with more price jumps, more entries and more keys."""
+    DRILL = "drill"
+    """Three quarters of an hour with the troubles of a hostile day: keys every few seconds, jumps, crashes."""
+
+    @property
+    def faults(self) -> str:
+        """The fault layer's word for it."""
+        return Profile.HOSTILE.value if self is Profile.DRILL else self.value
+
+    @property
+    def is_nasty(self) -> bool:
+        return self in (Profile.HOSTILE, Profile.DRILL)
 
 
 class Key(StrEnum):
@@ -148,7 +159,7 @@ def _rules_of_exit(random: Random) -> tuple[dict[str, object], ...]:
 
 
 def _trigger(random: Random, profile: Profile) -> TriggerSettings:
-    bars = (1, 2, 3) if profile is Profile.HOSTILE else (5, 10, 15)
+    bars = (1, 2, 3) if profile.is_nasty else (5, 10, 15)
     return TriggerSettings(interval_ns=_MINUTE_NS, every_n_bars=random.choice(bars))
 
 
@@ -166,6 +177,8 @@ def _rules(random: Random, profile: Profile) -> PaperRules:
 
 
 def _path(random: Random, profile: Profile) -> PathModel:
+    if profile is Profile.DRILL:
+        return PathModel(vol_per_year=0.3, jumps_per_day=700.0, jump_size=0.0009)
     if profile is Profile.HOSTILE:
         return PathModel(vol_per_year=0.22, jumps_per_day=80.0, jump_size=0.0009)
     return PathModel(jumps_per_day=random.choice((6.0, 20.0)))
@@ -184,14 +197,17 @@ _RESUME_AFTER_NS: Final = 90 * NS_PER_S
 def _presses(random: Random, profile: Profile, open_ns: int, quiet_ns: int) -> tuple[Press, ...]:
     if profile is Profile.CALM:
         return ()
-    count = random.randint(60, 150) if profile is Profile.HOSTILE else random.randint(10, 60)
+    count = random.randint(60, 150) if profile.is_nasty else random.randint(10, 60)
     presses: list[Press] = []
     for _ in range(count):
         at_ns = random.randrange(open_ns + _MINUTE_NS, quiet_ns)
         press = Press(at_ns, random.choice(_KEYS), random.randrange(1 << 16), random.random() < 0.1)
         presses.append(press)
         if press.key in (Key.PAUSE, Key.ZERO_OUT):
-            presses.append(Press(at_ns + random.randrange(_RESUME_AFTER_NS), Key.RESUME, 0))
+            resume_ns = min(at_ns + random.randrange(_RESUME_AFTER_NS), quiet_ns)
+            presses.append(Press(resume_ns, Key.RESUME, 0))
+    if profile is Profile.DRILL:  # it ends flat, and stays so
+        presses += [Press(quiet_ns + gap_s * NS_PER_S, key, 0) for gap_s, key in ((90, Key.PAUSE), (120, Key.ZERO_OUT))]
     return tuple(sorted(presses, key=lambda press: press.at_ns))
 
 

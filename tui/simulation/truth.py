@@ -145,6 +145,8 @@ class Truth:
     cancel_doubts: set[str] = field(default_factory=set)
     outage_ns: int = 0
     """When a read last failed in a spell without any answer: the session or the path was gone (NET-12, NET-13)."""
+    close_refused_ns: dict[str, int] = field(default_factory=dict)
+    """Bracket -> when the broker last refused an order that was to close or repair it."""
     stuck: set[str] = field(default_factory=set)
     """Brackets with a cancel that the broker accepted and did not carry out at once (ORD-25)."""
     """Brackets of which some change or cancel was never answered: nobody could know what became of it."""
@@ -311,8 +313,8 @@ class Truth:
             self.alarms.pop(alarm_id, None)
         else:
             if alarm_id not in self.alarms:
-                word = text.partition(" ")[0].rstrip(":")
-                self.to_be_heard.append((self.now_ns, word if word in self.instruments else "", text))
+                about = next((symbol for symbol in self.instruments if symbol in text), "")
+                self.to_be_heard.append((self.now_ns, about, text))
             self.alarms[alarm_id] = since_ns
 
     def on_order_row(self, tag: str, state: str, filled_qty: int) -> None:
@@ -346,6 +348,10 @@ class Truth:
             self.path_failed_ns = self.now_ns
         if isinstance(answer, Refused | NotSent):
             self.sent_of[sent.tag, sent.op] -= 1  # provably not done: the same intent may go again
+        if sent.op == "place" and isinstance(answer, Refused) and sent.tag in self.intents:
+            intent = self.intents[sent.tag]
+            if intent.role in (Role.EXIT, Role.REPAIR):
+                self.close_refused_ns[intent.bracket_id] = self.now_ns
         if sent.op != "place":
             if isinstance(answer, Unknown) and sent.tag in self.intents:
                 self.cancel_doubts.add(self.intents[sent.tag].bracket_id)
