@@ -19,7 +19,7 @@ from engine.journal import schema
 from engine.journal.audit import Audit, Books, Check, audit, check_of
 from engine.journal.errors import JournalCorrupt, JournalError, JournalLocked, JournalUnreadable
 from engine.journal.file import read_version, refuse_newer
-from engine.journal.integrity import Progress, differences, refuse_foreign_log
+from engine.journal.integrity import Progress, differences, refuse_foreign_log, unheard
 from engine.journal.records import BotRow, BracketRow, FillRow, IntentRow, PositionRow, RunRow, TradeRow
 from engine.journal.rows import (
     BOTS,
@@ -87,10 +87,12 @@ def _read(
     chained = list(differences(conn, path, 0, progress))
     rows = sum(conn.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0] for table in tables)
     checks.append(check_of("chains and sums", rows, chained))
-    return Examination(version=version, checks=tuple(checks), audit=audit(_books(conn, progress)))
+    return Examination(version=version, checks=tuple(checks), audit=audit(read_books(conn, progress)))
 
 
-def _books(conn: sqlite3.Connection, progress: Progress) -> Books:
+def read_books(conn: sqlite3.Connection, progress: Progress = unheard) -> Books:
+    """Every row that the audit needs."""
+
     def read(table: Table, struct: type[S], order: str) -> list[S]:
         rows = conn.execute(f"{table.select} ORDER BY {order}")
         return [struct(**table.fields(row)) for row in _watched(rows, progress)]

@@ -47,7 +47,7 @@ Progress = Callable[[int], None]
 """Hears how many rows have been read since it was last called."""
 
 
-def _unheard(_rows: int) -> None:
+def unheard(_rows: int) -> None:
     """Nobody watches."""
 
 
@@ -64,7 +64,7 @@ def advice(path: Path) -> str:
     return f"{restore} in its place, or move the file away: then a new one begins from the broker's books"
 
 
-def differences(conn: sqlite3.Connection, path: Path, rows_max: int, progress: Progress = _unheard) -> Iterator[str]:
+def differences(conn: sqlite3.Connection, path: Path, rows_max: int, progress: Progress = unheard) -> Iterator[str]:
     """Everything that is not as it was written, in words. At most `rows_max` rows of a table are read (0 = all)."""
     heads = read_heads(conn)
     if heads.get(SEALED_VERSION, Head()).rows != schema.VERSION:
