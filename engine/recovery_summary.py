@@ -94,7 +94,10 @@ def lines(summary: RecoverySummary) -> tuple[str, ...]:
     """One sentence for each kind of fact, the broker's book first; what is zero is left out."""
     positions = f"{len(summary.held)} position(s) restored"
     said = [f"broker lists {summary.listed} order(s) today, {summary.matched} ours; {positions}"]
-    said[0] += _listed([f"; {p.symbol} {p.net_qty:+d}, {p.protection}" for p in summary.held], "; and {} more")
+    held = [
+        f"; {p.symbol} {p.net_qty:+d} covered {p.covered_qty}/{abs(p.net_qty)}, {p.protection}" for p in summary.held
+    ]
+    said[0] += _listed(held, "; and {} more")
     if words := _settled_words(summary):
         said.append(f"orders without an answer: {words}")
     if summary.expired:

@@ -53,7 +53,7 @@ def test_every_kind_of_fact_has_its_sentence_and_the_decision_comes_last() -> No
     )
 
     assert lines(summary) == (
-        f"broker lists 9 order(s) today, 6 ours; 1 position(s) restored; {PE} +75, stop at the broker, "
+        f"broker lists 9 order(s) today, 6 ours; 1 position(s) restored; {PE} +75 covered 75/75, stop at the broker, "
         "target at the broker",
         "orders without an answer: 1 found, 2 never placed, 1 still unknown (SD0001000005S)",
         "4 order(s) of an earlier day have expired",
