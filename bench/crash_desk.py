@@ -115,6 +115,14 @@ class Child:
         except TimeoutError:
             raise AssertionError(f"never said {text!r}\n{self.tail()}") from None
 
+    async def first_line(self) -> str:
+        """Of stdout, which is read beside stderr and may come a moment later."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.first_out:
+                self._news.clear()
+                await self._news.wait()
+        return self.first_out
+
     def tell(self, number: signal.Signals) -> None:
         if not self.is_over:
             self.process.send_signal(number)
@@ -201,7 +209,7 @@ class Rehearsal:
         self._children.append(self.venue)
         await self.venue.start()
         await self.venue.until("paper venue on")
-        self.port = int(self.venue.first_out)
+        self.port = int(await self.venue.first_line())
 
     def now_ns(self) -> int:
         return self.link.clock.now_ns()

@@ -15,11 +15,8 @@ HURRIED = ("--speed", "60", "--seed", "7")
 
 
 def port_of(venue) -> int:
-    """The first line on stdout, which is all that stands there; the words go to stderr."""
-    said = venue.wait_for("paper venue on")
-    port = int(re.search(r"127\.0\.0\.1:(\d+)", said)[1])
-    assert venue._out == [f"{port}\n"]
-    return port
+    """As it says for a person; for a program it is the only line on stdout."""
+    return int(re.search(r"127\.0\.0\.1:(\d+)", venue.wait_for("paper venue on"))[1])
 
 
 def desk_at(home, port: int, more: str = "") -> tuple[str, ...]:
@@ -29,11 +26,13 @@ def desk_at(home, port: int, more: str = "") -> tuple[str, ...]:
 
 def test_a_venue_tells_its_port_serves_a_desk_and_leaves_its_ledger(home, far_exits, query) -> None:
     venue = home.start("venue", "paper", "--port", "0", *HURRIED, "--ledger", "day.json")
-    desk = home.start(*desk_at(home, port_of(venue)), "--duration", "4m", env=far_exits)
+    port = port_of(venue)
+    desk = home.start(*desk_at(home, port), "--duration", "4m", env=far_exits)
     ended = desk.end()
     served = venue.end(signal.SIGTERM)
 
     assert (ended.code, served.code) == (0, 0), ended.err[-2000:] + served.err
+    assert served.out == f"{port}\n"
     ledger = json.loads((home.folder / "day.json").read_text())
     (account,) = ledger["accounts"]
     fills = query(home.folder / "desk.db", "SELECT trade_id, tag, side, qty, price_paise FROM fills ORDER BY 1")
