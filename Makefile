@@ -10,13 +10,15 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests rows mutations kills bench docs clean
+.PHONY: help run test lint types imports tests rows mutations planted soak kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
+	@echo "make planted  plant bugs that the simulator must find by itself"
+	@echo "make soak   simulate days for MINUTES=60, fresh seeds, until something breaks"
 	@echo "make kills  kill -9 a real desk while it trades, 200 times; the venue's ledger judges"
 	@echo "make bench  measure what the design promises"
 	@echo "make docs   write the generated pages in docs/"
@@ -48,6 +50,14 @@ rows: $(READY)
 
 mutations: $(READY)
 	@$(PY) tests/mutations/run.py $(ARGS)
+
+planted: $(READY)
+	@$(PY) tests/mutations/planted.py $(ARGS)
+
+# As long as told: days of both profiles and drills, seeds that no run has had before.
+MINUTES ?= 60
+soak: $(READY)
+	@$(PY) bench/soak.py --minutes $(MINUTES) $(ARGS)
 
 KILLS ?= 200
 kills: $(READY)

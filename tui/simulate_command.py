@@ -27,6 +27,7 @@ _EXAMPLES: Final = """examples:
   strikedesk simulate --seeds 1..200                         200 days with faults and crashes
   strikedesk simulate --seeds 1..50 --profile hostile        nastier ones
   strikedesk simulate exits --seeds 7 --faults ORD-01,NET-07 only two kinds of fault, no crashes
+  strikedesk simulate drills --seeds 1..400 --first-break    short ones, until one fails
   strikedesk simulate crashes                                kill one morning at each of its points
 """
 _INTERRUPTED: Final = 130
@@ -46,10 +47,10 @@ def add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     simulate.add_argument(
         "what",
         nargs="?",
-        choices=("days", "exits", "crashes"),
+        choices=("days", "exits", "drills", "crashes"),
         default="days",
-        help="days: faults, keys and crashes (default); exits: without crashes; crashes: the crash matrix of one "
-        "scripted morning, killed at every commit and around every request",
+        help="days: faults, keys and crashes (default); exits: without crashes; drills: short and as nasty as can be; "
+        "crashes: the crash matrix of one scripted morning, killed at every commit and around every request",
     )
     simulate.add_argument("--seeds", type=seeds, default=(1, 20), metavar="A..B", help="first and last seed (1..20)")
     simulate.add_argument("--jobs", type=_jobs, default=0, metavar="N", help="worker processes (as many as cores)")
@@ -65,6 +66,7 @@ def add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     simulate.add_argument("--bots", choices=("legs",), default="legs", help="which bots trade (legs)")
     simulate.add_argument("--keys", type=_picked, metavar="N,N", help="of the trader's keys only these, or none")
     simulate.add_argument("--kills", type=_picked, metavar="N,N", help="of the seed's crashes only these, or none")
+    simulate.add_argument("--first-break", action="store_true", help="end with the first day that breaks an invariant")
     simulate.add_argument("--no-shrink", action="store_true", help="do not look for a smaller day that fails as well")
     simulate.add_argument("--nested", action="store_true", help="crashes: kill the recovery too, at its first points")
     simulate.add_argument(
@@ -142,6 +144,8 @@ def run_simulate(arguments: argparse.Namespace) -> int:
                 results.append(result)
                 _tell_day(plan, result, shrinks=not (arguments.no_shrink or arguments.verbose or arguments.until))
                 advance()
+                if result.violations and arguments.first_break:
+                    break
     except KeyboardInterrupt:
         print(f"strikedesk: stopped after {len(results)} of {len(plans)} days", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
@@ -150,21 +154,28 @@ def run_simulate(arguments: argparse.Namespace) -> int:
 
 
 def _plans(arguments: argparse.Namespace) -> list[DayPlan]:
+    from msgspec.structs import replace
+
     from tui.simulation.day import DayPlan
+    from tui.simulation.drill import drill
     from tui.simulation.faults import FaultChoice
     from tui.simulation.seed_terms import Profile
 
+    def plan(seed: int) -> DayPlan:
+        if arguments.what == "drills":
+            return drill(seed)
+        return DayPlan(seed=seed, profile=Profile(arguments.profile), crashes=() if arguments.what == "exits" else None)
+
     first, last = arguments.seeds
+    asked = {"until": arguments.until, "closes": False} if arguments.until else {}
     return [
-        DayPlan(
-            seed=seed,
-            profile=Profile(arguments.profile),
+        replace(
+            plan(seed),
             faults=arguments.faults or FaultChoice(),
-            crashes=() if arguments.what == "exits" else None,
             keys=arguments.keys,
             kills=arguments.kills,
-            until=arguments.until,
             verbose=bool(arguments.verbose),
+            **asked,
         )
         for seed in range(first, last + 1)
     ]
