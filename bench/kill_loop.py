@@ -27,6 +27,10 @@ from crash_desk import Rehearsal
 from crash_judge import differences, read_journal, twice_for_one_purpose, watched
 from machine import machine
 
+from brokers.paper import wire
+from brokers.paper.server import ARRIVED_S
+from engine.instant import NS_PER_S
+
 KILLS_OF_A_ROUND = 20
 SPEED = 30.0
 UP_S = 2.5
@@ -35,8 +39,9 @@ BUSY_WAIT_S = 4.0
 """Real seconds that a recovered desk has to put an order to work, before its own time begins."""
 BUSY_MIN = 0.5
 """Share of the kills that must hit a desk with orders at work; the others hit a start or a moment between trades."""
-BARE_MAX_S = 10.0
-"""Exchange seconds a unit may be bare beside a recovered desk: T_PROTECT with a lost update (faults §2) ..."""
+BARE_BEYOND_DOUBT_S = 10.0
+"""Exchange seconds a unit may be bare beside a recovered desk, beyond the window in which a stop without an answer may
+still appear (T_PROTECT, faults §2); its level is watched meanwhile ..."""
 BARE_MAX_REAL_S = 2.0
 """... but so many real ones at least: a hurried clock hurries no process."""
 
@@ -61,7 +66,9 @@ class Round(NamedTuple):
 
 
 def bare_max_s(speed: float) -> float:
-    return max(BARE_MAX_S, BARE_MAX_REAL_S * speed)
+    """In exchange seconds."""
+    doubt_s = wire.deadline_ns(speed) / NS_PER_S + ARRIVED_S
+    return max(doubt_s + BARE_BEYOND_DOUBT_S, BARE_MAX_REAL_S * speed)
 
 
 async def run_round(
