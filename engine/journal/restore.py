@@ -63,6 +63,7 @@ def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restore
         brackets=_read(
             conn, BRACKETS, BracketRow, "account = ? AND closed_ns = 0 ORDER BY opened_ns, bracket_id", account
         ),
+        closed_today=_closed_between(conn, account, day_start, day_end),
         orders=orders,
         finished_today=finished_today,
         unanswered=_read(conn, INTENTS, IntentRow, "account = ? AND answer = '' ORDER BY seq", account),
@@ -80,8 +81,13 @@ def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restore
     )
 
 
+def _closed_between(conn: sqlite3.Connection, account: str, from_ns: int, until_ns: int) -> tuple[BracketRow, ...]:
+    where = "account = ? AND closed_ns >= ? AND closed_ns < ? ORDER BY opened_ns, bracket_id"
+    return _read(conn, BRACKETS, BracketRow, where, account, from_ns, until_ns)
+
+
 def _fast_crashes(conn: sqlite3.Connection, account: str) -> int:
-    """Runs before the newest, which is the one that asks: how many crashed within a minute, without one that did not."""
+    """Runs before the newest, which is the one that asks: how many crashed within a minute, up to one that did not."""
     newest = "SELECT started_ns, ended_ns FROM runs WHERE account = ? ORDER BY run_no DESC LIMIT 20"
     runs: list[tuple[int, int]] = conn.execute(newest, (account,)).fetchall()
     crashes = 0
@@ -116,7 +122,7 @@ def _orders(
     return tuple(order_of(row, trade_ids.get(row[0], [])) for row in rows)
 
 
-def _read(conn: sqlite3.Connection, table: Table, struct: type[S], where: str, *values: str) -> tuple[S, ...]:
+def _read(conn: sqlite3.Connection, table: Table, struct: type[S], where: str, *values: str | int) -> tuple[S, ...]:
     rows = conn.execute(f"{table.select} WHERE {where}", values)
     return tuple(struct(**table.fields(row)) for row in rows)
 

@@ -93,10 +93,8 @@ def test_an_altered_journal_is_told_row_by_row(home, copy, damage, told) -> None
 
 
 def test_text_of_a_tampered_file_cannot_speak_to_the_terminal(home, copy) -> None:
-    edit(
-        copy,
-        "UPDATE positions SET symbol = char(27) || '[2J[red]NIFTY', net_qty = 1 WHERE symbol = (SELECT min(symbol) FROM positions)",
-    )
+    first = "(SELECT min(symbol) FROM positions)"
+    edit(copy, f"UPDATE positions SET symbol = char(27) || '[2J[red]NIFTY', net_qty = 1 WHERE symbol = {first}")
 
     ended = home.run("verify", "--journal", copy.name)
 
