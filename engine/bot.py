@@ -194,6 +194,10 @@ class Bot(Protocol):
         """Take back the brackets that were open when the desk ended (LEG-72)."""
         ...
 
+    def remember(self, bodies: Sequence[BracketBody]) -> None:
+        """Know the day's closed brackets again: a late fill belongs to one of them (UPD-12)."""
+        ...
+
 
 def book_trip(bot: Bot, trip: RoundTrip, previous: RoundTrip | None, out: Outbox) -> None:
     """The day's books of any bot: totals, the leg's note, and the line that tells the exit (LEG-47, LEG-48)."""

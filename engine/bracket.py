@@ -358,6 +358,12 @@ class Bracket(BracketExit):
         orders = sum(order.filled_qty + order.traded_qty + order.traded_value_paise for order in self.mine)
         return orders + self.body.away_qty + self.body.away_value_paise
 
+    @property
+    def has_late_news(self) -> bool:
+        """It is over, and something came after: a fill, a trade record, or an order that lives after all."""
+        is_over = self.body.state is BracketState.FLAT and bool(self.body.closed_ns)
+        return is_over and (self._signature() != self._closed_signature or any(order.is_live for order in self.mine))
+
     def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
         body = self.body

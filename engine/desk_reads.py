@@ -38,6 +38,8 @@ _POSITION_RETRY_NS: Final = NS_PER_S
 _POSITION_AGAIN_NS: Final = NS_PER_S // 5
 """After the first sighting of a difference: an exit that rests for nothing should not rest long (HUM-01)."""
 _PATH_AGAIN_NS: Final = 5 * NS_PER_S
+_BOOK_FLAT_NS: Final = 30 * NS_PER_S
+"""T_BOOK while nothing is open or unresolved (faults §2)."""
 _PROOF_SLOW_NS: Final = 5 * NS_PER_S
 """Looks for the proof of flat: at RTP-30's interval, slower after its last try, for ever."""
 _PUSH_SETTLES_NS: Final = NS_PER_S // 4
@@ -214,6 +216,14 @@ class BookReader:
     def _on_due(self) -> None:
         self._schedule()
         self.reconcile()
+
+    def _look_while_flat(self) -> None:
+        """The order book every 30 s although nothing is open: a request thought absent may still turn up (ORD-03)."""
+        if self._desk.stopping:
+            return
+        self._clock.call_at(self._clock.now_ns() + _BOOK_FLAT_NS, self._look_while_flat)
+        if not self._was_active:
+            self._ask()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -497,6 +507,7 @@ class BookReader:
         """The first read is taken in: from here on the schedule's."""
         self._was_active = self._desk.any_active
         self._schedule()
+        self._clock.call_at(self._clock.now_ns() + _BOOK_FLAT_NS, self._look_while_flat)
         if self._asked or self.book.is_waiting:
             self._ask()
 

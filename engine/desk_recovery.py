@@ -20,7 +20,7 @@ from engine.blotter import ABSENT
 from engine.bracket import Bracket
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.order import OrderState, Role, Trade
+from engine.order import Order, OrderState, Role, Trade
 from engine.outbox import Said
 from engine.port import OrderReport, PositionReport, ReadFailed
 from engine.reconcile import key_of
@@ -236,10 +236,16 @@ class Recovery:
     def _protect(self, now_ns: int) -> None:
         """Protection is re-armed, wherever broker and journal agree."""
         self._know_books()
+        self._desk.route(self._late_news(), now_ns)
         self._held = dict.fromkeys(self._held, now_ns + _HOLD_NS)
         self._review(now_ns, is_contested=True)
         if self._held:
             self._clock.call_at(now_ns + _HOLD_NS, lambda: self._desk.step(self.review))
+
+    def _late_news(self) -> list[Order]:
+        """Orders of positions that were over, where something came in while nobody was there (UPD-12, ORD-03)."""
+        over = (bracket for bot in self._desk.bots.values() for bracket in bot.brackets.values())
+        return [order for bracket in over if bracket.has_late_news for order in bracket.mine]
 
     def review(self, now_ns: int) -> None:
         """After every comparison: a position that is contradicted no more, or has waited long enough, goes on."""

@@ -29,6 +29,7 @@ def restore_desk(desk: Desk) -> None:
             seat.schedule.begin(seat.bot.body.trigger, now_ns, desk.out)
         seat.bot.books_known = False
         seat.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets if row.bot == name])
+        seat.bot.remember([desk_rows.decode_bracket(row.body) for row in restored.closed_today if row.bot == name])
     desk.reader.recovery.hold_all()
     desk.exposure.restore(restored.exposures_today)
     for bracket in desk.open_brackets():

@@ -391,3 +391,13 @@ class LegsBot:
             bracket = self._bracket(body, leg)
             self.brackets[body.bracket_id] = self._unclosed[body.bracket_id] = bracket
             leg.bracket = bracket
+
+    def remember(self, bodies: Sequence[BracketBody]) -> None:
+        """Positions of today that are over: a fill that comes late still finds its own (UPD-12, faults §4.2)."""
+        for body in bodies:
+            leg = self.legs.get(body.symbol)
+            if leg is None:
+                continue
+            self.brackets[body.bracket_id] = bracket = self._bracket(body, leg)
+            if body.state is not BracketState.FLAT:  # one had reopened it already
+                self._unclosed[body.bracket_id] = bracket

@@ -163,3 +163,6 @@ class ProtectOnly:
 
     def restore(self, bodies: Sequence[BracketBody]) -> None:
         """It replaces a running bot: there is nothing to take back."""
+
+    def remember(self, bodies: Sequence[BracketBody]) -> None:
+        """It replaces a running bot: there is nothing to take back."""

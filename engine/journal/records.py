@@ -239,6 +239,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     tag_counter: int
     brackets: tuple[BracketRow, ...]
     """Open ones, oldest first."""
+    closed_today: tuple[BracketRow, ...] = ()
+    """Closed on the trading day, oldest first: a fill that comes late still belongs to one of them (UPD-12)."""
     orders: tuple[Order, ...]
     """Every unfinished order, and every order of an open bracket; in the order they were intended."""
     finished_today: tuple[Order, ...]

@@ -208,7 +208,7 @@ def test_the_row_is_in_the_same_commit_as_the_step_that_ended_the_interval(run_d
     async def scenario(rig):
         batches: list = []
         submit = rig.desk.parts.writer.submit
-        rig.desk.parts.writer.submit = lambda batch, done: (batches.append(batch), submit(batch, done))
+        rig.desk.parts.writer.submit = lambda batch, *told: (batches.append(batch), submit(batch, *told))
         await rig.enter(150.0)
         (batch,) = [batch for batch in batches if batch.exposures]
 
