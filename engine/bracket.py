@@ -377,6 +377,7 @@ class Bracket(BracketExit):
         what = f"a late fill reopened {open_qty:+d} units" if open_qty else "an order thought absent is at the broker"
         out.raise_alarm(f"ghost:{body.bracket_id}", f"{body.symbol}: {what}")
         body.state = BracketState.EXITING
+        body.closed_ns = 0  # open again, in the journal too
         body.exit_reason = body.exit_reason or REASON_GHOST
         body.exit_asked_ns = now_ns
         self.plan(now_ns, out)

@@ -132,7 +132,7 @@ class BracketExit(BracketProtection):
         body = self.body
         is_due = now_ns >= body.repriced_ns + body.terms.chase_ns
         others_rest = bool(self.live(Role.TARGET, Role.STOP))
-        limit_of_writes = WRITES_PER_MIN_CHASE if others_rest else WRITES_PER_MIN_CANCEL
+        limit_of_writes = WRITES_PER_MIN_CHASE if others_rest else WRITES_PER_MIN_CANCEL - 1  # one is left to cancel it
         for order, share in shares:
             if not order.is_at_broker or order.pending or self.change_waits(order, now_ns):
                 continue

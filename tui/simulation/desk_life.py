@@ -92,7 +92,7 @@ class DeskLife:
             alerts=alerts,
             run_no=run_no,
             groups=(GroupParts(terms=legs_terms, legs=tuple(world.instruments), trigger=world.terms.trigger),),
-            times=DeskTimes(),
+            times=DeskTimes(restart_loop_starts=0),  # its pause would make quiet days of nasty ones
             labels=DeskLabels(mode="SIMULATION", broker="paper", is_live=False),
             limits=GatewayLimits(),
             restored=self.journal.load(account, trading_day=DEMO_DAY.isoformat()),

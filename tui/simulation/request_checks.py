@@ -99,7 +99,8 @@ class OneMarketExit:
         for group in truth.open_groups.values():
             tags = dict.fromkeys(report.tag for report in truth.live_of(group, *CLOSING))
             tags |= dict.fromkeys(truth.in_doubt(group, *CLOSING))
-            decisions = {truth.intents[tag].at_ns for tag in tags}
+            # One that turns up after its window was proven absent: nobody could know (ORD-03).
+            decisions = {truth.intents[tag].at_ns for tag in tags if tag not in truth.ghosts}
             if len(decisions) > 1:
                 verdicts.broken("E3", group.bracket_id, f"{group.symbol}: closing orders at once: {', '.join(tags)}")
 
@@ -231,7 +232,9 @@ class NotBlind(SentReader):
             intent = truth.intents.get(sent.tag)
             if sent.at_ns < truth.born_ns or truth.reads_of_life >= self.BOOKS:
                 continue
-            is_exit = intent is None or intent.role is not Role.ENTRY or sent.op == "cancel"
+            if sent.op == "cancel":
+                continue  # the trader's own word; it opens and closes nothing
+            is_exit = intent is None or intent.role is not Role.ENTRY
             if is_exit and sent.at_ns - truth.born_ns > self.PATIENCE_NS:
                 continue
             missing = ", ".join(sorted(self.BOOKS - truth.reads_of_life))
