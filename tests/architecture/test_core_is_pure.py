@@ -133,6 +133,8 @@ def impurities(tree: ast.Module) -> list[str]:
     return sorted(found)
 
 
+@pytest.mark.fault("PRC-16", "TIM-10")
+@pytest.mark.invariant("A6", "X5")
 def test_every_module_of_the_engine_is_pure_unless_it_is_listed_as_shell(trees_of: TreesOf) -> None:
     # A Protocol of an asynchronous port only describes; it awaits nothing.
     impure = {
@@ -152,6 +154,8 @@ def test_the_list_of_shell_modules_only_shrinks(trees_of: TreesOf) -> None:
     assert idle == [], "these are pure: remove them from SHELL"
 
 
+@pytest.mark.fault("TIM-01")
+@pytest.mark.invariant("T1", "X5")
 def test_no_module_reads_the_clock_the_environment_or_chance_unless_it_says_why(trees_of: TreesOf) -> None:
     found = {(path, name) for path, tree in trees_of("engine", "brokers").items() for name in ambient_uses(tree)}
 

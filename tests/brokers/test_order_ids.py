@@ -60,11 +60,14 @@ def test_every_shape_of_one_acceptance_gives_the_same_id(reply: object) -> None:
         b"250415000123456", object(),
     ],
 )  # fmt: skip
+@pytest.mark.fault("ORD-07", "ORD-10")
 def test_what_holds_no_single_id_is_unknown_and_never_a_failure(reply: object) -> None:
     assert order_id_of(reply) == ""
     assert isinstance(accepted(reply), Unknown)
 
 
+@pytest.mark.fault("SEC-03")
+@pytest.mark.invariant("C6")
 def test_ten_megabytes_of_text_are_not_looked_through_and_not_told() -> None:
     for reply in ("9" * 10_000_000, {"order_id": "9" * 10_000_000}, {"x" * 10_000_000: 1}):
         answer = accepted(reply)
@@ -78,6 +81,8 @@ def test_the_reason_names_the_keys_but_no_value() -> None:
     assert answer == Unknown("accepted without an order id: an object with 'status', 'token', 'note\\x1b[31m'")
 
 
+@pytest.mark.fault("SEC-04")
+@pytest.mark.invariant("C6")
 def test_a_nest_of_ten_thousand_envelopes_is_left_alone() -> None:
     for wrap in (lambda inner: {"data": inner}, lambda inner: {"data": [inner]}, lambda inner: [inner]):
         reply: object = {"order_id": ID}
@@ -101,6 +106,7 @@ json_like = st.recursive(
 
 @pytest.mark.row("HRD-09")
 @given(json_like)
+@pytest.mark.invariant("C6")
 def test_no_reply_whatever_raises_and_every_id_is_short_plain_text(reply: object) -> None:
     order_id = order_id_of(reply)
 

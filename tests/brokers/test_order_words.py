@@ -42,6 +42,7 @@ def test_each_payload_gives_the_right_pair(row: dict[str, object], expected: tup
         st.none() | st.text() | st.integers() | st.booleans() | st.floats(),
     )
 )
+@pytest.mark.invariant("C6")
 def test_no_row_whatever_raises_or_gives_a_negative_quantity(row: dict[str, object]) -> None:
     _, filled = status_and_filled(row)
 

@@ -46,6 +46,7 @@ max_lots = 1
         *("no_time", "no_account", "no_toml", "no_text", "escape"),
     ],
 )
+@pytest.mark.fault("CFG-02")
 def test_a_bad_configuration_names_file_line_key_value_and_what_is_allowed(home, text, line, parts) -> None:
     home.write("mine.toml", text)
 
@@ -118,6 +119,7 @@ def test_without_a_terminal_the_console_says_how_to_start(home) -> None:
 
 
 @pytest.mark.row("OPS-22")
+@pytest.mark.fault("STO-11")
 def test_a_journal_that_cannot_be_used_is_refused_and_left_as_it_was(home, finished) -> None:
     assert home.run(*QUICK, "--db", "newer.db").code == 0
     with sqlite3.connect(home.folder / "newer.db") as connection:
@@ -168,6 +170,7 @@ def test_a_state_folder_that_cannot_be_made_is_one_line(home) -> None:
     home.run("--no-ui", "--duration", "1s", "--speed", "100").assert_refused(1, "state/strikedesk", "Not a directory")
 
 
+@pytest.mark.fault("REF-03", "TIM-05")
 def test_a_demo_account_beyond_the_contract_or_the_calendar_says_so(home) -> None:
     """The demo day moves on with every run; the configured contract and the holiday list do not."""
     real_time = ("--no-ui", "--duration", "1s", "--speed", "100")
@@ -233,6 +236,8 @@ def test_the_secrets_file_of_the_configuration_is_the_one_that_is_read(home) -> 
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 def test_a_secret_in_the_configuration_is_refused_without_being_repeated(home) -> None:
     home.write("mine.toml", LIVE + '[accounts.other]\nkind = "openalgo"\napi_key = "canary-4711-key"\n')
 

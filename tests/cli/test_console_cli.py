@@ -115,6 +115,8 @@ def test_both_legs_are_bought_with_keys_and_zeroed_out_and_the_desk_ends_flat(
 
 
 @pytest.mark.row("OPS-20", "OPS-22")
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_a_second_console_says_who_holds_the_account_after_its_screen_is_gone(
     tmp_path: Path, terminals: list[Terminal]
 ) -> None:

@@ -12,6 +12,8 @@ HALF_HOUR = ("--no-ui", "--speed", "max", "--duration", "30m", "--seed", "7")
 
 
 @pytest.mark.row("HRD-05")
+@pytest.mark.fault("ORD-01")
+@pytest.mark.invariant("O2")
 def test_a_stop_whose_reply_is_lost_is_found_by_its_tag_and_not_placed_twice(home, query) -> None:
     script = str(ROOT / "docs" / "faults" / "lost-stop.toml")
     run = home.run(*HALF_HOUR, "--faults", script, "--db", "day.db")

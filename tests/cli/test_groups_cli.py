@@ -62,10 +62,13 @@ def test_three_groups_trade_an_hour_and_the_books_of_each_are_its_own(shared_hom
 
 
 @pytest.mark.row("OPS-04")
+@pytest.mark.invariant("X5")
 def test_the_same_seed_gives_the_same_decisions_of_all_groups(runs) -> None:
     assert runs[0].decision_hash == runs[1].decision_hash
 
 
+@pytest.mark.fault("CFG-06")
+@pytest.mark.invariant("R3")
 def test_a_position_of_a_group_that_is_gone_keeps_the_desk_from_starting(home, far_exits, query) -> None:
     live = ("--no-ui", "--seed", "7", "--speed", "60", "--db", "live.db", "--config", "groups.toml")
     home.write("groups.toml", '[groups.old]\nsymbol = "NIFTY01DEC2624600PE"\non_stop = "leave"\n')

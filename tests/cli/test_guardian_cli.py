@@ -74,6 +74,8 @@ def venue(home):
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.fault("TIM-02")
+@pytest.mark.invariant("R5")
 def test_a_stopped_desk_is_flattened_and_sends_nothing_when_it_wakes_up(home, venue, far_exits, query) -> None:
     config = venue.config(FLATTEN)
     desk = home.start("--no-ui", "--config", config, env=far_exits)
@@ -180,6 +182,8 @@ def test_a_desk_with_a_guardian_in_its_configuration_starts_one_that_ends_with_i
     assert log.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.fault("PRC-07")
+@pytest.mark.invariant("X2")
 def test_a_guardian_that_dies_is_an_alarm_of_the_desk(home) -> None:
     config = str(home.write("desk.toml", "[guardian]\nenabled = true\n"))
     broken = "import sys; from tui import guardian_link as g; "

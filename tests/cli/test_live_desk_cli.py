@@ -19,6 +19,7 @@ BOTH_LEGS_REST = [
 
 
 @pytest.mark.row("OPS-22")
+@pytest.mark.fault("PRC-02")
 def test_a_desk_told_to_stop_leaves_its_protection_and_says_that_it_is_still_in_position(
     home, far_exits, query
 ) -> None:
@@ -44,6 +45,8 @@ def test_a_desk_told_to_stop_leaves_its_protection_and_says_that_it_is_still_in_
 
 
 @pytest.mark.row("LEG-72", "LEG-49", "OPS-18")
+@pytest.mark.fault("STO-05")
+@pytest.mark.invariant("R2")
 def test_a_killed_desk_goes_on_with_both_legs_without_a_new_order_and_squares_them_off(home, far_exits, query) -> None:
     account = home.folder / "live.account.db"
     env = {
@@ -85,6 +88,7 @@ def test_a_killed_desk_goes_on_with_both_legs_without_a_new_order_and_squares_th
 
 
 @pytest.mark.row("OPS-22")
+@pytest.mark.fault("PRC-01")
 def test_a_lost_terminal_ends_nothing_and_a_planned_run_ends_flat(home, far_exits, query) -> None:
     env = {**far_exits, "STRIKEDESK_LEGS_PROFIT_TARGET_RUPEES": "61"}
     desk = home.start("--no-ui", "--seed", "3", "--speed", "100", "--duration", "5m", "--db", "five.db", env=env)
@@ -122,6 +126,8 @@ def test_a_reader_of_stderr_that_goes_away_takes_nothing_with_it(home, far_exits
 
 
 @pytest.mark.row("OPS-20", "OPS-22")
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_a_second_desk_on_the_same_account_or_journal_is_refused_and_the_first_untouched(
     home, far_exits, query, finished
 ) -> None:
@@ -167,6 +173,8 @@ def test_an_account_file_held_by_another_tool_at_the_end_costs_no_traceback(home
 
 
 @pytest.mark.row("OPS-25", "OPS-24")
+@pytest.mark.fault("SEC-08")
+@pytest.mark.invariant("C3")
 def test_the_log_file_and_its_json_twin_tell_the_same_and_only_their_owner_reads_them(home, far_exits) -> None:
     desk = home.start("--no-ui", "--seed", "7", "--speed", "100", "--duration", "3m", env=far_exits)
     ended = desk.end()

@@ -107,6 +107,8 @@ def missing_keys(table: msgspec.Struct, told: dict, path: str = "") -> list[str]
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 def test_a_secret_is_in_no_stream_no_file_and_no_process_title(home, far_exits) -> None:
     home.write("mine.toml", '[accounts.home]\nkind = "openalgo"\n[accounts.kite]\nkind = "kite"\n')
     private = home.write("leg.env", f"SYMBOL={PE}\nOPENALGO_API_KEY={CANARY}\n", mode=0o600)

@@ -55,6 +55,7 @@ def test_the_day_ends_clean_and_flat(day, day_db, query) -> None:
 
 
 @pytest.mark.row("LEG-16")
+@pytest.mark.invariant("O8")
 def test_a_round_trip_is_three_orders_unless_an_event_says_why(day_db, query) -> None:
     trips = query(day_db, "SELECT symbol, opened_ns, closed_ns, order_count FROM trades")
     unexplained = []
@@ -83,6 +84,7 @@ def test_every_changed_order_has_an_event_that_says_why(day_db, query) -> None:
 
 
 @pytest.mark.row("I-6")
+@pytest.mark.invariant("A1")
 def test_the_trades_are_the_fills_to_the_paisa(day_db, query) -> None:
     of_fills = dict(
         query(
@@ -114,6 +116,7 @@ def test_every_trade_carries_its_charges_and_the_summary_adds_them_up(day, day_d
 
 
 @pytest.mark.row("OPS-30")
+@pytest.mark.fault("TIM-04")
 def test_nothing_is_bought_outside_the_entry_hours_wherever_the_machine_stands(day_db, query) -> None:
     first, last = query(day_db, "SELECT min(at_ist), max(at_ist) FROM fills_view")[0]
     entered = query(day_db, "SELECT min(intended_ist), max(intended_ist) FROM orders_view WHERE role = 'entry'")[0]
@@ -174,6 +177,7 @@ def test_a_traders_own_sql_works_on_the_journal(day, day_db, query) -> None:
 
 
 @pytest.mark.row("OPS-04", "OPS-32")
+@pytest.mark.invariant("X5")
 def test_the_same_seed_gives_the_same_orders_and_another_seed_others(shared_home, spans, query) -> None:
     text, as_json, other = spans
     orders = "SELECT intended_ns, symbol, role, side, type, qty, limit_paise, trigger_paise, state, traded_value_paise"

@@ -47,6 +47,8 @@ def test_a_venue_tells_its_port_serves_a_desk_and_leaves_its_ledger(home, far_ex
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_one_account_of_a_venue_has_one_desk_whatever_its_journal(home) -> None:
     venue = home.start("venue", "paper", "--port", "0")
     arguments = desk_at(home, port_of(venue))

@@ -53,6 +53,7 @@ def edit(path: Path, *statements: str) -> None:
 
 
 @pytest.mark.row("OPS-15", "OPS-19")
+@pytest.mark.invariant("A1")
 def test_a_day_of_trading_adds_up_to_the_paisa(home, copy) -> None:
     before = copy.read_bytes()
     ended = home.run("verify", "--journal", copy.name)
@@ -83,6 +84,7 @@ def test_the_report_as_json_says_the_same(home, copy, query) -> None:
         ("DELETE FROM orders WHERE role = 'stop'", "orders has"),
     ],
 )
+@pytest.mark.invariant("J1")
 def test_an_altered_journal_is_told_row_by_row(home, copy, damage, told) -> None:
     edit(copy, damage)
 
@@ -92,6 +94,8 @@ def test_an_altered_journal_is_told_row_by_row(home, copy, damage, told) -> None
     assert told in ended.out and "difference(s)" in ended.out
 
 
+@pytest.mark.fault("SEC-02")
+@pytest.mark.invariant("C2")
 def test_text_of_a_tampered_file_cannot_speak_to_the_terminal(home, copy) -> None:
     first = "(SELECT min(symbol) FROM positions)"
     edit(copy, f"UPDATE positions SET symbol = char(27) || '[2J[red]NIFTY', net_qty = 1 WHERE symbol = {first}")
@@ -122,6 +126,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_2(home, copy, make
     assert told in ended.err and len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
 
 
+@pytest.mark.fault("STO-19")
 def test_a_running_desk_is_named_and_its_backup_can_be_verified_meanwhile(home, far_exits) -> None:
     live = ("--no-ui", "--seed", "11", "--speed", "60", "--db", "live.db")
     killed = home.start(*live, env=far_exits)
@@ -142,6 +147,7 @@ def test_a_running_desk_is_named_and_its_backup_can_be_verified_meanwhile(home, 
     assert home.run("verify", "--journal", "live.db").code == 0
 
 
+@pytest.mark.fault("STO-15")
 def test_a_journal_of_an_older_release_is_verified_in_a_copy(home) -> None:
     golden = Path(__file__).parents[1] / "engine" / "journal" / "golden" / "schema_v1.sql"
     path = home.folder / "old.db"

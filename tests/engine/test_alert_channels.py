@@ -146,6 +146,7 @@ async def test_a_refusal_is_told_by_its_status_and_only_a_hopeless_one_is_final(
     assert (str(failed.value), failed.value.is_final) == (reason, is_final)
 
 
+@pytest.mark.invariant("C7")
 async def test_a_redirect_is_not_followed_and_not_tried_again(hook: Hook, webhook: Callable[..., Webhook]) -> None:
     elsewhere = f"http://127.0.0.1:{hook.port}/elsewhere".encode()
     hook.answer = b"HTTP/1.1 307 Move\r\nLocation: " + elsewhere + b"\r\nContent-Length: 0\r\n\r\n"
@@ -198,6 +199,8 @@ async def test_nobody_listening_is_told_without_the_address(hook: Hook, webhook:
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 async def test_the_address_is_in_no_log_even_when_somebody_turns_logging_on(
     hook: Hook, webhook: Callable[..., Webhook], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -323,6 +326,7 @@ async def test_a_program_that_is_not_there_is_final(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.invariant("C1")
 def test_a_command_gets_no_credential_in_its_environment() -> None:
     redactions = Redactions()
     redactions.add("https://hooks.example.com/abc")

@@ -199,6 +199,7 @@ def test_news_of_a_dead_channel_goes_to_the_living_ones_only() -> None:
     run(scenario, "webhook", "command")
 
 
+@pytest.mark.fault("SEC-15")
 def test_account_ids_are_struck_out() -> None:
     async def scenario(bench: Bench) -> None:
         bench.hear("positions of AB1234 differ")

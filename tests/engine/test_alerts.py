@@ -135,6 +135,8 @@ def test_a_kind_that_nobody_knows_is_an_alert_all_the_same() -> None:
     assert desk.kinds == ["alarm", "alarm"]
 
 
+@pytest.mark.fault("TIM-01")
+@pytest.mark.invariant("T1")
 def test_a_clock_that_is_set_back_silences_nothing() -> None:
     desk = Desk()
 

@@ -99,6 +99,8 @@ def test_the_four_answers_to_a_placement(order_type: OrderType, answer: Answer, 
 
 
 @pytest.mark.parametrize("answer", [Acked(ID), Refused("margin", "no"), NotSent("x"), Unknown("y")])
+@pytest.mark.fault("ORD-24", "UPD-01")
+@pytest.mark.invariant("O6")
 def test_a_report_that_overtook_the_answer_outranks_it(answer: Answer) -> None:
     """UPD-01: the fill is known before the place call returns."""
     blotter, order = blotter_with()
@@ -164,6 +166,7 @@ def test_an_unknown_modify_is_settled_as_done_by_a_row_with_the_new_terms() -> N
     assert (order.qty, order.limit_paise, order.pending, order.modify_count) == (25, 154_00, Pending.NONE, 1)
 
 
+@pytest.mark.fault("ORD-21")
 def test_an_unknown_modify_is_settled_as_not_done_only_by_a_read_that_began_after_it() -> None:
     blotter, order = unknown_modify()
 
@@ -182,6 +185,7 @@ def test_an_unknown_modify_is_settled_by_terms_that_somebody_else_set() -> None:
     assert (order.qty, order.limit_paise, order.pending) == (50, 156_00, Pending.NONE)
 
 
+@pytest.mark.fault("ORD-16")
 def test_an_unknown_cancel_that_a_later_read_shows_working_may_be_asked_again() -> None:
     blotter, order = blotter_with(state=S.WORKING, broker_id=ID, pending=Pending.CANCEL)
     blotter.apply_cancel_answer(TAG, Unknown("timeout"), AT)
@@ -252,6 +256,7 @@ def test_absence_is_a_refusal_with_its_own_code_and_needs_an_unanswered_order() 
         (trade(1, 25), S.PART_FILLED),
     ],
 )
+@pytest.mark.fault("ORD-03")
 def test_an_order_proven_absent_that_appears_is_a_ghost_and_lives_again(
     news: OrderReport | Trade, state: OrderState
 ) -> None:
@@ -278,6 +283,8 @@ def test_an_order_the_broker_refused_stays_refused_when_an_older_report_comes() 
 # --- reports and trades ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("UPD-01")
+@pytest.mark.invariant("A2")
 def test_a_trade_that_comes_before_its_order_is_known_is_kept_and_booked_once() -> None:
     """UPD-01 for brokers whose trade records carry no tag."""
     blotter, order = blotter_with()
@@ -293,6 +300,7 @@ def test_a_trade_that_comes_before_its_order_is_known_is_kept_and_booked_once() 
 
 
 @pytest.mark.row("I-8")
+@pytest.mark.fault("UPD-07")
 def test_foreign_orders_and_trades_are_counted_and_touch_nothing() -> None:
     """UPD-07."""
     blotter, order = blotter_with(state=S.WORKING, broker_id=ID)
@@ -313,6 +321,7 @@ def test_a_trade_without_quantity_is_not_new() -> None:
     assert (order, True) == blotter.apply_trade("A", trade(1, 75), AT)
 
 
+@pytest.mark.fault("ORD-13")
 def test_a_report_is_found_by_broker_id_when_the_broker_drops_tags() -> None:
     """ORD-13."""
     blotter, order = blotter_with()
@@ -322,6 +331,7 @@ def test_a_report_is_found_by_broker_id_when_the_broker_drops_tags() -> None:
     assert order.filled_qty == 50
 
 
+@pytest.mark.fault("ORD-26")
 def test_a_filled_row_that_lacks_its_fills_is_not_believed() -> None:
     """ORD-26: a gateway may carry another order's status; trades will say."""
     blotter, order = blotter_with(state=S.WORKING, broker_id=ID)
@@ -352,6 +362,7 @@ def test_a_stop_market_without_an_average_is_priced_by_its_trigger_never_by_zero
     assert provisional_price(order, report(S.FILLED, 75, 0)) == 145_00
 
 
+@pytest.mark.invariant("X3")
 def test_memory_is_bounded_by_forgetting_the_oldest_finished_orders() -> None:
     blotter = Blotter()
     for number in range(10):
@@ -402,6 +413,8 @@ def outcome(news: Stream) -> tuple[object, ...]:
 
 @pytest.mark.row("I-6")
 @given(streams(), st.randoms(use_true_random=False), st.lists(st.integers(0, 20), max_size=8))
+@pytest.mark.fault("UPD-02", "UPD-03")
+@pytest.mark.invariant("O6", "A2")
 def test_any_order_of_any_doubles_gives_the_same_order(news: Stream, random: Random, doubles: list[int]) -> None:
     shuffled = news + [news[index % len(news)] for index in doubles]
     random.shuffle(shuffled)

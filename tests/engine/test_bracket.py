@@ -44,6 +44,7 @@ def placed_roles(world: Any) -> list[Role]:
 
 
 @pytest.mark.row("LEG-12", "LEG-14", "LEG-15", "LEG-16", "LEG-24")
+@pytest.mark.invariant("O8")
 def test_an_undisturbed_bracket_sends_three_orders_and_one_cancel(bench: Any) -> None:
     """O8."""
     world = resting(bench)
@@ -185,6 +186,8 @@ def test_exits_are_sized_from_fills_and_the_rest_is_cancelled_in_time(bench: Any
 
 
 @pytest.mark.row("HRD-03")
+@pytest.mark.fault("UPD-08")
+@pytest.mark.invariant("P2")
 def test_a_growing_entry_enlarges_its_exits_as_it_fills(bench: Any) -> None:
     world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=150)
     entry = world.enter()
@@ -231,6 +234,7 @@ def test_an_unfilled_entry_is_looked_up_five_times_in_four_and_a_half_seconds(be
     assert asked == [3, 9, 18, 30, 45]
 
 
+@pytest.mark.fault("ORD-02")
 def test_an_entry_that_never_was_ends_the_bracket_without_a_trade(bench: Any) -> None:
     world = bench(TERMS)
     world.enter()
@@ -262,6 +266,8 @@ def answer(world: Any, outcome: str) -> None:
 
 @pytest.mark.row("LEG-29", "HRD-38")
 @pytest.mark.parametrize("policy", Exhausted)
+@pytest.mark.fault("EXI-05")
+@pytest.mark.invariant("P4")
 def test_a_stop_refused_three_times_ends_in_an_exit_or_an_alarm(bench: Any, policy: Exhausted) -> None:
     world = protecting(bench, on_exhausted=policy)
     for _ in range(3):
@@ -297,6 +303,7 @@ def test_a_refused_target_leaves_the_stop_and_says_so(bench: Any) -> None:
 
 
 @pytest.mark.row("CON-01")
+@pytest.mark.fault("EXI-06")
 def test_a_target_refused_for_margin_is_watched_here_from_then_on(bench: Any) -> None:
     world = protecting(bench)
     answer(world, "ack")
@@ -312,6 +319,7 @@ def test_a_target_refused_for_margin_is_watched_here_from_then_on(bench: Any) ->
 
 @pytest.mark.row("HRD-11")
 @pytest.mark.parametrize("code", [refusals.TRIGGER_CROSSED])
+@pytest.mark.fault("REJ-05")
 def test_a_stop_refused_because_its_trigger_is_crossed_is_a_stop_hit(bench: Any, code: str) -> None:
     """REJ-05."""
     world = protecting(bench)
@@ -353,6 +361,8 @@ def test_a_stop_already_through_the_market(
 
 
 @pytest.mark.row("HRD-12", "OPS-35")
+@pytest.mark.fault("REJ-06")
+@pytest.mark.invariant("O7")
 def test_no_stop_market_is_ever_sent_for_an_option(bench: Any) -> None:
     world = resting(bench, stop_type=StopType.SL_M)
     stop = one(world, Role.STOP)
@@ -394,6 +404,7 @@ def test_a_missing_stop_is_placed_again_alone(bench: Any) -> None:
     assert world.phrases(Msg.ENSURE_EXITS) == [f"[ENSURE_EXITS] {world.body.symbol} Re-arming protection"]
 
 
+@pytest.mark.fault("HUM-03", "EXI-04", "EXI-19")
 def test_a_stop_taken_away_again_and_again_ends_in_an_exit_not_in_a_storm(bench: Any) -> None:
     """HUM-03, EXI-04."""
     world = resting(bench)
@@ -423,6 +434,8 @@ def test_a_target_taken_away_again_and_again_is_watched_here(bench: Any) -> None
 
 
 @pytest.mark.row("HRD-15", "LEG-65")
+@pytest.mark.fault("EXI-02")
+@pytest.mark.invariant("E1", "E4")
 def test_a_partial_target_shrinks_the_stop_by_modify_once(bench: Any) -> None:
     world = resting(bench)
     stop, target = one(world, Role.STOP), one(world, Role.TARGET)
@@ -453,6 +466,7 @@ def test_a_partial_target_shrinks_the_stop_by_modify_once(bench: Any) -> None:
     assert (world.is_flat, world.venue.position) == (True, 0)
 
 
+@pytest.mark.fault("ORD-20")
 def test_a_modify_names_the_total_quantity_after_a_partial_fill(bench: Any) -> None:
     """ORD-20: the stop filled 25 of 75, the entry grows by 75: its total becomes 25 + 125."""
     world = bench(msgspec.structs.replace(TERMS, entry_rest=EntryRest.GROW), qty=150)
@@ -473,6 +487,8 @@ def test_a_modify_names_the_total_quantity_after_a_partial_fill(bench: Any) -> N
 
 
 @pytest.mark.row("LEG-26", "CON-04", "I-1")
+@pytest.mark.fault("EXI-01")
+@pytest.mark.invariant("E2")
 def test_both_exits_filled_buys_the_surplus_back_once(bench: Any) -> None:
     world = resting(bench)
     world.fill(one(world, Role.TARGET))
@@ -592,6 +608,8 @@ def test_an_exit_waits_for_an_unanswered_repair_however_long(bench: Any) -> None
 
 
 @pytest.mark.row("I-2", "LEG-30", "LEG-49")
+@pytest.mark.fault("ORD-25")
+@pytest.mark.invariant("E4")
 def test_a_stop_protects_until_the_targets_cancel_is_carried_out(bench: Any) -> None:
     """ORD-25: accepted and not done yet. With both cancelled at once the position would hang there without a stop."""
     world = resting(bench)
@@ -646,6 +664,8 @@ def test_an_unproven_stop_holds_an_exit_back_for_two_seconds_only(bench: Any) ->
     assert one(world, Role.EXIT).qty == 75
 
 
+@pytest.mark.fault("EXI-07")
+@pytest.mark.invariant("E3", "O3")
 def test_an_unanswered_exit_is_never_sent_again(bench: Any) -> None:
     """O3, EXI-07."""
     world = resting(bench, style=ExitStyle.MONITORED)
@@ -660,6 +680,7 @@ def test_an_unanswered_exit_is_never_sent_again(bench: Any) -> None:
     assert world.look_ups > 10
 
 
+@pytest.mark.fault("ORD-02")
 def test_an_exit_proven_absent_is_sent_anew(bench: Any) -> None:
     world = resting(bench, style=ExitStyle.MONITORED)
     world.exit()
@@ -722,6 +743,8 @@ def test_an_exit_at_the_modify_cap_is_cancelled_and_replaced(bench: Any) -> None
 
 
 @pytest.mark.parametrize("outcome", [refusals.OTHER, "not_sent", "lost_cancel", "swallowed"])
+@pytest.mark.fault("ORD-16", "ORD-17", "EXI-19")
+@pytest.mark.invariant("O4")
 def test_a_cancel_that_does_not_work_is_asked_again_slowly_and_inside_the_budget(bench: Any, outcome: str) -> None:
     """ORD-16, ORD-17, O4: never a storm, and never given up."""
     world = resting(bench)
@@ -748,6 +771,8 @@ def test_a_cancel_that_does_not_work_is_asked_again_slowly_and_inside_the_budget
 
 @pytest.mark.row("HRD-13")
 @pytest.mark.parametrize(("ltp", "waits_ms"), [(140_00, 300), (144_00, 2_000)])
+@pytest.mark.fault("EXI-03")
+@pytest.mark.invariant("P3")
 def test_a_triggered_stop_that_does_not_fill_becomes_marketable(bench: Any, ltp: int, waits_ms: int) -> None:
     """At once when its limit (142.10) is out of the market, else after stop_fill_timeout; one order, not two."""
     world = resting(bench)
@@ -768,6 +793,8 @@ def test_a_triggered_stop_that_does_not_fill_becomes_marketable(bench: Any, ltp:
     assert (world.is_flat, world.count(PlaceOrder)) == (True, 3)
 
 
+@pytest.mark.fault("EXI-03", "ORD-19")
+@pytest.mark.invariant("P3")
 def test_a_jumped_stop_that_may_not_be_changed_is_cancelled_for_an_exit(bench: Any) -> None:
     world = resting(bench)
     world.tick(140_00)
@@ -955,6 +982,7 @@ def test_a_ghost_without_a_fill_that_appears_after_the_end_is_cancelled(bench: A
 
 
 @pytest.mark.row("I-5")
+@pytest.mark.fault("ORD-03", "UPD-12")
 def test_a_ghost_that_appears_after_the_end_is_cancelled_and_its_fills_are_repaired(bench: Any) -> None:
     """ORD-03, UPD-12."""
     world = resting(bench, style=ExitStyle.MONITORED)
@@ -981,6 +1009,7 @@ def test_a_ghost_that_appears_after_the_end_is_cancelled_and_its_fills_are_repai
     assert sum(trip.gross_paise for trip in world.trips.values()) == world.venue.gross_paise
 
 
+@pytest.mark.fault("ORD-19")
 def test_a_refused_modify_is_looked_up_and_tried_again_after_a_second(bench: Any) -> None:
     """ORD-19."""
     world = resting(bench)
@@ -997,6 +1026,8 @@ def test_a_refused_modify_is_looked_up_and_tried_again_after_a_second(bench: Any
     assert (world.count(ModifyOrder), one(world, Role.STOP).remaining_qty) == (2, 25)
 
 
+@pytest.mark.fault("ORD-22")
+@pytest.mark.invariant("O5")
 def test_a_stop_at_the_modify_cap_is_cancelled_and_placed_again(bench: Any) -> None:
     """ORD-22."""
     world = bench(TERMS, rules=VenueRules(name="few", modifies_per_order=5)).filled_entry()

@@ -82,7 +82,8 @@ def test_a_target_is_a_signal_of_medium_priority(bench: Any) -> None:
     assert (signal.exit_reason, signal.target_paise, signal.priority) == ("Target Hit", 155_00, "MEDIUM")
 
 
-@pytest.mark.row("RTP-24", "EXI-17", "HUM-06")
+@pytest.mark.row("RTP-24")
+@pytest.mark.fault("EXI-17", "HUM-06")
 def test_a_second_wish_to_leave_is_told_and_sends_nothing(bench: Any) -> None:
     world = watched(bench)
     world.exit()
@@ -127,7 +128,9 @@ def test_the_trade_is_booked_at_its_fill_and_the_trigger_is_kept_apart(bench: An
 # --- refused and unanswered
 
 
-@pytest.mark.row("RTP-28", "EXI-07")
+@pytest.mark.row("RTP-28")
+@pytest.mark.fault("EXI-07", "EXI-08")
+@pytest.mark.invariant("P4")
 def test_a_refused_exit_goes_again_after_half_a_second_then_alerts_and_never_stops(bench: Any) -> None:
     world = watched(bench)
     began_ns = world.now_ns
@@ -193,6 +196,8 @@ def test_an_exit_that_dies_half_filled_is_followed_by_one_for_the_rest(bench: An
 
 
 @pytest.mark.row("RTP-30", "I-5")
+@pytest.mark.fault("EXI-11")
+@pytest.mark.invariant("Q1")
 def test_fills_alone_do_not_make_flat_the_broker_says_it(bench: Any) -> None:
     world = watched(bench)
     flat_by_fills(world)
@@ -254,7 +259,8 @@ def test_an_escalated_exit_is_cancelled_and_its_fill_learned_before_the_rest_goe
     assert (first.state, first.filled_qty, second.qty) == (OrderState.CANCELLED, 50, 25)
 
 
-@pytest.mark.row("LEG-40", "HUM-01", "BUG-07")
+@pytest.mark.row("LEG-40", "BUG-07")
+@pytest.mark.fault("HUM-01")
 def test_a_position_closed_by_hand_cancels_both_exits_and_books_the_hands_price(bench: Any) -> None:
     world = resting(bench)
     world.tick(152_00)
@@ -268,7 +274,8 @@ def test_a_position_closed_by_hand_cancels_both_exits_and_books_the_hands_price(
     assert (trade.reason, trade.gross_paise, world.is_flat) == ("Closed Externally", 75 * 2_00, True)
 
 
-@pytest.mark.row("LEG-41", "HUM-02")
+@pytest.mark.row("LEG-41")
+@pytest.mark.fault("HUM-02")
 def test_a_position_reduced_by_hand_shrinks_both_exits_by_modify(bench: Any) -> None:
     world = resting(bench)
     found = world.close_by_hand(50)
@@ -298,6 +305,8 @@ def test_an_adopted_position_gets_levels_and_both_exits_without_an_entry(bench: 
 # --- the stop becomes the exit
 
 
+@pytest.mark.fault("EXI-08")
+@pytest.mark.invariant("E4")
 def test_where_only_the_stop_rests_it_becomes_the_exit_and_nothing_is_ever_naked(bench: Any) -> None:
     """Faults §4.6: one modify instead of a cancel, a wait and a second order."""
     world = resting(bench, style=ExitStyle.HYBRID)
@@ -329,6 +338,7 @@ def test_both_exits_resting_the_target_goes_first_and_the_stop_follows(bench: An
 
 
 @pytest.mark.parametrize("fate", ["swallowed", "lost", refusals.OTHER])
+@pytest.mark.fault("ORD-19", "EXI-08")
 def test_a_stop_that_will_not_become_the_exit_is_cancelled_and_replaced(bench: Any, fate: str) -> None:
     world = resting(bench, style=ExitStyle.HYBRID)
     world.exit()
@@ -367,6 +377,8 @@ def test_a_position_naked_beyond_its_limit_is_left(bench: Any) -> None:
 
 
 @pytest.mark.row("HRD-10")
+@pytest.mark.fault("REJ-02")
+@pytest.mark.invariant("O7")
 def test_a_quantity_above_the_freeze_limit_is_one_logical_order_in_slices(bench: Any) -> None:
     world = bench(TERMS, qty=5400)
     world.enter()

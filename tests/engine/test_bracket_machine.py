@@ -357,6 +357,7 @@ SEED_FIRST = int(os.environ.get("STRIKEDESK_BRACKET_SEED_FIRST", "0"))
 
 @pytest.mark.row("I-1", "I-2", "I-4", "I-6")
 @pytest.mark.parametrize("tenth", range(10))
+@pytest.mark.invariant("E1")
 def test_a_bracket_keeps_its_invariants_in_many_seeded_storms_and_ends_flat(bench: Any, tenth: int) -> None:
     for seed in range(SEED_FIRST + tenth, SEED_FIRST + SEEDS, 10):
         pick: Pick = Random(seed).choice
@@ -402,6 +403,7 @@ def _drawing(data: st.DataObject) -> Pick:
 
 
 @pytest.mark.row("I-1", "I-2", "I-4", "I-6")
+@pytest.mark.invariant("E1")
 def test_hypothesis_finds_no_sequence_that_breaks_a_bracket(bench: Any) -> None:
     examples = int(os.environ.get("STRIKEDESK_BRACKET_EXAMPLES", "60"))
     run_state_machine_as_test(

@@ -91,6 +91,8 @@ async def _nothing(clock: LoopClock) -> None: ...
 
 
 @pytest.mark.row("OPS-30")
+@pytest.mark.fault("TIM-01")
+@pytest.mark.invariant("T1")
 def test_a_step_of_the_wall_clock_changes_no_duration(monkeypatch: pytest.MonkeyPatch) -> None:
     """T1: the wall is read once; afterwards the loop's monotonic clock carries the time."""
 

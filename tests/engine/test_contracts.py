@@ -59,6 +59,7 @@ def test_a_replay_of_11_march_2026_knows_the_nifty_contract() -> None:
         ("MIDCPNIFTY", date(2025, 12, 1), 140),
     ],
 )
+@pytest.mark.fault("REF-01")
 def test_each_lot_holds_from_its_day(underlying: str, on: date, lot: int) -> None:
     facts = contract_facts(underlying, on)
 
@@ -93,6 +94,7 @@ def test_a_day_before_the_freeze_rows_has_no_freeze_figure() -> None:
 
 
 @pytest.mark.parametrize(("underlying", "on"), [("RELIANCE", TODAY), ("nifty", TODAY), ("NIFTY", date(2019, 1, 1))])
+@pytest.mark.fault("REF-07")
 def test_nothing_is_invented_for_an_unknown_name_or_day(underlying: str, on: date) -> None:
     assert contract_facts(underlying, on) is None
 

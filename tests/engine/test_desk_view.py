@@ -228,6 +228,7 @@ def test_entries_have_one_of_three_words(bench: Any, block: str, word: str) -> N
     assert shown.view().status.entries == word
 
 
+@pytest.mark.invariant("U1")
 def test_an_unanswered_order_is_never_left_out_of_a_long_list(bench: Any) -> None:
     world = resting(bench)
     unknown = world.orders(Role.STOP)[0]
@@ -321,6 +322,7 @@ def test_an_exit_that_was_refused_three_times_is_called_failed_and_goes_on(bench
 
 
 @pytest.mark.row("RTP-30")
+@pytest.mark.invariant("U1")
 def test_flat_by_fills_is_not_called_flat_before_the_broker_says_so(bench: Any) -> None:
     world = resting(bench, style=ExitStyle.MONITORED)
     shown = Shown(world)

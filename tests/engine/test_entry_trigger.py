@@ -218,6 +218,8 @@ def test_a_signal_can_be_given_up_and_then_never_fires() -> None:
     assert trigger.on_time(at("09:25:01"), in_position=False) == []
 
 
+@pytest.mark.fault("TIM-02")
+@pytest.mark.invariant("T1")
 def test_a_machine_that_slept_counts_no_bar_it_did_not_see() -> None:
     trigger = started(settings(n=3), "09:20:00")
     run(trigger, at("09:25:00"))
@@ -472,6 +474,7 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message:
         max_size=40,
     ),
 )
+@pytest.mark.fault("TIM-01")
 def test_no_schedule_of_wake_ups_fires_late_or_twice(
     interval: str, n: int, ignore_delta: bool, since: int, steps: list[tuple[int, bool, str]]
 ) -> None:

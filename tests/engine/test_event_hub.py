@@ -100,6 +100,7 @@ def test_an_observer_that_raises_stops_nobody_and_is_told_of() -> None:
     assert bench.told.failures == [("fails", EventKind.TRADE_EXECUTED, 0, "ValueError: cannot use trade_executed")]
 
 
+@pytest.mark.fault("PRC-10")
 def test_an_observer_that_always_raises_is_told_of_once_a_minute_with_a_count() -> None:
     bench = Bench()
     bench.hub.subscribe(EventKind.TICK_UPDATE, fails)
@@ -140,6 +141,8 @@ def test_a_burst_of_ticks_overflows_with_an_alert_and_the_exit_signal_still_come
 
 
 @pytest.mark.row("RTP-25")
+@pytest.mark.fault("MKT-11")
+@pytest.mark.invariant("X3")
 def test_with_ten_thousand_ticks_queued_the_exit_signal_is_the_next_thing_delivered() -> None:
     bench = Bench()
     bench.listen(EventKind.TICK_UPDATE, EventKind.EXIT_SIGNAL)
@@ -172,6 +175,8 @@ def test_an_exit_signal_that_an_observer_causes_overtakes_the_rest_of_the_same_p
     assert bench.kinds == [EventKind.TICK_UPDATE, EventKind.EXIT_SIGNAL, EventKind.TICK_UPDATE, EventKind.TICK_UPDATE]
 
 
+@pytest.mark.fault("MKT-11")
+@pytest.mark.invariant("X3")
 def test_while_full_each_symbol_keeps_its_newest_price_and_its_place() -> None:
     bench = Bench()
     bench.listen(EventKind.TICK_UPDATE)

@@ -109,6 +109,8 @@ def test_the_gravest_cause_that_an_interval_has_seen_names_it() -> None:
     assert gravest((Cause.LOST, Cause.PLACING, Cause.UNKNOWN)) is Cause.LOST
 
 
+@pytest.mark.fault("TIM-01")
+@pytest.mark.invariant("T1")
 def test_a_clock_that_steps_back_takes_nothing_off() -> None:
     clock = ExposureClock()
     clock.look(sight(), START)

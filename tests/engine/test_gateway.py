@@ -276,6 +276,7 @@ def test_a_cancel_of_an_order_in_flight_follows_it() -> None:
 @pytest.mark.parametrize(
     ("role", "limit_s"), [(Role.ENTRY, 10.0), (Role.TARGET, 3.0), (Role.STOP, 3.0), (Role.EXIT, 3.0)]
 )
+@pytest.mark.fault("ORD-11", "NET-01")
 def test_no_answer_within_the_deadline_is_unknown(role: Role, limit_s: float) -> None:
     """ORD-01, ORD-11: one overall deadline, and the queue goes on."""
 
@@ -314,6 +315,7 @@ def test_a_lost_link_takes_the_path_down_before_a_request_and_only_a_later_read_
 @pytest.mark.parametrize(
     "error", [ValueError("bad json"), ConnectionResetError("reset by peer"), KeyError("order_id"), TimeoutError()]
 )
+@pytest.mark.fault("ORD-05", "ORD-06", "ORD-07", "ORD-10")
 def test_whatever_an_adapter_raises_is_unknown_never_refused(error: Exception) -> None:
     """ORD-05..07: the order may exist."""
 
@@ -332,6 +334,7 @@ def test_whatever_an_adapter_raises_is_unknown_never_refused(error: Exception) -
 
 
 @pytest.mark.parametrize("answer", [Acked("5"), Refused("margin", "no"), NotSent("no route"), Unknown("lost")])
+@pytest.mark.invariant("O3")
 def test_each_answer_is_handed_on_as_it_is_and_nothing_is_sent_twice(answer: Answer) -> None:
     async def scenario(bench: Bench) -> None:
         bench.place("one", Role.EXIT)
@@ -350,6 +353,7 @@ def throttled(retry_after_s: float, times: int) -> Script:
 
 @pytest.mark.row("LEG-66")
 @pytest.mark.parametrize(("retry_after_s", "waits_s"), [(0.0, 1.0), (2.0, 2.0), (600.0, 5.0)])
+@pytest.mark.fault("ORD-09")
 def test_a_throttled_exit_goes_again_when_the_broker_listens_but_waits_for_nothing_longer(
     retry_after_s: float, waits_s: float
 ) -> None:
@@ -379,6 +383,7 @@ def test_a_throttled_exit_is_not_tried_for_ever() -> None:
 
 
 @pytest.mark.row("LEG-66")
+@pytest.mark.fault("ORD-09")
 def test_a_throttled_entry_is_refused_and_later_entries_wait() -> None:
     async def scenario(bench: Bench) -> None:
         bench.place("E1", Role.ENTRY)
@@ -397,6 +402,8 @@ def test_a_throttled_entry_is_refused_and_later_entries_wait() -> None:
 
 
 @pytest.mark.row("LEG-66")
+@pytest.mark.fault("REJ-14", "EXI-14")
+@pytest.mark.invariant("O4")
 def test_forty_queued_writes_keep_to_the_rate() -> None:
     async def scenario(bench: Bench) -> None:
         for number in range(40):
@@ -424,6 +431,8 @@ def test_a_fixed_gap_spaces_the_writes() -> None:
 
 
 @pytest.mark.row("LEG-66")
+@pytest.mark.fault("REJ-13", "EXI-14")
+@pytest.mark.invariant("O4")
 def test_an_exit_finds_its_reserve_behind_a_flood_of_entries() -> None:
     async def scenario(bench: Bench) -> None:
         for number in range(30):
@@ -516,6 +525,7 @@ def refused_connection(times: int) -> Script:
 
 @pytest.mark.row("HRD-04")
 @pytest.mark.parametrize(("failures", "tries"), [(1, 2), (2, 3), (9, 3)])
+@pytest.mark.fault("ORD-04")
 def test_an_entry_that_never_left_goes_again_a_little_later_each_time_and_then_is_given_up(
     failures: int, tries: int
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_fixed_offset_agrees_with_the_time_zone_database(at_ns: int) -> None
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001 - zone is added
+@pytest.mark.fault("TIM-04")
 def test_an_aware_datetime_is_one_instant_in_every_zone(stamp: datetime, hours: int) -> None:
     there = stamp.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=hours)))
     at_ns = ns_from_datetime(there)
@@ -59,6 +60,7 @@ def test_a_datetime_without_a_zone_is_refused() -> None:
 
 @pytest.mark.row("OPS-30")
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"])
+@pytest.mark.fault("TIM-04")
 def test_the_host_zone_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", zone)
     host_time.tzset()
@@ -80,6 +82,8 @@ def test_a_clock_shows_decimals_without_rounding_up() -> None:
     assert [clock_text(late, decimals=n) for n in (0, 1, 3)] == ["10:42:07", "10:42:07.9", "10:42:07.999"]
 
 
+@pytest.mark.fault("TIM-10")
+@pytest.mark.invariant("A6")
 def test_spans_from_config_become_whole_nanoseconds() -> None:
     assert [ns_from_s(s) for s in (4.5, 0.3, 0)] == [4_500_000_000, 300_000_000, 0]
     assert IST.tzname(None) == "IST"

@@ -45,6 +45,7 @@ def test_the_first_desk_has_epoch_one_and_may_send(path: Path) -> None:
     assert path.name == "account-AB1234-00.lease"
 
 
+@pytest.mark.invariant("R5")
 def test_every_desk_takes_the_next_epoch_and_the_one_before_may_not_send_any_more(path: Path) -> None:
     leases = [desk(path, pid) for pid in (11, 12, 13)]
 
@@ -127,6 +128,8 @@ def test_a_damaged_file_starts_no_desk_until_a_person_releases_it(path: Path, da
     assert desk(path).epoch == AT + 2
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C4")
 def test_a_link_in_its_place_is_refused(path: Path) -> None:
     target = path.with_name("elsewhere")
     target.write_text("")

@@ -172,6 +172,8 @@ def test_a_missing_field_leaves_a_visible_gap_and_stops_nothing() -> None:
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 def test_a_credential_reaches_neither_screen_nor_text_nor_twin_nor_the_returned_sentence() -> None:
     redactions = Redactions()
     redactions.add(CANARY)
@@ -194,6 +196,8 @@ def test_a_credential_reaches_neither_screen_nor_text_nor_twin_nor_the_returned_
 
 
 @pytest.mark.row("OPS-24")
+@pytest.mark.fault("SEC-13", "SEC-02")
+@pytest.mark.invariant("C2")
 def test_a_broker_text_can_neither_forge_a_line_nor_move_the_terminal() -> None:
     sink = io.StringIO()
     book = LogBook(Redactions(), sinks=[TextStream(sink)])
@@ -211,6 +215,8 @@ def test_a_broker_text_can_neither_forge_a_line_nor_move_the_terminal() -> None:
 
 
 @given(st.text())
+@pytest.mark.fault("SEC-13")
+@pytest.mark.invariant("C2")
 def test_any_outside_text_becomes_one_printable_line_and_valid_json(outside: str) -> None:
     text, twin = io.StringIO(), io.StringIO()
     book = LogBook(Redactions(), sinks=[TextStream(text), JsonStream(twin, "s")])
@@ -222,6 +228,7 @@ def test_any_outside_text_becomes_one_printable_line_and_valid_json(outside: str
     assert json.loads(twin.getvalue())["event"] == "desk_warn"
 
 
+@pytest.mark.fault("SEC-03")
 def test_a_sentence_of_a_megabyte_is_cut_and_says_so() -> None:
     book = LogBook(Redactions())
 
@@ -297,6 +304,7 @@ def test_a_closed_stream_does_not_stop_the_desk() -> None:
     assert book.say(Msg.DESK_WARN, {"text": "x"}, NOON_NS, "desk") == "[DESK] x"
 
 
+@pytest.mark.invariant("X3")
 def test_the_screen_reads_only_newer_lines_and_the_ring_is_bounded() -> None:
     book = LogBook(Redactions(), ring_max=3)
     for number in range(5):
@@ -308,6 +316,8 @@ def test_the_screen_reads_only_newer_lines_and_the_ring_is_bounded() -> None:
 
 
 @pytest.mark.row("OPS-24")
+@pytest.mark.fault("SEC-08")
+@pytest.mark.invariant("X3", "C3")
 def test_the_file_rotates_at_its_size_keeps_so_many_and_is_closed_to_others(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "random_scalp_live.log"
     file = RotatingFile(path, max_bytes=200, kept=2)
@@ -324,6 +334,8 @@ def test_the_file_rotates_at_its_size_keeps_so_many_and_is_closed_to_others(tmp_
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C4")
 def test_the_file_is_appended_to_by_the_next_run_and_never_follows_a_link(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     for text in ("first", "second"):

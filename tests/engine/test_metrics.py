@@ -109,6 +109,7 @@ def test_without_a_stopwatch_nothing_of_a_run_depends_on_real_time() -> None:
     assert metrics.rings[Span.CHECK].count == metrics.rings[Span.SIGNAL].count == 0
 
 
+@pytest.mark.invariant("X3")
 def test_memory_is_bounded_over_a_day_of_signals_that_never_end() -> None:
     metrics = Metrics()
     for number in range(5_000):

@@ -48,6 +48,7 @@ OA, WEEKLY, MONTHLY = SymbolForm.OPENALGO, SymbolForm.KITE_WEEKLY, SymbolForm.KI
         ("NIFTYNXT5026NOV65000CE", MONTHLY, "NIFTYNXT50", None, 6_500_000),
     ],
 )
+@pytest.mark.fault("REF-06")
 def test_each_form_is_read_in_full(
     text: str, form: SymbolForm, underlying: str, expiry: date | None, strike_paise: int
 ) -> None:
@@ -167,6 +168,7 @@ types = st.sampled_from(list(OptionType))
 
 @pytest.mark.row("LEG-01")
 @given(index_names, days, strikes, types)
+@pytest.mark.fault("REF-06")
 def test_every_index_symbol_is_read_back_in_every_form(
     name: str, day: date, strike: int, option_type: OptionType
 ) -> None:

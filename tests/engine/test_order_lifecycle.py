@@ -104,6 +104,8 @@ def test_an_end_takes_the_pending_change_with_it(end: OrderState) -> None:
 
 
 @pytest.mark.parametrize("end", [S.CANCELLED, S.EXPIRED, S.REJECTED])
+@pytest.mark.fault("ORD-18")
+@pytest.mark.invariant("A2")
 def test_a_fill_after_the_end_is_counted_whatever_the_status_says(end: OrderState) -> None:
     """ORD-18: fill beats status."""
     ended = order(end)
@@ -114,6 +116,8 @@ def test_a_fill_after_the_end_is_counted_whatever_the_status_says(end: OrderStat
     assert (ended.state, ended.filled_qty) == (S.FILLED, 75)
 
 
+@pytest.mark.fault("UPD-02")
+@pytest.mark.invariant("A2")
 def test_a_trade_is_booked_once() -> None:
     filling = order()
 
@@ -147,6 +151,8 @@ def test_a_fill_without_a_price_is_valued_provisionally_until_its_trades_arrive(
     ) == (False, 50 * 156_00 + 25 * 157_00, 156_33)
 
 
+@pytest.mark.fault("UPD-03")
+@pytest.mark.invariant("O6")
 def test_an_older_cumulative_figure_changes_nothing() -> None:
     filling = order()
 
@@ -174,6 +180,8 @@ def test_an_unanswered_enlargement_counts_as_done_until_answered(pending: Pendin
         (S.FILLED, 0, 0),
     ],
 )
+@pytest.mark.fault("ORD-25")
+@pytest.mark.invariant("P1")
 def test_protection_counts_only_what_is_certain(state: OrderState, asked_qty: int, sure: int) -> None:
     """U1: an enlargement nobody confirmed protects nothing yet; a reduction may have been done already."""
     pending = Pending.MODIFY if asked_qty else Pending.NONE
@@ -198,6 +206,7 @@ def test_an_old_figure_of_a_change_does_not_count(pending: Pending) -> None:
         (S.FILLED, Pending.NONE, S.FILLED, Pending.NONE),
     ],
 )
+@pytest.mark.fault("STO-02")
 def test_a_restart_doubts_everything_without_an_answer(
     state: OrderState, pending: Pending, state_after: OrderState, pending_after: Pending
 ) -> None:
@@ -222,6 +231,8 @@ STEPS = st.one_of(
 
 @pytest.mark.row("I-6")
 @given(st.lists(STEPS, max_size=30))
+@pytest.mark.fault("UPD-03")
+@pytest.mark.invariant("O6")
 def test_merged_state_never_regresses(steps: list[Step]) -> None:
     """O6: fills only rise; nothing but a fill, or the ghost of a refusal, leaves an end."""
     walked = order(S.INTENDED)

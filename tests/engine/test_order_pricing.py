@@ -56,6 +56,8 @@ def test_a_marketable_limit_goes_through_the_touch_by_the_protection(
 
 
 @given(SIDES, PAISE, st.integers(0, 200), st.integers(0, 10_000))
+@pytest.mark.fault("REJ-07")
+@pytest.mark.invariant("O7")
 def test_a_marketable_limit_is_legal_and_through_the_touch(
     option: Instrument, side: Side, ltp: int, spread: int, protection_bps: int
 ) -> None:
@@ -88,6 +90,8 @@ def test_a_buying_stop_has_its_limit_above(option: Instrument) -> None:
 
 @pytest.mark.row("HRD-12")
 @given(SIDES, st.integers(2, 40_000), st.integers(0, 10_000), st.sampled_from(["NFO", "BFO"]))
+@pytest.mark.fault("REJ-03", "REJ-04")
+@pytest.mark.invariant("O7")
 def test_every_stop_limit_passes_the_venues_own_check(
     option: Instrument, side: Side, ticks: int, gap_bps: int, exchange: str
 ) -> None:

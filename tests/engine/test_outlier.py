@@ -36,6 +36,7 @@ def book() -> PriceBook:
         (tick(10_000), ""),
     ],
 )
+@pytest.mark.fault("MKT-06")
 def test_what_no_tick_can_carry_is_named_with_its_figure(made: Tick, says: str) -> None:
     assert impossible(made) == says
 

@@ -61,6 +61,8 @@ TRADE = Trade(
         ({"limit_paise": -5}, "-5 paise"),
     ],
 )
+@pytest.mark.fault("UPD-10")
+@pytest.mark.invariant("C6")
 def test_an_impossible_row_is_named_by_its_raw_figure_and_books_nothing(wrong, says):
     report = replace(REPORT, **wrong)
     blotter = Blotter()
@@ -81,6 +83,8 @@ def test_an_impossible_row_is_named_by_its_raw_figure_and_books_nothing(wrong, s
         ({"side": Side.SELL}, "a SELL trade of a BUY order"),
     ],
 )
+@pytest.mark.fault("UPD-10")
+@pytest.mark.invariant("A2")
 def test_an_impossible_trade_is_named_by_its_raw_figure_and_books_nothing(wrong, says):
     trade = replace(TRADE, **wrong)
     blotter = Blotter()
@@ -141,6 +145,7 @@ def test_a_position_row_that_cannot_be_read_is_named_by_its_raw_value(wrong, say
     assert implausible_position(replace(row, **wrong), {"MIS", "NRML"}) == says
 
 
+@pytest.mark.fault("UPD-10")
 def test_the_true_record_counts_after_the_false_one_of_the_same_id():
     blotter = Blotter()
     order = entry()

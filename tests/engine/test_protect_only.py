@@ -43,8 +43,8 @@ def broken(*_args: object, **_fields: object) -> None:
     raise ZeroDivisionError("scripted")
 
 
-@pytest.mark.row("PRC-10")
 @pytest.mark.parametrize("method", ["on_wake", "exit", "ensure_exits", "cancel_entry"])
+@pytest.mark.fault("PRC-10")
 def test_one_broken_bracket_hides_no_other(pair, method: str, monkeypatch) -> None:
     one, two, stand_in = pair
     monkeypatch.setattr(one.bracket, method, broken)
@@ -66,7 +66,7 @@ def test_one_broken_bracket_hides_no_other(pair, method: str, monkeypatch) -> No
     assert sum(said.msg.name == "INTERNAL" for said in out.said) == 1, "told once"
 
 
-@pytest.mark.row("PRC-10")
+@pytest.mark.fault("PRC-10")
 def test_it_squares_off_and_enters_nothing(pair) -> None:
     one, _, stand_in = pair
     out = Outbox()

@@ -75,6 +75,8 @@ def test_what_is_no_whole_record_is_no_beat(path: Path, data: bytes) -> None:
     assert read_pulse(path) is None
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C4")
 def test_no_file_and_a_link_are_no_beat_and_a_link_is_not_written_through(path: Path) -> None:
     assert read_pulse(path) is None
     target = path.with_name("elsewhere")

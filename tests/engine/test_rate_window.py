@@ -36,6 +36,8 @@ def most_in_any(sent: list[int], span_ns: int) -> int:
 
 @pytest.mark.row("LEG-66")
 @given(ASKS, st.integers(1, 10), st.integers(0, 12), st.integers(10, 60))
+@pytest.mark.fault("REJ-14")
+@pytest.mark.invariant("O4")
 def test_no_window_of_a_second_or_a_minute_ever_holds_too_many(
     asks: list[Ask], per_s: int, reserve: int, per_min: int
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_fixed_gap_spaces_every_write(asks: list[Ask]) -> None:
     assert all(later - earlier >= NS_PER_S // 2 for earlier, later in pairwise(sent))
 
 
+@pytest.mark.fault("ORD-09")
 def test_a_throttling_broker_holds_entries_back_and_lets_exits_go() -> None:
     """ORD-09."""
     window = RateWindow(per_s=8, per_min=180, exit_reserve_per_s=3)

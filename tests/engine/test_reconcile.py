@@ -53,6 +53,7 @@ def held(symbol: str, product: str, net: int, average: int = 0) -> PositionRepor
 
 
 @pytest.mark.row("BUG-12", "LEG-39", "I-8")
+@pytest.mark.fault("HUM-02")
 def test_what_the_trader_buys_by_hand_stays_his() -> None:
     tape = replay(0, 0, [own(1, 75), hand(2, 150)])
 
@@ -90,6 +91,7 @@ def test_a_short_of_ours_is_closed_by_a_purchase_by_hand() -> None:
 
 
 @pytest.mark.row("BUG-07")
+@pytest.mark.fault("HUM-01")
 def test_an_exit_of_ours_that_fills_after_the_hands_sale_has_oversold() -> None:
     """Hand first, target second: 75 too many are sold, and they are ours to buy back."""
     after = replay(0, 0, [own(1, 75), hand(2, -75), own(3, -75)])
@@ -117,8 +119,9 @@ _events = st.lists(
 )
 
 
-@pytest.mark.row("A3", "R3")
 @given(own_qty=st.integers(-300, 300), foreign_qty=st.integers(-300, 300), events=_events)
+@pytest.mark.fault("HUM-05")
+@pytest.mark.invariant("A3", "R3")
 def test_every_unit_belongs_to_somebody(own_qty: int, foreign_qty: int, events: list[Event]) -> None:
     tape = replay(own_qty, foreign_qty, events)
 
@@ -253,6 +256,7 @@ def test_units_that_vanish_without_a_trade_are_the_traders_first() -> None:
 
 
 @given(ours=st.integers(-300, 300), foreign=st.integers(-300, 300), broker=st.integers(-600, 600))
+@pytest.mark.invariant("E2")
 def test_no_verdict_takes_more_than_we_hold(ours: int, foreign: int, broker: int) -> None:
     verdict = judge(row(ours), broker, 0, Tape(own_qty=ours, foreign_qty=foreign), 0)
 
@@ -265,6 +269,7 @@ def test_no_verdict_takes_more_than_we_hold(ours: int, foreign: int, broker: int
 # --- a product that was converted -------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("EXI-15")
 def test_units_that_left_one_product_for_another_are_converted_not_closed() -> None:
     closed = judge(row(75), 0, 0, Tape(own_qty=75), 0)
     now = rows_by_key([held(PE, "MIS", 0), held(PE, "NRML", 75)])

@@ -45,6 +45,7 @@ TROUBLES: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("trouble", "reason"), TROUBLES)
+@pytest.mark.invariant("O10")
 def test_each_trouble_blocks_entries_with_its_own_reason(trouble: dict[str, object], reason: str) -> None:
     """O10."""
     assert desk_block(msgspec.structs.replace(WELL, **trouble), LIMITS) == reason
@@ -80,5 +81,6 @@ def test_without_a_configured_cap_no_loss_blocks() -> None:
     ],
 )
 @pytest.mark.row("I-7")
+@pytest.mark.invariant("O9")
 def test_one_entry_is_held_against_its_limits(change: dict[str, object], reason: str) -> None:
     assert entry_block(msgspec.structs.replace(ENTRY, **change), LIMITS) == reason

@@ -64,6 +64,8 @@ def test_a_missing_key_is_told_in_the_words_operators_grep_for(tmp_path: Path) -
 
 @pytest.mark.row("OPS-12")
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+@pytest.mark.fault("SEC-08")
+@pytest.mark.invariant("C3")
 def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
     path = secret_file(tmp_path, f"KEY_A={CANARY}", mode)
 
@@ -73,6 +75,8 @@ def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(t
     assert str(refused.value) == f"{path}: open to others (mode {mode:04o}): chmod 600 {path}"
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C3", "C4")
 def test_a_link_a_folder_and_a_pipe_are_refused_and_no_file_is_no_fault(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(secret_file(tmp_path, "KEY_A=x"))
@@ -110,6 +114,8 @@ def test_a_secret_on_the_command_line_works_warns_and_is_struck_out(tmp_path: Pa
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 def test_no_textual_form_of_a_secret_shows_its_value() -> None:
     secret = Secret("KEY_A", CANARY)
     try:
@@ -134,6 +140,8 @@ def test_secrets_are_equal_by_value_only() -> None:
 @given(
     st.text(st.characters(exclude_characters="*"), min_size=4, max_size=40), st.text(max_size=20), st.text(max_size=20)
 )
+@pytest.mark.fault("SEC-07")
+@pytest.mark.invariant("C1")
 def test_a_known_value_survives_in_no_text_around_it(value: str, before: str, after: str) -> None:
     redactions = Redactions()
     redactions.add(value)

@@ -256,6 +256,7 @@ def test_weekdays_agree_with_exchange_calendars_xbom(year: int) -> None:
 
 @pytest.mark.row("OPS-31")
 @pytest.mark.parametrize("year", [2024, 2025, 2026])
+@pytest.mark.fault("TIM-05")
 def test_holidays_agree_with_the_holidays_package(year: int) -> None:
     theirs = {day for day in holidays.financial_holidays("XNSE", years=year) if day.weekday() < 5 and day.year == year}
     ours = {row.date for row in read_session_tables(None)[0].holiday if row.date.year == year}
@@ -308,6 +309,8 @@ def test_a_budget_weekend_day_is_a_full_day(day: date) -> None:
     assert (clock_text(session.open_ns(OPTIONS)), clock_text(session.close_ns(OPTIONS))) == ("09:15:00", "15:30:00")
 
 
+@pytest.mark.fault("TIM-06")
+@pytest.mark.invariant("Q2")
 def test_muhurat_2025_is_one_hour_on_a_holiday() -> None:
     day = date(2025, 10, 21)
     session = CALENDAR.trading_day(day)
@@ -363,6 +366,7 @@ def test_the_neighbouring_trading_days_step_over_closed_ones(day: date, followin
 
 
 @pytest.mark.row("OPS-31")
+@pytest.mark.fault("TIM-05")
 def test_beyond_the_listed_years_no_day_is_named() -> None:
     assert CALENDAR.years_covered == {2024, 2025, 2026}
     assert CALENDAR.next_trading_day(date(2026, 12, 31)) is None
@@ -386,6 +390,7 @@ def test_a_day_is_either_traded_or_has_a_reason(day: date) -> None:
 
 
 @pytest.mark.row("OPS-19")
+@pytest.mark.fault("TIM-08")
 def test_the_trading_date_rolls_at_ist_midnight() -> None:
     midnight = at_ist(date(2026, 11, 21), time(0))
 
@@ -394,6 +399,7 @@ def test_the_trading_date_rolls_at_ist_midnight() -> None:
 
 
 @pytest.mark.row("OPS-30")
+@pytest.mark.fault("TIM-04")
 def test_the_machines_zone_changes_nothing() -> None:
     program = (
         "from datetime import date\n"
@@ -464,6 +470,7 @@ def test_a_day_before_every_cut_off_row_has_none() -> None:
         (stock(), date(2026, 11, 20), "kite", False, "15:05:00"),
     ],
 )
+@pytest.mark.invariant("Q2")
 def test_our_own_exit_comes_before_the_brokers_and_before_the_close(
     instrument: Instrument, day: date, broker: str, is_mis: bool, at: str
 ) -> None:
@@ -513,6 +520,7 @@ def test_a_holiday_of_the_users_own_closes_the_day(tmp_path: Path) -> None:
     assert calendar.trading_day(date(2026, 11, 24)) is None  # the packaged list still holds
 
 
+@pytest.mark.fault("TIM-06")
 def test_the_user_gives_the_muhurat_hours(tmp_path: Path) -> None:
     calendar = own_calendar(
         tmp_path, '[[special]]\ndate = 2026-11-08\nname = "Muhurat"\nwindows = [[18:00:00, 19:00:00]]\n'

@@ -33,6 +33,8 @@ time.sleep(60)
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_the_second_desk_is_told_who_runs_where_and_since_when(tmp_path: Path) -> None:
     path = tmp_path / "account.lock"
     with InstanceLock.acquire(path, "account AB1234", now_ns=STARTED_NS) as first:
@@ -65,6 +67,8 @@ def test_a_released_lock_is_free_and_its_file_stays_private(tmp_path: Path) -> N
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.fault("PRC-12", "STO-05")
+@pytest.mark.invariant("R5")
 def test_kill_minus_nine_frees_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "account.lock"
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
@@ -80,6 +84,8 @@ def test_kill_minus_nine_frees_the_lock(tmp_path: Path) -> None:
     InstanceLock.acquire(path, "account AB1234").release()
 
 
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_a_forked_child_does_not_keep_the_lock_alive_nor_take_it_away(tmp_path: Path) -> None:
     """A helper process that outlives a crashed desk must not lock it out (PRC-12)."""
     path = tmp_path / "account.lock"
@@ -105,6 +111,8 @@ def test_a_forked_child_does_not_keep_the_lock_alive_nor_take_it_away(tmp_path: 
         os.waitpid(pid, 0)
 
 
+@pytest.mark.fault("PRC-12")
+@pytest.mark.invariant("R5")
 def test_a_lock_file_removed_by_hand_does_not_let_two_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file vanishes between our open and our lock: we must lock the one others will find."""
     path = tmp_path / "account.lock"
@@ -124,6 +132,8 @@ def test_a_lock_file_removed_by_hand_does_not_let_two_in(tmp_path: Path, monkeyp
             InstanceLock.acquire(path, "account A")
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C4")
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("data")

@@ -51,7 +51,9 @@ def loop() -> Iterator[Loop]:
     made.guard.stop()
 
 
-@pytest.mark.row("OPS-23", "PRC-10")
+@pytest.mark.row("OPS-23")
+@pytest.mark.fault("PRC-10", "PRC-09")
+@pytest.mark.invariant("X1")
 def test_a_decision_that_loops_for_ever_is_ended_inside_itself(loop: Loop) -> None:
     began = time.monotonic()
 
@@ -178,7 +180,8 @@ def test_where_the_system_does_not_say_waiting_has_five_seconds(hand: HandClock)
     assert hand.fired == ["bot"]
 
 
-@pytest.mark.row("PRC-09", "X1")
+@pytest.mark.fault("PRC-09", "MKT-14")
+@pytest.mark.invariant("X1")
 def test_a_loop_that_stands_still_for_two_seconds_is_told_once_with_its_stack(loop: Loop) -> None:
     hand = HandClock(loop)
     hand.beat()

@@ -89,6 +89,8 @@ def test_a_fill_on_the_seventh_look_is_flat_at_once_and_closed_once(watched: Wat
 
 
 @pytest.mark.row("HRD-26")
+@pytest.mark.fault("EXI-11")
+@pytest.mark.invariant("Q1")
 def test_finished_orders_are_no_proof_the_broker_is_asked_until_it_says_flat(watched: Watched) -> None:
     watched.look(CLOSING)
     for proof in (Proof.NONE, Proof.OPEN, Proof.OPEN):
@@ -143,7 +145,8 @@ def test_every_leg_is_closed_and_the_open_one_alone_is_escalated(watched: Watche
     assert [step for step in last if step.act is StopAct.ESCALATE] == [StopStep(StopAct.ESCALATE, "CE")]
 
 
-@pytest.mark.row("OPS-21", "PRC-02")
+@pytest.mark.row("OPS-21")
+@pytest.mark.fault("PRC-02")
 def test_leave_takes_entries_back_keeps_resting_stops_and_is_gone_at_once(watched: Watched) -> None:
     entering = holding("PE", on_stop=OnStop.LEAVE, has_entry=True, open_qty=0, covered_qty=0)
     assert watched.look(entering, RESTING) == [StopStep(StopAct.TAKE_BACK, "PE")]
@@ -236,6 +239,8 @@ _HOLDINGS = st.lists(
 @pytest.mark.row("HRD-27", "HRD-29")
 @given(looks=st.lists(st.tuples(_HOLDINGS, st.sampled_from(Proof), st.booleans()), min_size=1, max_size=30))
 @settings(max_examples=120, deadline=None)
+@pytest.mark.fault("PRC-02")
+@pytest.mark.invariant("Q1")
 def test_whatever_is_seen_the_plan_ends_in_time_escalates_at_most_once_and_says_flat_only_with_proof(looks) -> None:
     plan = StopPlan(BEGAN)
     now_ns, acts = BEGAN, []

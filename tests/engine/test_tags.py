@@ -24,6 +24,8 @@ def test_base_36_reads_back_and_never_loses_digits(number: int, width: int) -> N
 
 @pytest.mark.row("I-3")
 @given(st.integers(0, 36**6), st.integers(0, 36**6), st.lists(st.sampled_from(Role), min_size=1, max_size=50))
+@pytest.mark.fault("ORD-14", "STO-17")
+@pytest.mark.invariant("O2")
 def test_tags_are_unique_over_runs_and_fit_every_broker(run: int, other_run: int, roles: list[Role]) -> None:
     """ORD-14, STO-17: at most 20 letters and digits, never the same twice."""
     first, second = TagMaker(run), TagMaker(other_run)

@@ -42,6 +42,8 @@ def played(instants: list[int], timers: list[int], *, asks: bool = True, soon_at
     return happened
 
 
+@pytest.mark.fault("TIM-09")
+@pytest.mark.invariant("X5")
 def test_ticks_and_timers_come_in_the_order_of_their_instants() -> None:
     happened = played([1_000, 2_000, 5_000], [1_500, 4_000])
 
@@ -107,6 +109,7 @@ def test_a_listener_that_fails_leaves_the_loop_with_a_clock_of_its_own() -> None
     st.lists(st.integers(1, 10**12), max_size=8),
     st.booleans(),
 )
+@pytest.mark.fault("TIM-09")
 def test_the_clock_never_goes_back_and_no_timer_is_early_or_lost(
     instants: list[int], timers: list[int], in_order: bool
 ) -> None:

@@ -49,6 +49,8 @@ def test_a_good_request_breaks_nothing(option: Instrument) -> None:
         ({"product": "CO"}, refusals.NOT_ALLOWED, "one of CNC, MIS, NRML"),
     ],
 )
+@pytest.mark.fault("REJ-03", "REJ-04", "REF-08")
+@pytest.mark.invariant("O7")
 def test_each_broken_rule_is_named_with_the_offending_value(
     option: Instrument, changes: dict[str, object], code: str, text: str
 ) -> None:
@@ -71,6 +73,7 @@ def test_each_broken_rule_is_named_with_the_offending_value(
         ("BSE", Segment.EQUITY, False),
     ],
 )
+@pytest.mark.fault("REJ-06")
 def test_stop_market_is_taken_by_nse_shares_and_futures_only(exchange: str, segment: Segment, taken: bool) -> None:
     contract = Instrument(symbol="X", exchange=exchange, segment=segment, lot_size=1, tick_paise=5)
 
@@ -102,6 +105,8 @@ def test_the_stop_gap_of_bse_index_options(option: Instrument, trigger: int, gap
     assert violation.code == refusals.STOP_GAP
 
 
+@pytest.mark.fault("ORD-22")
+@pytest.mark.invariant("O5")
 def test_our_own_modify_cap_keeps_a_margin_from_the_brokers() -> None:
     """O5."""
     assert VenueRules(name="kite", modifies_per_order=25).modify_cap == 20

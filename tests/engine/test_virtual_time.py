@@ -71,6 +71,8 @@ def test_waiting_for_what_cannot_happen_is_a_deadlock_not_a_hang() -> None:
         run_virtual(main())
 
 
+@pytest.mark.fault("PRC-16")
+@pytest.mark.invariant("X5")
 def test_threads_are_refused() -> None:
     async def main() -> None:
         await asyncio.to_thread(print)
@@ -111,6 +113,7 @@ def test_the_cheap_horizon_is_never_later_than_the_true_one(steps: list[tuple[bo
     run_virtual(main())
 
 
+@pytest.mark.invariant("X5")
 def test_the_same_program_runs_the_same_way_every_time() -> None:
     """X5: racing tasks with seeded delays interleave identically."""
 

@@ -28,6 +28,7 @@ def exits(rig) -> dict[str, int]:
 
 
 @pytest.mark.row("HRD-16", "LEG-41", "OPS-17")
+@pytest.mark.fault("HUM-02")
 def test_units_sold_by_hand_while_down_shrink_the_exits(run_desk, seed_setup, by_hand) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -43,7 +44,8 @@ def test_units_sold_by_hand_while_down_shrink_the_exits(run_desk, seed_setup, by
     run_desk(scenario, seed_setup(symbols=(PE,), lots=2))
 
 
-@pytest.mark.row("HRD-16", "LEG-40", "HUM-01")
+@pytest.mark.row("HRD-16", "LEG-40")
+@pytest.mark.fault("HUM-01")
 def test_a_position_closed_by_hand_while_down_loses_its_exits_and_gets_no_new_ones(
     run_desk, seed_setup, by_hand
 ) -> None:
@@ -61,7 +63,9 @@ def test_a_position_closed_by_hand_while_down_loses_its_exits_and_gets_no_new_on
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("HRD-16", "HUM-01", "E2")
+@pytest.mark.row("HRD-16")
+@pytest.mark.fault("HUM-01")
+@pytest.mark.invariant("E2")
 def test_a_position_turned_round_by_hand_while_down_is_left_to_the_hand(run_desk, seed_setup, by_hand) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -76,7 +80,8 @@ def test_a_position_turned_round_by_hand_while_down_is_left_to_the_hand(run_desk
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("LEG-43", "HUM-03")
+@pytest.mark.row("LEG-43")
+@pytest.mark.fault("HUM-03")
 def test_a_stop_cancelled_by_hand_while_down_is_placed_once_more(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -92,7 +97,8 @@ def test_a_stop_cancelled_by_hand_while_down_is_placed_once_more(run_desk, seed_
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("R4", "NET-07")
+@pytest.mark.fault("NET-07")
+@pytest.mark.invariant("R4")
 def test_nothing_is_armed_for_units_that_the_broker_says_are_gone(run_desk, seed_setup, heir) -> None:
     """The risk desk closed the position and took the exits away: a new stop would open a short."""
 
@@ -118,8 +124,9 @@ def test_nothing_is_armed_for_units_that_the_broker_says_are_gone(run_desk, seed
 # --- books that do not come --------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("R4", "R7", "NET-14")
 @pytest.mark.parametrize("silence", ["errors", "hangs"])
+@pytest.mark.fault("NET-14")
+@pytest.mark.invariant("R4", "R7")
 def test_books_that_never_come_end_in_protect_only_with_an_alarm_in_bounded_time(
     run_desk, seed_setup, heir, silence
 ) -> None:
@@ -155,7 +162,7 @@ def test_books_that_never_come_end_in_protect_only_with_an_alarm_in_bounded_time
     run_desk(scenario, seed_setup(symbols=(PE,), style="monitored"))
 
 
-@pytest.mark.row("R4", "R7")
+@pytest.mark.invariant("R4", "R7")
 def test_an_exit_asked_for_before_the_books_is_kept_and_done_right_after(run_desk, seed_setup, heir) -> None:
     from engine.operator import ExitLeg
 
@@ -179,7 +186,9 @@ def test_an_exit_asked_for_before_the_books_is_kept_and_done_right_after(run_des
 # --- books that are not whole ------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("NET-07", "R4", "LEG-40")
+@pytest.mark.row("LEG-40")
+@pytest.mark.fault("NET-07")
+@pytest.mark.invariant("R4")
 def test_an_empty_position_book_is_not_flat(run_desk, seed_setup, heir) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -204,8 +213,9 @@ def test_an_empty_position_book_is_not_flat(run_desk, seed_setup, heir) -> None:
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("CFG-05", "NET-07", "R3")
 @pytest.mark.parametrize("kept", ["orders of a stranger", "nothing at all"])
+@pytest.mark.fault("CFG-05", "NET-07", "STO-18")
+@pytest.mark.invariant("R3")
 def test_books_of_another_account_change_nothing_and_are_told(run_desk, seed_setup, heir, kept) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -241,7 +251,8 @@ def test_books_of_another_account_change_nothing_and_are_told(run_desk, seed_set
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("NET-08", "E1", "P1")
+@pytest.mark.fault("NET-08")
+@pytest.mark.invariant("E1", "P1")
 def test_an_order_book_without_our_stop_is_read_for_three_seconds_before_another_is_placed(
     run_desk, seed_setup, heir
 ) -> None:
@@ -272,7 +283,8 @@ def test_an_order_book_without_our_stop_is_read_for_three_seconds_before_another
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("UPD-02", "A2", "R1")
+@pytest.mark.fault("UPD-02")
+@pytest.mark.invariant("A2", "R1")
 def test_every_row_doubled_is_every_row_once(run_desk, seed_setup, heir) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -296,7 +308,8 @@ def test_every_row_doubled_is_every_row_once(run_desk, seed_setup, heir) -> None
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("R4", "NET-07")
+@pytest.mark.fault("NET-07")
+@pytest.mark.invariant("R4")
 def test_one_failing_book_of_three_is_no_read_at_all(run_desk, seed_setup, heir) -> None:
     async def scenario(rig):
         await rig.enter(150.0)

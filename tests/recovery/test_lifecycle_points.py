@@ -162,9 +162,11 @@ async def crashed_and_back(rig, reach: Step, down_s: float, price: float):
     return again
 
 
-@pytest.mark.row("OPS-17", "LEG-72", "R2", "O2")
+@pytest.mark.row("OPS-17", "LEG-72")
 @pytest.mark.parametrize("down_s", [0.0, 20.0])
 @pytest.mark.parametrize(("reach", "held"), ENTERING, ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.fault("STO-03")
+@pytest.mark.invariant("R2", "O2")
 def test_a_crash_while_a_position_is_built_ends_protected_with_three_orders(
     run_desk, seed_setup, reach, held, down_s
 ) -> None:
@@ -181,9 +183,11 @@ def test_a_crash_while_a_position_is_built_ends_protected_with_three_orders(
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-17", "R2", "E2")
+@pytest.mark.row("OPS-17")
 @pytest.mark.parametrize("down_s", [0.0, 20.0])
 @pytest.mark.parametrize("reach", LEAVING, ids=lambda reach: reach.__name__)
+@pytest.mark.fault("STO-03")
+@pytest.mark.invariant("R2", "E2")
 def test_a_crash_while_a_position_is_left_ends_flat_with_one_closing_order(run_desk, seed_setup, reach, down_s) -> None:
     async def scenario(rig):
         again = await crashed_and_back(rig, reach, down_s, 150.0)
@@ -198,7 +202,8 @@ def test_a_crash_while_a_position_is_left_ends_flat_with_one_closing_order(run_d
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-17", "OPS-18", "E5")
+@pytest.mark.row("OPS-17", "OPS-18")
+@pytest.mark.invariant("E5")
 def test_a_crash_between_the_target_and_its_siblings_cancel_ends_flat(run_desk, seed_setup) -> None:
     async def scenario(rig):
         again = await crashed_and_back(rig, target_filled_and_stop_still_working, 0.0, 154.0)
@@ -210,7 +215,9 @@ def test_a_crash_between_the_target_and_its_siblings_cancel_ends_flat(run_desk, 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-17", "STO-02", "O3")
+@pytest.mark.row("OPS-17")
+@pytest.mark.fault("STO-02")
+@pytest.mark.invariant("O3", "R2")
 def test_an_entry_that_was_committed_and_never_sent_is_given_up_and_nothing_is_sent(run_desk, seed_setup) -> None:
     async def scenario(rig):
         again = await crashed_and_back(rig, entry_intended, 0.0, 150.0)
@@ -222,8 +229,10 @@ def test_an_entry_that_was_committed_and_never_sent_is_given_up_and_nothing_is_s
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-17", "R2", "STO-04")
+@pytest.mark.row("OPS-17")
 @pytest.mark.parametrize("reach", [step for step, _ in ENTERING] + LEAVING, ids=lambda reach: reach.__name__)
+@pytest.mark.fault("STO-04")
+@pytest.mark.invariant("R2", "R1")
 def test_a_second_crash_inside_recovery_loses_nothing(run_desk, seed_setup, heir, reach) -> None:
     """The first heir dies at every 14 ms of its own first eighth of a second, the second one finishes the work."""
 

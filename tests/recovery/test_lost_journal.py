@@ -27,7 +27,9 @@ def books(rig) -> list[tuple[str, str, int]]:
     return [(o.tag, o.state.value, o.qty) for o in rig.exchange.orders("paper")]
 
 
-@pytest.mark.row("STO-18", "R3", "R4", "LEG-39")
+@pytest.mark.row("LEG-39")
+@pytest.mark.fault("STO-18")
+@pytest.mark.invariant("R3", "R4")
 def test_a_position_comes_back_with_the_exits_it_had_and_nothing_new_is_sent(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -52,7 +54,8 @@ def test_a_position_comes_back_with_the_exits_it_had_and_nothing_new_is_sent(run
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("STO-18", "O10", "R3")
+@pytest.mark.fault("STO-18")
+@pytest.mark.invariant("O10", "R3")
 def test_entries_stay_off_until_the_trader_resumes_them_even_over_one_more_restart(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -72,7 +75,8 @@ def test_entries_stay_off_until_the_trader_resumes_them_even_over_one_more_resta
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("STO-18", "R3")
+@pytest.mark.fault("STO-18")
+@pytest.mark.invariant("R3")
 def test_a_lost_entry_is_cancelled_and_a_lost_exit_without_its_position_too(run_desk, seed_setup, by_hand) -> None:
     async def scenario(rig):
         rig.ticks(150.0)
@@ -89,7 +93,8 @@ def test_a_lost_entry_is_cancelled_and_a_lost_exit_without_its_position_too(run_
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("STO-18", "R3")
+@pytest.mark.fault("STO-18")
+@pytest.mark.invariant("R3")
 def test_a_lost_entry_that_fills_before_its_cancel_is_adopted_and_protected(run_desk, seed_setup, by_hand) -> None:
     async def scenario(rig):
         rig.ticks(150.0)
@@ -110,7 +115,8 @@ def test_a_lost_entry_that_fills_before_its_cancel_is_adopted_and_protected(run_
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("STO-18", "CON-08")
+@pytest.mark.row("CON-08")
+@pytest.mark.fault("STO-18")
 def test_where_the_policy_is_to_alert_nothing_is_touched_and_entries_stop(run_desk, seed_setup, by_hand) -> None:
     import msgspec
 

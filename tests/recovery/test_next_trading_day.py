@@ -34,6 +34,7 @@ def end_yesterday(rig) -> None:
 
 
 @pytest.mark.row("OPS-19", "GRD-53", "OPS-17")
+@pytest.mark.fault("TIM-08")
 def test_yesterdays_orders_have_expired_and_a_carried_position_is_protected_anew(run_desk, seed_setup, heir) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -58,7 +59,9 @@ def test_yesterdays_orders_have_expired_and_a_carried_position_is_protected_anew
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-19", "REF-03", "R4")
+@pytest.mark.row("OPS-19")
+@pytest.mark.fault("REF-03")
+@pytest.mark.invariant("R4")
 def test_a_position_that_the_broker_closed_overnight_is_closed_here_and_invents_no_loss(
     run_desk, seed_setup, heir
 ) -> None:

@@ -42,8 +42,10 @@ async def random_life(rig, random: Random) -> float:
     return price
 
 
-@pytest.mark.row("R1", "LEG-72", "STO-04")
+@pytest.mark.row("LEG-72")
 @pytest.mark.parametrize("seed", range(40))
+@pytest.mark.fault("STO-04")
+@pytest.mark.invariant("R1")
 def test_a_second_restart_sends_nothing_and_changes_no_row(run_desk, seed_setup, state_of, exchange_sees, seed) -> None:
     random = Random(seed)
     style = random.choice(("resting", "hybrid", "monitored"))

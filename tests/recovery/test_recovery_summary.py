@@ -135,7 +135,8 @@ def test_the_headline_stands_on_the_screen_until_it_is_seen_or_five_minutes_old(
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("PRC-14", "R7", "O10")
+@pytest.mark.fault("PRC-14")
+@pytest.mark.invariant("R7", "O10")
 def test_three_starts_that_crashed_within_a_minute_leave_entries_off_until_resumed(run_desk, seed_setup) -> None:
     from engine.operator import PauseEntries
 

@@ -11,6 +11,8 @@ PE = "NIFTY01DEC2624500PE"
 
 
 @pytest.mark.row("CON-08", "I-8", "BUG-12")
+@pytest.mark.fault("HUM-02")
+@pytest.mark.invariant("R3")
 def test_units_that_came_without_a_trade_are_named_and_not_touched(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.ticks(150.0)

@@ -94,6 +94,7 @@ def test_a_stray_signal_for_a_flat_leg_says_so_and_sends_nothing(run_desk, seed_
 
 
 @pytest.mark.row("RTP-29", "LEG-66")
+@pytest.mark.fault("ORD-09")
 def test_a_429_on_an_exit_is_waited_for_and_keeps_entries_away_meanwhile(run_desk, seed_setup) -> None:
     async def scenario(rig):
         throttled: list[int] = []

@@ -24,6 +24,7 @@ def test_a_short_day_breaks_nothing(profile):
 
 
 @pytest.mark.row("OPS-32")
+@pytest.mark.invariant("X5")
 def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
     plan = DayPlan(seed=5, until=EARLY)
 
@@ -34,6 +35,7 @@ def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
     assert first.decision_hash != other.decision_hash
 
 
+@pytest.mark.invariant("X4")
 def test_looking_does_not_change_the_day():
     """The story of a verbose run is the same day: a replay shows the event that broke."""
     told: list[str] = []

@@ -121,6 +121,7 @@ def test_a_leg_that_fails_to_enter_calls_a_person_under_either_policy(run_desk, 
 
 
 @pytest.mark.row("I-9", "OPS-26")
+@pytest.mark.invariant("P4")
 def test_every_critical_line_and_every_alarm_of_a_bad_day_reaches_the_listeners(run_desk, seed_setup) -> None:
     async def scenario(rig):
         heard = Listener(rig)
@@ -147,6 +148,7 @@ def rows(image: bytes, tmp_path: Path) -> list[tuple[str, int, int, int]]:
         ).fetchall()
 
 
+@pytest.mark.invariant("P4")
 def test_an_alarm_is_a_row_with_start_reason_acknowledgement_and_end(run_desk, seed_setup, tmp_path) -> None:
     """Policy 10 of the faults page: alarms persist."""
 
@@ -241,6 +243,8 @@ def test_observers_of_a_real_desk_hear_trades_commands_prices_and_errors(run_des
 
 
 @pytest.mark.row("RTP-25", "RTP-38")
+@pytest.mark.fault("MKT-11")
+@pytest.mark.invariant("X4")
 def test_a_stop_behind_ten_thousand_queued_ticks_is_the_next_event_and_observers_change_no_order(
     run_desk, seed_setup
 ) -> None:

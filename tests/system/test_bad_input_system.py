@@ -55,6 +55,8 @@ BAD_TICKS = {
 @pytest.mark.row("RTP-06")
 @pytest.mark.parametrize("kind", BAD_TICKS)
 @pytest.mark.parametrize("style", ["monitored", "resting"])
+@pytest.mark.fault("MKT-06", "MKT-07")
+@pytest.mark.invariant("M3")
 def test_a_bad_tick_in_an_open_position_is_told_once_and_changes_nothing(run_desk, seed_setup, kind, style) -> None:
     make, says = BAD_TICKS[kind]
 
@@ -78,6 +80,7 @@ def test_a_bad_tick_in_an_open_position_is_told_once_and_changes_nothing(run_des
     run_desk(scenario, seed_setup(style=style))
 
 
+@pytest.mark.fault("MKT-12")
 def test_a_tick_of_the_future_does_not_blind_the_desk_to_the_true_ones(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.desk.on_tick(bad(rig, at_ns=rig.clock.now_ns() + 3600 * NS_PER_S))
@@ -141,6 +144,7 @@ def test_prices_between_two_ticks_are_prices_and_every_order_is_on_the_tick(run_
 
 
 @pytest.mark.parametrize("touch", [{"ask_paise": TRILLION_RUPEES}, {"ask_paise": -5}, {"bid_paise": 0, "ask_paise": 9}])
+@pytest.mark.fault("MKT-08")
 def test_an_entry_is_not_priced_from_a_touch_that_cannot_be(run_desk, seed_setup, touch) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -237,6 +241,7 @@ def test_a_position_row_that_cannot_be_read_is_told_once_and_moves_nothing(run_d
         lambda row: replace(row, product="", average_paise=-1),
     ],
 )
+@pytest.mark.fault("NET-07")
 def test_units_of_ours_under_a_row_that_cannot_be_read_are_not_taken_for_sold(run_desk, seed_setup, garbled) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -306,6 +311,7 @@ def test_a_garbled_row_of_an_order_of_ours_is_told_once_and_books_nothing(run_de
     run_desk(scenario, seed_setup(style="hybrid"))
 
 
+@pytest.mark.fault("ORD-25")
 def test_a_row_in_a_state_nobody_knows_neither_ends_nor_frees_an_order(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -320,6 +326,7 @@ def test_a_row_in_a_state_nobody_knows_neither_ends_nor_frees_an_order(run_desk,
     run_desk(scenario, seed_setup())
 
 
+@pytest.mark.fault("UPD-07")
 def test_rows_and_trades_of_strangers_are_left_alone_whatever_they_hold(run_desk, seed_setup) -> None:
     chance = Random(7)
 
@@ -358,6 +365,8 @@ def test_rows_and_trades_of_strangers_are_left_alone_whatever_they_hold(run_desk
 
 @pytest.mark.row("HRD-09")
 @pytest.mark.parametrize("reply", [None, {}, {"status": "success", "orderid": None}, "<html>502</html>", [[1]], True])
+@pytest.mark.fault("ORD-07")
+@pytest.mark.invariant("O2")
 def test_an_accepted_order_whose_reply_names_no_id_is_looked_up_and_never_placed_again(
     run_desk, seed_setup, reply
 ) -> None:
@@ -416,6 +425,8 @@ def orders_of_a_day(run_desk, setup, steps: list[int], garbage: dict[int, tuple[
 @pytest.mark.row("RTP-06")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PRICES, GARBAGE)
+@pytest.mark.fault("MKT-06")
+@pytest.mark.invariant("M3")
 def test_garbage_between_the_ticks_of_a_day_changes_no_order(run_desk, seed_setup, steps, garbage) -> None:
     for style in ("monitored", "resting"):
         setup = seed_setup(6, 4, style=style)

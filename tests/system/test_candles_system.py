@@ -108,6 +108,8 @@ def test_a_position_keeps_the_candles_of_its_own_rules_when_the_configuration_dr
     run_desk(scenario, with_rules(seed_setup(60, 30, symbols=(PE,)), TREND))
 
 
+@pytest.mark.fault("MKT-06")
+@pytest.mark.invariant("M3")
 def test_one_bad_tick_makes_no_candle(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await climb(rig, 3)

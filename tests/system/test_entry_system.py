@@ -228,6 +228,7 @@ def test_the_last_price_is_the_hint_and_a_quote_without_a_trade_leaves_it_empty(
 
 
 @pytest.mark.row("I-7", "LEG-11")
+@pytest.mark.invariant("M1")
 def test_an_entry_on_a_stale_price_is_refused(run_desk) -> None:
     """O10 outranks LEG-11's "entry still sent": without a fresh price nothing is entered."""
 
@@ -381,6 +382,8 @@ def test_exits_in_flight_answer_the_guard(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("HRD-01", "LEG-64")
+@pytest.mark.fault("UPD-08")
+@pytest.mark.invariant("P2")
 def test_a_partial_entry_is_protected_for_what_filled(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.tick(PE, 100.5)
@@ -413,6 +416,7 @@ def test_an_odd_partial_entry_of_forty_units_is_protected_for_forty(run_desk, se
 
 
 @pytest.mark.row("HRD-03")
+@pytest.mark.fault("UPD-08")
 def test_the_rest_of_an_entry_is_cancelled_at_its_timeout(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.tick(PE, 100.5, size=75)
@@ -479,6 +483,7 @@ def test_a_stop_that_the_price_has_passed_already(run_desk, seed_setup, policy, 
 
 
 @pytest.mark.row("HRD-12")
+@pytest.mark.fault("REJ-06")
 def test_an_index_option_never_gets_an_sl_m(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.5)
@@ -621,6 +626,8 @@ def test_both_or_none_closes_the_filled_leg_within_a_write_slot(run_desk, seed_s
 
 
 @pytest.mark.row("LEG-63", "I-3")
+@pytest.mark.fault("UPD-05")
+@pytest.mark.invariant("P1")
 def test_a_fill_that_nobody_told_is_protected_on_first_sight(run_desk, seed_setup) -> None:
     """20 s without pushes and without books; the order stays watched and is not sent again."""
 
@@ -647,6 +654,8 @@ def test_a_fill_that_nobody_told_is_protected_on_first_sight(run_desk, seed_setu
 
 
 @pytest.mark.row("LEG-66")
+@pytest.mark.fault("REJ-14")
+@pytest.mark.invariant("O4")
 def test_forty_writes_stay_under_eight_a_second_and_none_is_throttled(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -682,6 +691,7 @@ def test_an_order_gap_spaces_every_write(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("LEG-66")
+@pytest.mark.fault("ORD-09")
 def test_a_429_is_waited_for_and_the_exit_goes_first(run_desk, seed_setup) -> None:
     async def scenario(rig):
         refused: list[str] = []
@@ -772,6 +782,8 @@ def test_four_legs_trade_with_the_same_guarantees(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("OPS-31")
+@pytest.mark.fault("TIM-05")
+@pytest.mark.invariant("O10")
 def test_a_holiday_takes_no_entries_and_says_so(run_desk, seed_setup) -> None:
     async def scenario(rig):
         assert len(rig.said("[SESSION] 2026-11-24 is no trading day")) == 1
@@ -786,6 +798,8 @@ def test_a_holiday_takes_no_entries_and_says_so(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("OPS-35")
+@pytest.mark.fault("REJ-04")
+@pytest.mark.invariant("O7")
 def test_a_request_against_the_venues_rules_is_caught_before_it_is_sent(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -810,6 +824,8 @@ def test_a_request_against_the_venues_rules_is_caught_before_it_is_sent(run_desk
 
 
 @pytest.mark.row("I-3")
+@pytest.mark.fault("STO-01", "STO-02")
+@pytest.mark.invariant("O1")
 def test_an_entry_is_stored_before_it_is_sent_and_never_sent_twice(run_desk, seed_setup) -> None:
     """Replies lost for good: one order per leg at the exchange, found by its tag, protected."""
 
@@ -840,6 +856,7 @@ def test_an_entry_is_stored_before_it_is_sent_and_never_sent_twice(run_desk, see
 
 
 @pytest.mark.row("I-3")
+@pytest.mark.fault("ORD-02")
 def test_an_entry_that_never_arrived_is_given_up_not_repeated(run_desk, seed_setup) -> None:
     async def scenario(rig):
         from engine.port import Unknown
@@ -856,6 +873,7 @@ def test_an_entry_that_never_arrived_is_given_up_not_repeated(run_desk, seed_set
     run_desk(scenario, seed_setup())
 
 
+@pytest.mark.fault("ORD-24", "UPD-01")
 def test_an_acknowledgement_of_an_order_that_already_filled_changes_nothing(run_desk, seed_setup) -> None:
     """The push overtakes the reply to the place call (UPD-01)."""
 
@@ -872,6 +890,7 @@ def test_an_acknowledgement_of_an_order_that_already_filled_changes_nothing(run_
 
 
 @pytest.mark.row("HRD-10")
+@pytest.mark.fault("REJ-02", "ORD-23")
 def test_an_entry_above_the_freeze_quantity_goes_out_in_slices_and_is_protected_and_left_whole(
     run_desk, seed_setup
 ) -> None:

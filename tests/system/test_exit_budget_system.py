@@ -141,6 +141,7 @@ def test_a_clean_trade_costs_no_call_more_than_the_plain_polling_loop(run_desk, 
 
 
 @pytest.mark.row("RTP-43", "I-1", "I-5")
+@pytest.mark.invariant("Q1")
 def test_a_hundred_positions_end_flat_while_one_write_in_twenty_fails(chaos) -> None:
     verdict = chaos.run_chaos(100, seed=1)
 

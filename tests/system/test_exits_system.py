@@ -57,6 +57,7 @@ def test_every_pass_leaves_a_trace_of_each_active_leg(run_desk, seed_setup) -> N
 
 
 @pytest.mark.row("LEG-21", "LEG-30")
+@pytest.mark.fault("EXI-09")
 def test_a_stop_left_behind_by_a_flat_leg_is_cancelled_once(run_desk, seed_setup) -> None:
     """The stop's request hangs on the wire and the books cannot be read; the leg is squared off all the same after 2 s
     (design §5.10). Then the stop arrives at the exchange: flat, and an order left over (ORD-03)."""
@@ -144,6 +145,7 @@ def test_a_filled_target_cancels_the_stop_and_leaves_the_other_leg_alone(run_des
 
 
 @pytest.mark.row("LEG-24")
+@pytest.mark.fault("ORD-17")
 def test_a_cancel_answered_already_filled_is_a_race_not_an_end(run_desk, seed_setup) -> None:
     """The stop fills while its cancel is on the way: go on as in LEG-26."""
 
@@ -175,6 +177,8 @@ def test_a_filled_stop_cancels_the_target(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("LEG-26", "I-1")
+@pytest.mark.fault("EXI-01")
+@pytest.mark.invariant("E2")
 def test_both_exits_filling_books_the_target_and_buys_the_surplus_back(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -244,6 +248,7 @@ def _desk_only(rig, symbol: str, ltp: float):
 
 
 @pytest.mark.row("LEG-29", "I-4", "I-9")
+@pytest.mark.fault("EXI-05")
 def test_a_stop_refused_three_times_flattens_the_leg_loudly(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.venue.script = lambda op, request: (
@@ -367,6 +372,8 @@ def test_a_missing_average_is_provisional_and_corrected_by_the_trade_book(run_de
 
 
 @pytest.mark.row("LEG-48")
+@pytest.mark.fault("UPD-11")
+@pytest.mark.invariant("A1")
 def test_a_provisional_stop_price_is_put_right(run_desk, seed_setup) -> None:
     """The stop's limit is all that is known (142.10); the trade book says 144.50."""
 
@@ -403,6 +410,8 @@ def test_a_trade_record_a_second_late_is_waited_for(run_desk, seed_setup) -> Non
 
 
 @pytest.mark.row("LEG-65", "HRD-15")
+@pytest.mark.fault("EXI-02")
+@pytest.mark.invariant("P2")
 def test_a_partial_target_resizes_the_stop_once(run_desk, seed_setup) -> None:
     """The bold numbers: 50 of 75 at the target, stop 75 -> 25, ten more polls send nothing, the stop sells 25."""
 
@@ -434,6 +443,7 @@ def test_a_partial_target_resizes_the_stop_once(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("LEG-65")
+@pytest.mark.fault("NET-14")
 def test_failed_status_reads_are_told_and_change_nothing(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -546,6 +556,7 @@ def _open_alone(rig, symbol: str, now: int) -> None:
 
 
 @pytest.mark.row("CON-01")
+@pytest.mark.fault("EXI-06")
 def test_a_broker_that_wants_margin_for_the_second_exit_makes_the_position_hybrid(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -566,6 +577,8 @@ def test_a_broker_that_wants_margin_for_the_second_exit_makes_the_position_hybri
 
 
 @pytest.mark.row("I-2")
+@pytest.mark.fault("EXI-17")
+@pytest.mark.invariant("E3")
 def test_whatever_asks_for_an_exit_there_is_one(run_desk, seed_setup) -> None:
     """Tick, status pass, key and square-off within one write slot: one closing order."""
     from engine.operator import ExitLeg, ZeroOut
@@ -591,6 +604,8 @@ def test_whatever_asks_for_an_exit_there_is_one(run_desk, seed_setup) -> None:
 
 @pytest.mark.row("I-3")
 @pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.fault("ORD-01")
+@pytest.mark.invariant("O3")
 def test_a_stop_without_an_answer_is_looked_up_before_another_goes(run_desk, seed_setup, arrives) -> None:
     async def scenario(rig):
         lost: list[str] = []
@@ -619,6 +634,8 @@ def test_a_stop_without_an_answer_is_looked_up_before_another_goes(run_desk, see
 
 
 @pytest.mark.row("I-5")
+@pytest.mark.fault("EXI-11")
+@pytest.mark.invariant("Q1")
 def test_a_position_that_the_broker_does_not_confirm_is_an_alarm_and_stops_entries(run_desk, seed_setup) -> None:
     """Our fills say flat; the broker still holds 75 (somebody bought by hand)."""
 
@@ -657,6 +674,7 @@ def _sell(qty: int) -> OrderRequest:
 
 
 @pytest.mark.row("I-5")
+@pytest.mark.fault("ORD-25")
 def test_an_accepted_cancel_is_not_an_end(run_desk, seed_setup) -> None:
     """The broker takes the cancel of the stop but the order lives on: the leg does not call itself flat."""
     from engine.port import Acked
@@ -677,6 +695,7 @@ def test_an_accepted_cancel_is_not_an_end(run_desk, seed_setup) -> None:
 
 
 @pytest.mark.row("I-6")
+@pytest.mark.fault("ORD-26")
 def test_a_complete_status_without_a_fill_changes_nothing(run_desk, seed_setup) -> None:
     import msgspec
 
@@ -739,6 +758,7 @@ def test_the_traders_own_orders_are_left_alone_all_day(run_desk, seed_setup) -> 
 
 
 @pytest.mark.row("I-4")
+@pytest.mark.invariant("P1", "P4")
 def test_a_position_is_covered_within_two_seconds_or_an_alarm_stands(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.venue.script = lambda op, request: Unknown("lost") if op == "place" and request.tag.endswith("S") else None
@@ -775,6 +795,7 @@ def test_every_critical_line_of_a_bad_day_has_an_alarm(run_desk, seed_setup) -> 
 
 
 @pytest.mark.row("I-3")
+@pytest.mark.fault("NET-06")
 def test_one_stale_book_does_not_prove_an_order_absent(run_desk, seed_setup) -> None:
     """The first book read after the lost reply is a cached one from before (NET-06): two clean reads are needed."""
 

@@ -183,6 +183,7 @@ def test_a_restart_under_a_resting_stop_makes_no_interval(run_desk, seed_setup) 
 
 
 @pytest.mark.row("RTP-33", "RTP-34", "RTP-44")
+@pytest.mark.fault("EXI-03")
 def test_a_stop_that_is_jumped_books_the_real_fill_and_its_slippage(run_desk, seed_setup, tmp_path: Path) -> None:
     """RTP-34: last 100, stop 95, next tick 80: one exit, trigger 80, slippage against the stop 15."""
 

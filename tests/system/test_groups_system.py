@@ -104,6 +104,7 @@ def _trade_rows(rig):
 
 
 @pytest.mark.row("CON-43")
+@pytest.mark.fault("HUM-07")
 def test_two_bots_leave_the_same_contract_independently(run_desk, pairs) -> None:
     async def scenario(rig):
         await enter_all(rig)
@@ -331,8 +332,8 @@ def break_bot(rig, name: str, method: str) -> None:
     setattr(rig.desk.bots[name], method, broken)
 
 
-@pytest.mark.row("PRC-10")
 @pytest.mark.parametrize("method", ["on_wake", "on_orders", "on_tick", "wake_ns", "open_brackets", "check_status"])
+@pytest.mark.fault("PRC-10")
 def test_a_bot_whose_code_fails_is_protect_only_and_the_others_trade_on(run_desk, pairs, method: str) -> None:
     async def scenario(rig):
         await enter_all(rig)
@@ -363,7 +364,7 @@ def test_a_bot_whose_code_fails_is_protect_only_and_the_others_trade_on(run_desk
     run_desk(scenario, pairs())
 
 
-@pytest.mark.row("PRC-10")
+@pytest.mark.fault("PRC-10")
 def test_a_failed_bots_position_leaves_by_key_and_its_entries_are_refused(run_desk, pairs) -> None:
     async def scenario(rig):
         await enter_all(rig)
@@ -382,7 +383,7 @@ def test_a_failed_bots_position_leaves_by_key_and_its_entries_are_refused(run_de
     run_desk(scenario, pairs())
 
 
-@pytest.mark.row("PRC-10")
+@pytest.mark.fault("PRC-10")
 def test_what_a_failing_bot_had_not_entered_yet_is_taken_back(run_desk, pairs) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -406,7 +407,7 @@ def test_what_a_failing_bot_had_not_entered_yet_is_taken_back(run_desk, pairs) -
     run_desk(scenario, pairs())
 
 
-@pytest.mark.row("PRC-10")
+@pytest.mark.fault("PRC-10")
 def test_a_failure_while_booking_neither_loses_the_fill_nor_stops_the_desk(run_desk, pairs) -> None:
     async def scenario(rig):
         await enter_all(rig)

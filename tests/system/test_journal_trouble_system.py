@@ -39,6 +39,8 @@ def journalled_fills(rig) -> list[tuple]:
 @pytest.mark.parametrize(
     "error", ["disk I/O error", "database or disk is full", "attempt to write a readonly database"]
 )
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J3")
 def test_a_position_is_left_while_the_disk_is_away_and_booked_when_it_returns(run_desk, seed_setup, error) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -67,6 +69,8 @@ def test_a_position_is_left_while_the_disk_is_away_and_booked_when_it_returns(ru
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J3")
 def test_an_entry_that_fills_as_the_disk_goes_away_is_protected(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -81,6 +85,8 @@ def test_an_entry_that_fills_as_the_disk_goes_away_is_protected(run_desk, seed_s
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-07")
+@pytest.mark.invariant("O1")
 def test_an_entry_whose_record_comes_too_late_is_never_sent(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -132,7 +138,9 @@ def test_a_short_hiccup_delays_an_entry_and_loses_nothing(run_desk, seed_setup) 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("OPS-15", "STO-09")
+@pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("R2")
 def test_a_crash_while_the_disk_is_away_ends_flat_once_by_the_tags_at_the_broker(run_desk, seed_setup) -> None:
     """The exit was sent and filled; the journal has neither its intent nor its order, and no second file was left."""
 
@@ -173,6 +181,8 @@ def test_a_crash_with_an_unrecorded_stop_at_the_broker_leaves_the_position_cover
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J2")
 def test_a_disk_that_fails_now_and_then_all_day_loses_no_row(run_desk, seed_setup) -> None:
     async def scenario(rig):
         for number in range(6):
@@ -195,6 +205,8 @@ def test_a_disk_that_fails_now_and_then_all_day_loses_no_row(run_desk, seed_setu
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-07")
+@pytest.mark.invariant("O1")
 def test_no_intent_of_a_placed_entry_is_ever_missing(run_desk, seed_setup) -> None:
     """Two legs, a disk that dies at a random turn: whatever left before its record only closes or protects."""
 

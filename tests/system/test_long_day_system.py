@@ -13,7 +13,8 @@ from engine.port import OrderReport
 PE = "NIFTY01DEC2624500PE"
 
 
-@pytest.mark.row("LEG-36", "PRC-13")
+@pytest.mark.row("LEG-36")
+@pytest.mark.fault("PRC-13")
 def test_finished_orders_that_were_dropped_from_memory_are_no_second_desk(run_desk, seed_setup, monkeypatch) -> None:
     """Found by the bench of a thousand exits: from the 2,001st finished order on, the book's oldest rows looked like
     another desk's, and entries were blocked for the rest of the day."""
@@ -68,7 +69,8 @@ def test_rows_of_ended_orders_are_merged_once_however_often_the_book_is_read(run
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("UPD-12", "LEG-36")
+@pytest.mark.row("LEG-36")
+@pytest.mark.fault("UPD-12")
 def test_a_row_of_an_ended_order_that_changes_is_merged_again(run_desk, seed_setup) -> None:
     """Cancelled in every book it was read in, and then filled after all: only the changed row can tell."""
 
@@ -101,7 +103,7 @@ def _filled(row: OrderReport) -> OrderReport:
     return msgspec.structs.replace(row, state=OrderState.FILLED, filled_qty=row.qty, average_paise=9_500)
 
 
-@pytest.mark.row("UPD-11")
+@pytest.mark.fault("UPD-11")
 def test_an_average_that_contradicts_the_trades_is_told_though_its_row_never_changes(run_desk, seed_setup) -> None:
     """The order's own records came by push; the trade book is read only later, for another order."""
 

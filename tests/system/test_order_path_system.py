@@ -12,6 +12,7 @@ PE = "NIFTY01DEC2624500PE"
 
 
 @pytest.mark.row("LEG-08")
+@pytest.mark.fault("NET-05")
 def test_a_flat_desk_enters_again_once_the_broker_answers_its_reads(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.venue.script = lambda op, request: NotSent("connection refused")

@@ -120,6 +120,7 @@ def lines(rig, part: str) -> list[tuple[float, str]]:
 
 @pytest.mark.row("RTP-14", "RTP-40")
 @pytest.mark.parametrize("breached_after_s", [0.0, 2.0, 6.0])
+@pytest.mark.fault("MKT-01", "NET-05")
 def test_a_stop_passed_while_the_feed_is_cut_is_left_within_two_seconds(on_feed, breached_after_s) -> None:
     """The feed is cut for 10 s; from some instant on the quotes show a price through the stop."""
 
@@ -142,6 +143,8 @@ def test_a_stop_passed_while_the_feed_is_cut_is_left_within_two_seconds(on_feed,
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-01", "MKT-02")
+@pytest.mark.invariant("M1")
 def test_a_dead_feed_is_told_within_five_seconds_and_quotes_are_asked_every_second(on_feed) -> None:
     async def scenario(rig, feed):
         await feed.enter()
@@ -187,6 +190,8 @@ def test_without_quotes_no_decision_is_taken_until_the_position_is_left_blind(on
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-04")
+@pytest.mark.invariant("M1")
 def test_quotes_that_stop_as_well_make_the_position_blind(on_feed) -> None:
     async def scenario(rig, feed):
         await feed.enter()
@@ -206,6 +211,7 @@ def test_quotes_that_stop_as_well_make_the_position_blind(on_feed) -> None:
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-03")
 def test_a_lost_subscription_is_asked_for_again_with_a_position_and_without(on_feed) -> None:
     async def held(rig, feed):
         await feed.enter()
@@ -225,6 +231,8 @@ def test_a_lost_subscription_is_asked_for_again_with_a_position_and_without(on_f
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-01")
+@pytest.mark.invariant("O10")
 def test_a_feed_that_stalls_without_a_position_is_told_and_blocks_entries(on_feed) -> None:
     async def scenario(rig, feed):
         await feed.run(2.0, 100_00)
@@ -247,6 +255,8 @@ def test_a_feed_that_stalls_without_a_position_is_told_and_blocks_entries(on_fee
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-05", "MKT-13")
+@pytest.mark.invariant("M2")
 def test_ticks_told_once_more_and_ticks_of_yesterday_decide_nothing(on_feed) -> None:
     """MKT-05, MKT-13: the price was through the stop before the entry, and yesterday all day."""
 
@@ -268,6 +278,8 @@ def test_ticks_told_once_more_and_ticks_of_yesterday_decide_nothing(on_feed) -> 
     )
 
 
+@pytest.mark.fault("MKT-13")
+@pytest.mark.invariant("M2")
 def test_a_restarted_desk_does_not_leave_on_yesterdays_first_tick(run_desk, seed_setup) -> None:
     """Before the first price of the day there is nothing to compare an old tick with but the day itself."""
 
@@ -285,6 +297,8 @@ def test_a_restarted_desk_does_not_leave_on_yesterdays_first_tick(run_desk, seed
 
 
 @pytest.mark.row("RTP-14")
+@pytest.mark.fault("MKT-12")
+@pytest.mark.invariant("M1")
 def test_a_tick_that_comes_seconds_late_decides_nothing(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.0)

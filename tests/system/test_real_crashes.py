@@ -73,6 +73,8 @@ async def assert_nothing_lost(rehearsal: Rehearsal) -> None:
 
 
 @pytest.mark.row("OPS-17", "LEG-72", "OPS-18")
+@pytest.mark.fault("STO-05")
+@pytest.mark.invariant("R2", "J2")
 async def test_a_desk_that_is_killed_twelve_times_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     found = await run_round(tmp_path / "round", 1, seed=12, kills=12, speed=SPEED)
 
@@ -82,6 +84,8 @@ async def test_a_desk_that_is_killed_twelve_times_loses_nothing_and_does_nothing
 
 
 @pytest.mark.row("OPS-17")
+@pytest.mark.fault("STO-05")
+@pytest.mark.invariant("R2")
 async def test_a_desk_that_is_killed_together_with_its_own_paper_exchange_loses_nothing(tmp_path: Path) -> None:
     """Desk and exchange are one process here and die together; the account's file is the broker's memory."""
     plan = Random(4)
@@ -124,6 +128,8 @@ async def test_a_desk_that_is_killed_together_with_its_own_paper_exchange_loses_
 
 
 @pytest.mark.row("OPS-22")
+@pytest.mark.fault("TIM-02", "PRC-01")
+@pytest.mark.invariant("T1")
 async def test_a_desk_that_stood_still_for_five_seconds_and_was_hung_up_on_goes_on_and_ends_flat(rehearse) -> None:
     rehearsal = rehearse(seed=3)
     await rehearsal.open()
@@ -146,6 +152,8 @@ async def test_a_desk_that_stood_still_for_five_seconds_and_was_hung_up_on_goes_
 
 @pytest.mark.row("OPS-22", "OPS-02")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a Linux pseudo-terminal")
+@pytest.mark.fault("PRC-01")
+@pytest.mark.invariant("X4")
 async def test_a_console_whose_terminal_is_closed_trades_on_and_ends_flat(rehearse) -> None:
     rehearsal = rehearse(seed=9)
     await rehearsal.open()
@@ -237,6 +245,8 @@ async def test_a_venue_that_stands_still_is_told_of_and_what_was_asked_meanwhile
     assert [row for row in ledger.positions if row.net_qty] == []
 
 
+@pytest.mark.fault("STO-18")
+@pytest.mark.invariant("O10")
 async def test_a_venue_that_comes_back_without_its_books_is_another_one_and_nothing_is_entered_there(rehearse) -> None:
     rehearsal = rehearse(seed=6)
     await rehearsal.open()

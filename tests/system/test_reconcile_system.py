@@ -139,7 +139,9 @@ def test_a_slow_run_is_told(run_desk, seed_setup) -> None:
 # --- closed and reduced by hand -----------------------------------------------------------------------------------
 
 
-@pytest.mark.row("LEG-40", "LEG-38", "HUM-01", "CON-43")
+@pytest.mark.row("LEG-40", "LEG-38", "CON-43")
+@pytest.mark.fault("HUM-01")
+@pytest.mark.invariant("R3")
 def test_a_leg_closed_at_the_terminal_goes_flat_with_both_exits_cancelled_and_the_trades_price(
     run_desk, seed_setup
 ) -> None:
@@ -165,7 +167,8 @@ def test_a_leg_closed_at_the_terminal_goes_flat_with_both_exits_cancelled_and_th
     run_desk(scenario, seed_setup())
 
 
-@pytest.mark.row("LEG-40", "LEG-48", "HUM-08", "NET-07")
+@pytest.mark.row("LEG-40", "LEG-48")
+@pytest.mark.fault("HUM-08", "NET-07")
 def test_units_that_vanish_without_a_trade_are_looked_for_four_times_and_booked_provisionally(
     run_desk, seed_setup
 ) -> None:
@@ -186,7 +189,9 @@ def test_units_that_vanish_without_a_trade_are_looked_for_four_times_and_booked_
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("LEG-41", "HUM-02", "BUG-31", "RTP-26")
+@pytest.mark.row("LEG-41", "BUG-31", "RTP-26")
+@pytest.mark.fault("HUM-02", "HUM-08")
+@pytest.mark.invariant("P2")
 def test_a_part_sold_by_hand_resizes_both_exits_and_sends_nothing_else(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -205,7 +210,8 @@ def test_a_part_sold_by_hand_resizes_both_exits_and_sends_nothing_else(run_desk,
     run_desk(scenario, seed_setup(symbols=(PE,), lots=2))
 
 
-@pytest.mark.row("HUM-05", "HUM-07", "A3")
+@pytest.mark.fault("HUM-05", "HUM-07")
+@pytest.mark.invariant("A3")
 def test_two_bots_in_one_symbol_give_up_what_a_hand_sold_once_newest_position_first(
     run_desk, seed_setup, group
 ) -> None:
@@ -247,6 +253,7 @@ def test_a_square_off_after_a_part_was_sold_by_hand_sells_only_the_rest(run_desk
 
 
 @pytest.mark.row("BUG-07", "LEG-40")
+@pytest.mark.fault("UPD-05")
 def test_a_target_that_filled_unseen_is_booked_as_ours_and_its_stop_is_cancelled(run_desk, seed_setup) -> None:
     """BUG-07: the broker is flat before the status pass comes; nothing is forgotten before its order has ended."""
 
@@ -267,7 +274,8 @@ def test_a_target_that_filled_unseen_is_booked_as_ours_and_its_stop_is_cancelled
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("BUG-07", "E2")
+@pytest.mark.row("BUG-07")
+@pytest.mark.invariant("E2")
 def test_a_target_that_fills_after_the_hands_sale_is_bought_back(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -291,7 +299,8 @@ def test_a_target_that_fills_after_the_hands_sale_is_bought_back(run_desk, seed_
 # --- what the trader holds is his -----------------------------------------------------------------------------------
 
 
-@pytest.mark.row("BUG-12", "LEG-39", "CON-08", "I-8", "HUM-02")
+@pytest.mark.row("BUG-12", "LEG-39", "CON-08", "I-8")
+@pytest.mark.fault("HUM-02")
 def test_what_the_trader_buys_beside_us_is_never_sold(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -337,7 +346,9 @@ def test_a_holding_from_before_the_start_is_no_difference_and_its_sale_is_not_ou
     run_desk(scenario, seed_setup(symbols=(PE,), lot=25, lots=3))
 
 
-@pytest.mark.row("UPD-07", "R3", "I-8")
+@pytest.mark.row("I-8")
+@pytest.mark.fault("UPD-07")
+@pytest.mark.invariant("R3")
 def test_a_foreign_order_is_named_and_left_alone(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -437,6 +448,7 @@ def test_without_a_tag_a_reserve_or_a_word_of_the_trader_nothing_is_adopted(run_
 
 
 @pytest.mark.row("RTP-51", "BUG-74")
+@pytest.mark.fault("UPD-12")
 def test_an_owned_position_that_our_books_call_closed_is_exited_exactly(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -455,7 +467,7 @@ def test_an_owned_position_that_our_books_call_closed_is_exited_exactly(run_desk
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("EXI-15")
+@pytest.mark.fault("EXI-15")
 def test_exits_follow_a_position_whose_product_was_converted(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -601,6 +613,7 @@ def test_a_cancel_that_was_accepted_and_not_done_is_read_again_and_asked_again(r
 
 
 @pytest.mark.row("LEG-43", "BUG-08")
+@pytest.mark.fault("EXI-09")
 def test_a_stop_that_fills_as_protection_is_rearmed_gets_no_second_one(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -616,7 +629,8 @@ def test_a_stop_that_fills_as_protection_is_rearmed_gets_no_second_one(run_desk,
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("HUM-03", "P4")
+@pytest.mark.fault("HUM-03")
+@pytest.mark.invariant("P4")
 def test_a_stop_cancelled_by_hand_is_placed_again_and_not_for_ever(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -651,7 +665,8 @@ def one(rig, kind: OrderType):
     return order
 
 
-@pytest.mark.row("HUM-04", "I-4")
+@pytest.mark.row("I-4")
+@pytest.mark.fault("HUM-04")
 def test_what_the_trader_changes_stays_when_it_protects_and_is_put_back_when_it_does_not(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -677,7 +692,8 @@ def test_what_the_trader_changes_stays_when_it_protects_and_is_put_back_when_it_
 # --- connections and reads ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("LEG-45", "UPD-06", "NET-05")
+@pytest.mark.row("LEG-45")
+@pytest.mark.fault("UPD-06", "NET-05")
 def test_a_target_that_fills_while_the_link_is_down_is_booked_once_on_return(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -696,7 +712,8 @@ def test_a_target_that_fills_while_the_link_is_down_is_booked_once_on_return(run
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("NET-07", "R4")
+@pytest.mark.fault("NET-07")
+@pytest.mark.invariant("R4")
 def test_one_empty_book_is_not_flat(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -750,7 +767,7 @@ def test_a_pushed_fill_acts_at_once_and_a_foreign_one_brings_a_read(run_desk, se
     run_desk(scenario, seed_setup())
 
 
-@pytest.mark.row("PRC-13")
+@pytest.mark.fault("PRC-13")
 def test_a_tag_like_ours_that_is_not_ours_is_a_second_desk(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -768,7 +785,9 @@ def test_a_tag_like_ours_that_is_not_ours_is_a_second_desk(run_desk, seed_setup)
 # --- while we were away -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("LEG-40", "HUM-01", "R3")
+@pytest.mark.row("LEG-40")
+@pytest.mark.fault("HUM-01")
+@pytest.mark.invariant("R3")
 def test_a_leg_closed_by_hand_while_we_were_down_is_booked_from_the_trade_book(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -787,7 +806,8 @@ def test_a_leg_closed_by_hand_while_we_were_down_is_booked_from_the_trade_book(r
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("CON-08", "STO-18")
+@pytest.mark.row("CON-08")
+@pytest.mark.fault("STO-18")
 def test_units_with_our_tags_and_no_journal_are_adopted(run_desk, seed_setup) -> None:
     from engine.journal.store import Journal
 

@@ -46,6 +46,8 @@ def test_both_legs_come_back_with_their_exits_and_nothing_is_sent(run_desk, seed
 
 
 @pytest.mark.row("LEG-72")
+@pytest.mark.fault("STO-04")
+@pytest.mark.invariant("R1")
 def test_recovering_twice_changes_nothing_the_second_time(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -60,6 +62,8 @@ def test_recovering_twice_changes_nothing_the_second_time(run_desk, seed_setup) 
 
 
 @pytest.mark.row("LEG-17", "LEG-72", "I-3")
+@pytest.mark.fault("STO-03")
+@pytest.mark.invariant("R2")
 def test_a_crash_at_any_moment_of_the_entry_ends_with_three_orders(run_desk, seed_setup) -> None:
     """Killed every 3 ms of the first 150 ms: found by tag, only what is missing is sent, never a second of anything."""
 
@@ -143,6 +147,7 @@ def test_an_exit_after_the_restart_is_not_called_recovered(run_desk, seed_setup)
 
 
 @pytest.mark.row("LEG-72", "HRD-15")
+@pytest.mark.invariant("P2")
 def test_a_partial_exit_while_down_resizes_the_stop_on_return(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -180,6 +185,7 @@ def test_the_next_morning_starts_at_zero_with_its_history_kept(run_desk, seed_se
 
 
 @pytest.mark.row("OPS-19")
+@pytest.mark.fault("TIM-08")
 def test_the_day_rolls_at_indian_midnight_while_running(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -194,6 +200,7 @@ def test_the_day_rolls_at_indian_midnight_while_running(run_desk, seed_setup) ->
 
 
 @pytest.mark.row("I-5", "LEG-72")
+@pytest.mark.invariant("R4", "O10")
 def test_entries_wait_until_the_books_have_been_read(run_desk, seed_setup) -> None:
     import asyncio
 
@@ -218,6 +225,7 @@ def test_entries_wait_until_the_books_have_been_read(run_desk, seed_setup) -> No
 
 
 @pytest.mark.row("I-5", "LEG-72")
+@pytest.mark.invariant("R4")
 def test_a_push_before_the_first_books_causes_no_order(run_desk, seed_setup) -> None:
     """The target fills while the new desk still cannot read its books: known, but nothing is sent on it (R4)."""
     import asyncio
@@ -261,7 +269,8 @@ def test_two_watched_positions_are_watched_again_before_the_first_tick(run_desk,
     run_desk(scenario, seed_setup(style="monitored"))
 
 
-@pytest.mark.row("NET-07", "R4")
+@pytest.mark.fault("NET-07")
+@pytest.mark.invariant("R4")
 def test_an_empty_order_book_at_the_start_expires_nothing_before_a_second_look(run_desk, seed_setup) -> None:
     from engine.journal.store import Journal
 

@@ -83,6 +83,7 @@ def test_cancel_all_with_protection_leaves_the_leg_watched_here(run_desk, seed_s
 
 
 @pytest.mark.row("OPS-03")
+@pytest.mark.fault("HUM-06")
 def test_the_same_request_id_twice_does_it_once(run_desk, seed_setup) -> None:
     async def scenario(rig):
         rig.ticks(150.0)
@@ -141,6 +142,7 @@ def test_cancelling_one_protective_order_means_watching_it_here(run_desk, seed_s
 
 
 @pytest.mark.row("OPS-04")
+@pytest.mark.invariant("X5")
 def test_the_same_scripted_session_gives_the_same_order_log(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)

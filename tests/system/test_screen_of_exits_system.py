@@ -46,7 +46,7 @@ def test_an_unexpected_position_is_shown_and_becomes_the_bots_by_the_traders_key
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("HUM-02")
+@pytest.mark.fault("HUM-02")
 def test_what_grows_beside_a_position_of_ours_cannot_be_adopted(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -58,7 +58,8 @@ def test_what_grows_beside_a_position_of_ours_cannot_be_adopted(run_desk, seed_s
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
-@pytest.mark.row("ORD-01", "HRD-05")
+@pytest.mark.row("HRD-05")
+@pytest.mark.fault("ORD-01")
 def test_an_unanswered_stop_tells_its_look_ups_and_how_it_ended(run_desk, seed_setup) -> None:
     async def scenario(rig):
         lost: list[str] = []

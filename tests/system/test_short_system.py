@@ -179,6 +179,7 @@ def test_a_short_is_left_by_every_way_out(run_desk, seed_setup, by) -> None:
 
 
 @pytest.mark.row("HRD-40")
+@pytest.mark.invariant("O9")
 def test_the_caps_of_entries_hold_for_shorts_as_well(run_desk, seed_setup) -> None:
     async def scenario(rig):
         allow(rig)

@@ -102,6 +102,7 @@ def test_the_square_off_of_a_flat_leg_sends_no_order(run_desk, seed_setup) -> No
 
 
 @pytest.mark.row("LEG-51")
+@pytest.mark.invariant("Q1")
 def test_both_legs_are_flat_and_confirmed_within_five_seconds(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -121,6 +122,8 @@ def test_both_legs_are_flat_and_confirmed_within_five_seconds(run_desk, seed_set
 
 
 @pytest.mark.row("LEG-52", "LEG-72")
+@pytest.mark.fault("TIM-03")
+@pytest.mark.invariant("Q2")
 def test_a_missed_square_off_runs_at_once_on_start(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
@@ -154,6 +157,7 @@ def _tick(rig, ltp: float):
 
 @pytest.mark.row("OPS-30", "LEG-49", "LEG-58")
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.fault("TIM-04")
 def test_the_session_is_indian_on_any_host(run_desk, seed_setup, monkeypatch, zone) -> None:
     import time as clock
 

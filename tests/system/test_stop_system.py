@@ -133,6 +133,7 @@ def test_an_exit_that_fills_while_it_is_being_cancelled_is_never_followed_by_a_s
 
 
 @pytest.mark.row("HRD-28", "HRD-29", "OPS-22", "BUG-24")
+@pytest.mark.fault("EXI-16")
 def test_a_dead_market_is_watched_for_35_seconds_then_told_as_critical_once(run_desk) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -172,6 +173,7 @@ def test_a_broker_that_cannot_be_read_ends_as_still_in_position_in_time(run_desk
 
 
 @pytest.mark.row("HRD-31")
+@pytest.mark.fault("PRC-02")
 def test_a_second_request_rests_the_stop_again_and_leaves_it(run_desk) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -208,7 +210,8 @@ def test_a_leg_whose_stop_does_not_rest_is_closed_though_its_bot_leaves(run_desk
     run_desk(scenario, setup)
 
 
-@pytest.mark.row("PRC-09", "X1", "M1")
+@pytest.mark.fault("PRC-09", "TIM-02")
+@pytest.mark.invariant("X1", "M1", "T1")
 def test_after_a_standstill_prices_are_stale_until_they_move_and_the_books_are_read(run_desk) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -230,7 +233,9 @@ def test_after_a_standstill_prices_are_stale_until_they_move_and_the_books_are_r
     run_desk(scenario)
 
 
-@pytest.mark.row("OPS-23", "EXI-17", "HUM-06")
+@pytest.mark.row("OPS-23")
+@pytest.mark.fault("EXI-17", "HUM-06")
+@pytest.mark.invariant("E3")
 def test_the_kill_switch_twice_is_one_exit_per_position_and_no_entry_until_resumed(run_desk) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
@@ -248,7 +253,8 @@ def test_the_kill_switch_twice_is_one_exit_per_position_and_no_entry_until_resum
     run_desk(scenario)
 
 
-@pytest.mark.row("OPS-23", "EXI-17")
+@pytest.mark.row("OPS-23")
+@pytest.mark.fault("EXI-17")
 def test_the_kill_switch_stops_entries_of_a_flat_desk_too(run_desk) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
@@ -263,8 +269,9 @@ def test_the_kill_switch_stops_entries_of_a_flat_desk_too(run_desk) -> None:
     run_desk(scenario)
 
 
-@pytest.mark.row("PRC-10", "OPS-23")
+@pytest.mark.row("OPS-23")
 @pytest.mark.parametrize("broken", ["band", "wake_ns"])
+@pytest.mark.fault("PRC-10")
 def test_a_rule_that_fails_where_nothing_can_be_said_is_set_aside_a_moment_later(run_desk, broken) -> None:
     class Rule:
         name = "mine"
@@ -327,7 +334,7 @@ def test_a_failed_read_of_positions_is_asked_again_until_flat_is_proven(run_desk
     run_desk(scenario)
 
 
-@pytest.mark.row("R4")
+@pytest.mark.invariant("R4")
 def test_a_read_that_fails_at_the_end_of_recovery_does_not_end_the_desk(run_desk) -> None:
     async def scenario(rig):
         reader, calls = rig.desk.reader, []
@@ -353,6 +360,8 @@ def test_a_read_that_fails_at_the_end_of_recovery_does_not_end_the_desk(run_desk
 
 
 @pytest.mark.row("I-3")
+@pytest.mark.fault("PRC-07")
+@pytest.mark.invariant("X2")
 def test_the_order_path_comes_back_after_its_worker_broke(run_desk) -> None:
     async def scenario(rig):
         heard = rig.desk.gateway._answered

@@ -129,6 +129,7 @@ def test_a_level_above_the_price_is_an_exit_not_an_order(run_desk, seed_setup) -
 
 
 @pytest.mark.row("LEG-30", "LEG-34", "I-4")
+@pytest.mark.fault("ORD-22")
 def test_at_the_modify_cap_the_stop_is_replaced_with_the_level_watched_meanwhile(run_desk, seed_setup) -> None:
     """The venue takes 6 modifies, the desk stops at 1 (O5): then cancel, confirmed, and place again."""
 

@@ -63,5 +63,7 @@ def test_a_long_alarm_is_cut_and_the_rest_of_the_line_stays(width: int) -> None:
     assert text_of(words).endswith(" and 2 more  a: seen")
 
 
+@pytest.mark.fault("SEC-01")
+@pytest.mark.invariant("C2")
 def test_an_alarms_text_is_never_printed_raw() -> None:
     assert "\x1b" not in text_of(alarm_words(alarms("bad \x1b]52;c;AAAA\x07"), 80))

@@ -120,6 +120,8 @@ async def test_hidden_panels_build_nothing(make_app: MakeApp, console: Any, monk
     assert {grid.id for grid in hidden} >= {"oco", "ladder", "health", "page"}
 
 
+@pytest.mark.fault("SEC-01", "PRC-04")
+@pytest.mark.invariant("C2")
 async def test_broker_text_is_shown_literally(make_app: MakeApp, console_in: Callable[[str], Any]) -> None:
     app = make_app(console_in("rejected"))
     async with app.run_test(size=MEDIUM) as pilot:
@@ -162,6 +164,7 @@ async def test_a_broken_engine_owns_the_top_line_and_the_screen_stays(make_app: 
     assert app.return_value is None
 
 
+@pytest.mark.invariant("X4")
 async def test_closing_the_screen_leaves_the_engine_running(make_app: MakeApp, console: Any) -> None:
     engine = asyncio.create_task(asyncio.Event().wait())
     app = StrikedeskApp(console, engine, theme="desk-dark", frame_hz=0)
@@ -173,6 +176,8 @@ async def test_closing_the_screen_leaves_the_engine_running(make_app: MakeApp, c
     engine.cancel()
 
 
+@pytest.mark.fault("PRC-04")
+@pytest.mark.invariant("X4")
 async def test_a_screen_bug_is_kept_as_text_and_does_not_reach_the_engine(console: Any) -> None:
     engine = asyncio.create_task(asyncio.Event().wait())
     app = StrikedeskApp(console, engine, theme="desk-dark", frame_hz=0)

@@ -170,6 +170,7 @@ def test_the_armed_numbers_follow_the_position_and_the_change_is_marked(keys: Ke
     assert keys.controls.bar.armed is not None and "SELL 75" in keys.controls.bar.armed.text
 
 
+@pytest.mark.fault("HUM-06")
 def test_the_same_request_in_flight_is_answered_not_sent_again(keys: Keyboard) -> None:
     keys.press("z", "Z")
     keys.console.change(

@@ -145,6 +145,8 @@ def test_where_an_exit_lives_says_resting_only_when_the_broker_holds_it() -> Non
 HOSTILE = "\x1b[31mred\x07 [b]bold[/b] \u202eright\u200b \r\n\u5b57"
 
 
+@pytest.mark.fault("SEC-01", "SEC-02")
+@pytest.mark.invariant("C2")
 def test_outside_text_is_printed_literally_and_without_control_characters() -> None:
     shown = f.clean(HOSTILE)
 

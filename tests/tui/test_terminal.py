@@ -107,6 +107,8 @@ def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DeskOnTermi
 
 
 @pytest.mark.row("OPS-02")
+@pytest.mark.fault("PRC-05")
+@pytest.mark.invariant("X4")
 def test_a_terminal_that_stops_reading_does_not_delay_the_engine(desk: DeskOnTerminal) -> None:
     desk.start_measuring()
 
@@ -121,6 +123,8 @@ def test_a_terminal_that_stops_reading_does_not_delay_the_engine(desk: DeskOnTer
 
 
 @pytest.mark.row("OPS-02")
+@pytest.mark.fault("PRC-01")
+@pytest.mark.invariant("X4")
 def test_a_closed_terminal_ends_the_screen_and_nothing_else(desk: DeskOnTerminal) -> None:
     desk.start_measuring()
 
@@ -149,6 +153,8 @@ def test_quitting_while_the_terminal_is_frozen_takes_less_than_three_seconds(des
     assert desk.facts()["largest_gap_s"] < MAX_GAP_S
 
 
+@pytest.mark.fault("PRC-03")
+@pytest.mark.invariant("X4")
 def test_an_interrupt_signal_asks_and_does_not_stop_anything(desk: DeskOnTerminal) -> None:
     desk.start_measuring()
 
@@ -174,6 +180,8 @@ def test_a_stop_request_leaves_the_screen_and_the_engine_goes_on(desk: DeskOnTer
 
 
 @pytest.mark.parametrize("desk", ["crash"], indirect=True)
+@pytest.mark.fault("PRC-04")
+@pytest.mark.invariant("X4")
 def test_a_screen_that_breaks_is_reported_and_another_one_opens(desk: DeskOnTerminal) -> None:
     assert desk.read_for(20, until=b"Zero out")
     deadline = time.monotonic() + 15

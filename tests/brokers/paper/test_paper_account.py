@@ -97,7 +97,7 @@ def test_a_request_reaches_the_exchange_after_one_delay_and_the_reply_after_anot
     run_virtual(scene())
 
 
-@pytest.mark.row("UPD-01")
+@pytest.mark.fault("UPD-01")
 def test_some_updates_overtake_the_reply_and_some_do_not(instruments) -> None:
     async def scene() -> None:
         wire = Wire(instruments)

@@ -326,7 +326,7 @@ def test_a_closed_market_tick_fills_nothing(venue) -> None:
     assert venue.fills() == []
 
 
-@pytest.mark.row("UPD-01")
+@pytest.mark.fault("UPD-01")
 def test_reports_and_trades_are_told_apart_in_the_order_they_happen(venue) -> None:
     venue.quote(10_000, 10_010, qty=65)
 

@@ -338,6 +338,7 @@ async def _wrong_types(request: dict, writer: asyncio.StreamWriter) -> None:
 @pytest.mark.parametrize(
     "trouble", [_close, _silent, _half_a_line, _html, _ack_without_id, _another_kind, _wrong_types]
 )
+@pytest.mark.fault("ORD-05", "ORD-07", "ORD-10", "NET-09")
 async def test_whatever_breaks_after_the_request_was_written_is_unknown_and_a_read_fails(trouble: Answering) -> None:
     async with odd_venue(trouble) as port:
         client = await Client(port).open()
@@ -385,6 +386,7 @@ async def test_a_caller_that_gives_up_does_not_stop_an_order_that_is_on_its_way(
         assert row.tag == "SD0001"
 
 
+@pytest.mark.fault("ORD-03")
 async def test_a_request_that_arrives_after_its_sender_gave_up_is_not_carried_out() -> None:
     async with connected() as (floor, _, client):
         expired_ns = client.link.clock.now_ns() - 1
@@ -396,6 +398,7 @@ async def test_a_request_that_arrives_after_its_sender_gave_up_is_not_carried_ou
         assert floor.exchange.orders("paper-A") == []
 
 
+@pytest.mark.fault("ORD-12")
 async def test_the_window_of_doubt_is_as_long_as_a_request_may_take_to_show() -> None:
     async with connected() as (_, _, client):
         assert client.account.ambiguity_s == wire.deadline_ns(SPEED) / NS_PER_S + 1.0
@@ -429,6 +432,7 @@ async def test_both_processes_read_the_same_time() -> None:
 # --- lost links -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("MKT-03")
 async def test_a_lost_link_is_told_once_and_mended_and_the_prices_are_asked_for_again() -> None:
     async with connected() as (floor, server, client):
         await client.market.subscribe([PUT])
@@ -496,6 +500,7 @@ async def test_a_venue_that_comes_back_as_another_one_is_not_traded_with(changed
     server.close()
 
 
+@pytest.mark.fault("NET-01", "MKT-02")
 async def test_a_venue_that_stands_still_is_a_lost_link() -> None:
     async with odd_venue(_silent, beats=False) as port:
         client = await Client(port).open()
@@ -575,6 +580,7 @@ async def test_a_bad_request_ends_its_own_connection_only() -> None:
         await other.link.close()
 
 
+@pytest.mark.invariant("C6")
 async def test_a_flood_of_requests_ends_its_connection_and_not_the_venue() -> None:
     async with connected() as (_, server, client):
         other = await Client(server.port, "other").open()
@@ -602,6 +608,7 @@ async def test_accounts_are_apart_and_two_connections_of_one_account_hear_the_sa
         await other.link.close()
 
 
+@pytest.mark.invariant("X3")
 async def test_a_client_that_reads_nothing_misses_ticks_but_no_update() -> None:
     async with connected() as (floor, server, client):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=wire.REPLY_BYTES_MAX)
@@ -691,6 +698,7 @@ def test_every_answer_comes_back_as_it_was_given(number: int, answer) -> None:
 
 
 @given(words)
+@pytest.mark.invariant("C2")
 def test_an_answers_words_are_printable_whatever_the_venue_says(text: str) -> None:
     said = wire.Answered(id=1, kind="refused", text=text, words=text)
 
@@ -701,6 +709,8 @@ def test_an_answers_words_are_printable_whatever_the_venue_says(text: str) -> No
 
 
 @given(st.binary(max_size=300))
+@pytest.mark.fault("SEC-04")
+@pytest.mark.invariant("C6")
 def test_no_bytes_do_more_than_fail_to_be_a_message(line: bytes) -> None:
     for read in (wire.read_hello, wire.read_ask, wire.read_said):
         try:
@@ -710,6 +720,7 @@ def test_no_bytes_do_more_than_fail_to_be_a_message(line: bytes) -> None:
 
 
 @given(st.data())
+@pytest.mark.invariant("C6")
 def test_a_message_cut_short_or_with_a_byte_changed_is_refused_or_still_typed(data: st.DataObject) -> None:
     line = wire.line_of(wire.Place(id=3, expires_ns=START_NS, order=order("SD0001")))[:-1]
     at = data.draw(st.integers(0, len(line) - 1))

@@ -210,6 +210,8 @@ def test_an_env_file_may_have_exports_quotes_comments_and_a_mark(tmp_path: Path)
 
 
 @pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-08")
+@pytest.mark.invariant("C3")
 def test_an_env_file_with_a_credential_must_be_closed_to_others(tmp_path: Path) -> None:
     env_file = tmp_path / "old.env"
     env_file.write_text("LOTS=1\nOPENALGO_API_KEY=s3cret")
@@ -222,6 +224,7 @@ def test_an_env_file_with_a_credential_must_be_closed_to_others(tmp_path: Path) 
     assert str(refused.value) == expected
 
 
+@pytest.mark.invariant("C1")
 def test_a_broken_line_of_an_env_file_is_named_without_its_value(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         with_env_file(tmp_path, "LOTS=1\nMY-KEY=s3cret\nnonsense")

@@ -101,6 +101,7 @@ def test_a_variable_names_the_group(config_of: ConfigOf, faults_of: FaultsOf) ->
 
 
 @pytest.mark.row("OPS-13")
+@pytest.mark.fault("CFG-01")
 def test_a_reload_changes_each_group_for_itself_and_adds_none(config_of: ConfigOf) -> None:
     old = config_of(TWO)
     new = config_of(TWO.replace("lots = 2", "lots = 3\n    chase_ms = 500") + "[groups.more]\n")

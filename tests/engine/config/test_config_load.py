@@ -272,6 +272,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(faults_of: Fault
 
 @pytest.mark.row("OPS-12")
 @pytest.mark.parametrize("key", ["api_key", "api_key_name"])
+@pytest.mark.invariant("C1")
 def test_a_credential_in_the_file_is_refused_and_not_repeated(faults_of: FaultsOf, key: str) -> None:
     (fault,) = faults_of(f'[accounts.k]\nkind = "kite"\n{key} = "s3cretvalue"')
 
@@ -280,12 +281,16 @@ def test_a_credential_in_the_file_is_refused_and_not_repeated(faults_of: FaultsO
     assert "NAME of a secret" in fault or "api_key_name = the name of a secret" in fault
 
 
+@pytest.mark.fault("SEC-02")
+@pytest.mark.invariant("C2")
 def test_control_characters_of_the_file_do_not_reach_the_message(faults_of: FaultsOf) -> None:
     (fault,) = faults_of('[legs]\nstrategy = "a\\u001b[2J\\u202e"')
 
     assert r'legs.strategy = "a\x1b[2J\u202e"' in fault
 
 
+@pytest.mark.fault("CFG-02")
+@pytest.mark.invariant("C6")
 def test_a_missing_unreadable_oversized_or_binary_file_is_one_line(tmp_path: Path) -> None:
     binary, big = tmp_path / "binary.toml", tmp_path / "big.toml"
     binary.write_bytes(b"[legs]\n\xff\xfe")
@@ -313,6 +318,8 @@ def test_a_file_without_read_permission_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("HRD-43")
+@pytest.mark.fault("CFG-04")
+@pytest.mark.invariant("O9")
 def test_live_asks_for_a_lot_cap_a_day_loss_limit_a_real_account_and_real_prices(faults_of: FaultsOf) -> None:
     assert faults_of('[desk]\nmode = "live"') == [
         'config.toml: legs.account = "paper": is a paper account, but [desk] mode is "live"',
@@ -323,6 +330,7 @@ def test_live_asks_for_a_lot_cap_a_day_loss_limit_a_real_account_and_real_prices
 
 
 @pytest.mark.row("HRD-43")
+@pytest.mark.invariant("O9")
 def test_live_with_a_cap_of_one_lot_takes_one_and_refuses_two(config_of: ConfigOf, faults_of: FaultsOf) -> None:
     config = config_of(LIVE)
 
@@ -332,6 +340,7 @@ def test_live_with_a_cap_of_one_lot_takes_one_and_refuses_two(config_of: ConfigO
 
 
 @pytest.mark.row("HRD-43")
+@pytest.mark.fault("CFG-05")
 def test_paper_never_trades_a_real_account_but_may_take_its_prices(config_of: ConfigOf, faults_of: FaultsOf) -> None:
     account = '[accounts.home]\nkind = "openalgo"\n'
 
@@ -359,6 +368,8 @@ def test_the_primary_brings_its_complement_and_extra_legs_stand_as_listed(config
     assert config.legs.symbols == tuple(f"NIFTY01DEC26{strike}" for strike in strikes)
 
 
+@pytest.mark.fault("CFG-03")
+@pytest.mark.invariant("A6")
 def test_rupees_seconds_and_percent_become_paise_nanoseconds_and_basis_points_exactly(config_of: ConfigOf) -> None:
     config = config_of("""
         [legs]
@@ -394,6 +405,8 @@ def test_modelled_slippage_counts_on_paper_and_on_live_only_when_switched_on(con
 
 @given(st.text(max_size=300))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.fault("CFG-02")
+@pytest.mark.invariant("C6")
 def test_any_text_gives_a_configuration_or_plain_lines(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(f"[legs]\n{text}", encoding="utf-8", errors="replace")
@@ -410,6 +423,8 @@ TOML_VALUES = st.one_of(
 
 
 @given(st.dictionaries(st.sampled_from(["lots", "symbol", "interval", "square_off", "exit_style"]), TOML_VALUES))
+@pytest.mark.fault("CFG-02", "CFG-03")
+@pytest.mark.invariant("C6")
 def test_any_value_of_any_type_is_taken_or_refused_by_key(fields: dict[str, object]) -> None:
     faults: list[Fault] = []
     config = read_config({"legs": fields}, faults.append)

@@ -103,6 +103,7 @@ def test_the_check_never_says_that_paper_exits_outlive_the_program() -> None:
 
 
 @pytest.mark.row("OPS-13")
+@pytest.mark.fault("CFG-01")
 def test_safe_keys_are_applied_and_the_others_wait_for_a_restart_by_name(config_of: ConfigOf) -> None:
     old = config_of("")
     new = config_of("""
@@ -144,6 +145,7 @@ def test_reading_the_same_file_again_changes_nothing(config_of: ConfigOf) -> Non
 
 
 @pytest.mark.row("OPS-13")
+@pytest.mark.fault("CFG-01", "CFG-05")
 def test_what_decides_which_money_moves_never_changes_while_running() -> None:
     live = {
         f"{table}.{key}"

@@ -73,6 +73,8 @@ print(len(reported))
 
 
 @pytest.mark.row("OPS-15", "OPS-20")
+@pytest.mark.fault("STO-05")
+@pytest.mark.invariant("J2")
 def test_no_reported_batch_is_lost_and_none_is_half_written_over_twenty_kills(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _KILLER, str(tmp_path / "desk.db"), "20"],

@@ -77,6 +77,8 @@ def _only(name: str, step: Callable[[Database], None]) -> migrations.Migrations:
 
 
 @pytest.mark.row("OPS-15", "RTP-33")
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_a_version_1_file_is_copied_and_upgraded_with_the_same_state(
     v1: Path, make_order: Callable[..., Order], make_bracket: Callable[..., BracketRow], start_ns: int
 ) -> None:

@@ -97,6 +97,8 @@ def test_an_empty_file_becomes_a_private_journal(desk: Path) -> None:
     assert stat.S_IMODE(desk.stat().st_mode) == 0o600
 
 
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_a_file_that_is_not_sqlite_is_refused(desk: Path) -> None:
     desk.write_bytes(b"symbol,qty\nNIFTY,75\n" * 50)
 
@@ -111,6 +113,8 @@ def test_another_programs_database_is_refused(desk: Path) -> None:
     assert "another program" in refusal(desk, JournalCorrupt)
 
 
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_a_newer_schema_is_refused_with_both_versions(desk: Path) -> None:
     Journal.open(desk, now_ns=1).close()
     with sqlite3.connect(desk) as conn:
@@ -123,6 +127,8 @@ def test_a_newer_schema_is_refused_with_both_versions(desk: Path) -> None:
     assert f"up to {schema.VERSION}" in text
 
 
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_a_newer_schema_that_stands_only_in_the_log_of_a_crash_is_refused(desk: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "crashed.db"
     Journal.open(elsewhere, now_ns=1).close()
@@ -136,6 +142,8 @@ def test_a_newer_schema_that_stands_only_in_the_log_of_a_crash_is_refused(desk: 
     refusal(desk, JournalNewer)
 
 
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_a_damaged_page_is_refused(desk: Path, make_order: Callable[..., Order]) -> None:
     with Journal.open(desk, now_ns=1) as journal:
         journal.commit(Batch(orders=[make_order(f"R1T{i:04d}") for i in range(300)]))
@@ -147,6 +155,8 @@ def test_a_damaged_page_is_refused(desk: Path, make_order: Callable[..., Order])
     assert "damaged" in refusal(desk, JournalCorrupt)
 
 
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_a_truncated_file_is_refused(desk: Path, make_order: Callable[..., Order]) -> None:
     with Journal.open(desk, now_ns=1) as journal:
         journal.commit(Batch(orders=[make_order(f"R1T{i:04d}") for i in range(300)]))
@@ -165,6 +175,7 @@ def test_a_missing_folder_and_a_folder_in_its_place_are_unreadable(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+@pytest.mark.fault("STO-09")
 def test_a_read_only_file_is_unreadable(desk: Path) -> None:
     Journal.open(desk, now_ns=1).close()
     desk.chmod(0o400)
@@ -181,6 +192,8 @@ def test_a_file_the_user_may_not_write_is_unreadable(desk: Path, monkeypatch: py
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.fault("STO-10", "PRC-12")
+@pytest.mark.invariant("R5")
 def test_a_second_opener_is_told_who_has_the_journal(desk: Path) -> None:
     with Journal.open(desk, now_ns=1) as first:
         with pytest.raises(JournalLocked) as caught:
@@ -192,6 +205,7 @@ def test_a_second_opener_is_told_who_has_the_journal(desk: Path) -> None:
         first.commit(Batch(events=[EventRow(at_ns=1, level="INFO", event="still mine", source="test")]))
 
 
+@pytest.mark.fault("STO-10")
 def test_a_database_held_by_another_program_is_locked(desk: Path) -> None:
     Journal.open(desk, now_ns=1).close()
     other = sqlite3.connect(desk, isolation_level=None)
@@ -205,6 +219,8 @@ def test_a_database_held_by_another_program_is_locked(desk: Path) -> None:
     Journal.open(desk, now_ns=3).close()
 
 
+@pytest.mark.fault("STO-10", "STO-13", "STO-14")
+@pytest.mark.invariant("R5")
 def test_no_other_program_can_write_or_read_while_the_desk_runs(desk: Path) -> None:
     with Journal.open(desk, now_ns=1):
         other = sqlite3.connect(desk, timeout=0)
@@ -249,6 +265,7 @@ def test_the_version_counts_the_steps() -> None:
     assert len(migrations.MIGRATIONS._migrations) == schema.VERSION
 
 
+@pytest.mark.fault("STO-16")
 def test_applying_the_steps_twice_changes_nothing(desk: Path) -> None:
     with Journal.open(desk, now_ns=1) as journal:
         before = list(journal._conn.iterdump())
@@ -268,6 +285,8 @@ def test_the_first_step_is_frozen(desk: Path, golden: Path) -> None:
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_the_golden_v1_journal_opens_with_the_same_state(
     golden: Path,
     make_order: Callable[..., Order],
@@ -285,6 +304,8 @@ def test_the_golden_v1_journal_opens_with_the_same_state(
     assert restored.differences == ()
 
 
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_an_older_journal_is_copied_then_upgraded(golden: Path, next_version: Migrations) -> None:
     next_version(name="later_note")(add_note_column)
 
@@ -300,6 +321,8 @@ def test_an_older_journal_is_copied_then_upgraded(golden: Path, next_version: Mi
         assert copy.execute("SELECT count(*) FROM orders").fetchone() == (2,)
 
 
+@pytest.mark.fault("STO-16")
+@pytest.mark.invariant("R6")
 def test_a_step_that_fails_leaves_the_version_before_and_can_be_run_again(
     golden: Path, next_version: Migrations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +362,8 @@ def test_a_step_that_fails_leaves_the_version_before_and_can_be_run_again(
         "UPDATE events SET seq = 9 WHERE seq = 4",
     ],
 )
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_an_altered_missing_or_exchanged_row_is_found_on_open(
     desk: Path,
     damage: str,

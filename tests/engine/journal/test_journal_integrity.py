@@ -137,6 +137,7 @@ def tags_of(path: Path, now_ns: int) -> tuple[list[str], list[str]]:
 
 @pytest.mark.row("OPS-15")
 @pytest.mark.parametrize("table", ["intents", "fills", "events"])
+@pytest.mark.invariant("J1")
 def test_a_chain_whose_end_was_cut_off_is_refused(written: Path, table: str) -> None:
     edit(written, f"DELETE FROM {table} WHERE seq = (SELECT max(seq) FROM {table})")
 
@@ -162,12 +163,15 @@ def test_a_chain_whose_end_was_cut_off_is_refused(written: Path, table: str) -> 
         ("INSERT INTO bots VALUES ('AB1234', 'other', '{}')", "bots has 2 row(s), 1 were written"),
     ],
 )
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_a_changed_missing_or_added_row_of_any_table_is_refused(written: Path, damage: str, told: str) -> None:
     edit(written, damage)
 
     assert told in refused(written)
 
 
+@pytest.mark.invariant("J1")
 def test_rows_swapped_back_to_an_older_state_are_refused(written: Path) -> None:
     """The older row is one that was really written: only the sum over the table can tell."""
     edit(written, "UPDATE brackets SET open_qty = 300")  # as it was one step before the last
@@ -190,6 +194,7 @@ def test_what_was_written_is_found_as_it_was_also_after_rows_were_replaced_often
         assert list(differences(journal._conn, path, 0)) == []
 
 
+@pytest.mark.fault("STO-09")
 def test_a_commit_that_fails_leaves_the_heads_as_they_were(
     tmp_path: Path, make_order: Callable[..., Order], day: Fill
 ) -> None:
@@ -207,6 +212,8 @@ def test_a_commit_that_fails_leaves_the_heads_as_they_were(
 # --- the log ---
 
 
+@pytest.mark.fault("STO-05")
+@pytest.mark.invariant("J2")
 def test_a_killed_desks_files_open_whole(crashed: Path, start_ns: int) -> None:
     intents, fills = tags_of(crashed, start_ns)
 
@@ -215,6 +222,8 @@ def test_a_killed_desks_files_open_whole(crashed: Path, start_ns: int) -> None:
 
 
 @pytest.mark.parametrize("with_head", [True, False])
+@pytest.mark.fault("STO-06", "STO-11")
+@pytest.mark.invariant("J1")
 def test_a_missing_log_is_refused(crashed: Path, *, with_head: bool) -> None:
     Path(f"{crashed}-wal").unlink()
     if not with_head:
@@ -224,6 +233,8 @@ def test_a_missing_log_is_refused(crashed: Path, *, with_head: bool) -> None:
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.fault("STO-06")
+@pytest.mark.invariant("J1")
 def test_a_log_cut_short_is_refused_and_can_be_gone_on_without_on_purpose(
     crashed: Path, kept: float, start_ns: int
 ) -> None:
@@ -250,6 +261,8 @@ def _used_bytes(log: Path) -> int:
     return commits[-1] + frame
 
 
+@pytest.mark.fault("STO-12")
+@pytest.mark.invariant("J1")
 def test_an_old_log_beside_a_restored_backup_is_refused(
     tmp_path: Path, crashed: Path, day: Fill, start_ns: int
 ) -> None:
@@ -265,6 +278,8 @@ def test_an_old_log_beside_a_restored_backup_is_refused(
     assert "belongs to another file" in refused(restored)
 
 
+@pytest.mark.fault("STO-12")
+@pytest.mark.invariant("J1")
 def test_the_log_of_another_journal_is_refused(tmp_path: Path, crashed: Path, start_ns: int) -> None:
     other = tmp_path / "other.db"
     Journal.open(other, now_ns=start_ns).close()
@@ -297,6 +312,8 @@ def _again(source: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize("victim", ["desk.db", "desk.db-wal"])
 @pytest.mark.parametrize("kind", ["cut", "flip"])
+@pytest.mark.fault("STO-06", "STO-11")
+@pytest.mark.invariant("J1")
 def test_a_file_cut_at_any_byte_or_with_a_flipped_one_is_refused_or_whole(
     crashed: Path, tmp_path: Path, start_ns: int, victim: str, kind: str
 ) -> None:
@@ -319,6 +336,8 @@ def test_a_file_cut_at_any_byte_or_with_a_flipped_one_is_refused_or_whole(
     assert outcomes["refused"] > 5, outcomes
 
 
+@pytest.mark.fault("STO-11")
+@pytest.mark.invariant("J1")
 def test_a_flipped_byte_in_a_closed_file_is_refused_or_harmless(written: Path, tmp_path: Path, start_ns: int) -> None:
     whole = ([f"R1T{n:04d}" for n in range(6)], [f"X{n}" for n in range(6)])
     rng = random.Random(20261123)
@@ -335,6 +354,8 @@ def test_a_flipped_byte_in_a_closed_file_is_refused_or_harmless(written: Path, t
     assert outcomes["refused"] > 5, outcomes
 
 
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_rows_of_a_future_version_are_refused_and_untouched(written: Path) -> None:
     edit(
         written,
@@ -352,6 +373,8 @@ def test_rows_of_a_future_version_are_refused_and_untouched(written: Path) -> No
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-15")
+@pytest.mark.invariant("R6")
 def test_the_golden_v2_journal_opens_with_the_same_state_and_is_sealed(
     tmp_path: Path, make_intent: Callable[..., IntentRow], start_ns: int
 ) -> None:
@@ -393,6 +416,7 @@ def backups(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.name}.backup-*"))
 
 
+@pytest.mark.fault("STO-19")
 def test_an_unclean_end_makes_a_backup_at_the_next_start_and_a_clean_one_of_the_same_day_does_not(
     crashed: Path, start_ns: int
 ) -> None:
@@ -415,6 +439,7 @@ def test_the_first_start_of_a_day_makes_a_backup_and_the_newest_ones_are_kept(wr
     assert kept[-1].name.startswith(f"desk.db.backup-v{schema.VERSION}-20261203T")
 
 
+@pytest.mark.fault("STO-12", "STO-17", "STO-19")
 def test_a_restored_backup_opens_and_never_hands_out_a_run_number_again(
     crashed: Path, day: Fill, start_ns: int
 ) -> None:
@@ -434,6 +459,7 @@ def test_a_restored_backup_opens_and_never_hands_out_a_run_number_again(
     assert again > max(runs)
 
 
+@pytest.mark.fault("STO-11")
 def test_a_damaged_file_names_the_newest_backup(crashed: Path, start_ns: int) -> None:
     Journal.open(crashed, now_ns=start_ns).close()
     edit(crashed, "UPDATE brackets SET stop_paise = 1")

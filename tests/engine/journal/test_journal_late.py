@@ -68,6 +68,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.fault("STO-07")
+@pytest.mark.invariant("J3")
 async def test_a_hung_commit_makes_its_batch_late_and_the_next_one_at_once() -> None:
     disk, heard = Disk(), list[str]()
     writer = JournalWriter(disk, asyncio.get_running_loop(), ignore)
@@ -126,6 +128,8 @@ async def test_a_failing_disk_makes_its_batches_late_once_each_and_in_order(
 @pytest.mark.parametrize(
     ("slow", "fast", "is_trouble"), [(1, 3, False), (2, 3, True), (2, 100, False), (6, 100, True), (0, 5, False)]
 )
+@pytest.mark.fault("STO-07")
+@pytest.mark.invariant("J3")
 async def test_slow_commits_stop_entries_when_they_are_more_than_one_in_twenty_and_not_just_one(
     slow: int, fast: int, is_trouble: bool
 ) -> None:
@@ -175,7 +179,9 @@ def full_batch(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.row("OPS-15", "STO-09")
+@pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J2")
 async def test_what_was_put_aside_while_the_disk_hung_is_taken_in_by_the_next_start(
     tmp_path: Path,
     aside: Path,
@@ -268,6 +274,7 @@ async def test_no_folder_for_a_second_file_is_no_reason_to_wait(tmp_path: Path) 
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2_000), flip=st.integers(0, 2_000), kind=st.sampled_from(["cut", "flip", "none"]))
+@pytest.mark.fault("STO-11")
 def test_a_damaged_second_file_gives_its_whole_beginning_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int, kind: str
 ) -> None:
@@ -295,6 +302,8 @@ def test_a_damaged_second_file_gives_its_whole_beginning_and_nothing_else(
         assert len(left_behind(journal, [folder], 7, 13)) == 5, "the first three are in the journal already"
 
 
+@pytest.mark.fault("SEC-14")
+@pytest.mark.invariant("C4")
 def test_a_link_in_place_of_the_second_file_is_not_followed(tmp_path: Path, aside: Path) -> None:
     journal, prey = tmp_path / "desk.db", tmp_path / "prey"
     prey.write_text("keep")
@@ -315,7 +324,9 @@ def fill_up(journal: Journal) -> None:
     journal._conn.execute(f"PRAGMA max_page_count = {pages}")
 
 
-@pytest.mark.row("OPS-15", "STO-08")
+@pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-08")
+@pytest.mark.invariant("J3")
 async def test_a_full_disk_gives_up_its_ballast_says_so_and_takes_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_order: Callable[..., Order]
 ) -> None:
@@ -363,6 +374,8 @@ async def test_an_idle_writer_takes_the_ballast_back_as_well(tmp_path: Path) -> 
         await writer.close()
 
 
+@pytest.mark.fault("STO-08")
+@pytest.mark.invariant("J3")
 async def test_a_full_disk_without_ballast_fails_and_goes_on_when_there_is_room(
     tmp_path: Path, make_order: Callable[..., Order]
 ) -> None:
@@ -386,6 +399,8 @@ async def test_a_full_disk_without_ballast_fails_and_goes_on_when_there_is_room(
         await writer.close()
 
 
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J3")
 async def test_a_journal_that_became_read_only_fails_and_goes_on_when_it_is_not(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "desk.db", now_ns=1) as journal:
         journal._conn.execute("PRAGMA query_only = 1")

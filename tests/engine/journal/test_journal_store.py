@@ -163,6 +163,7 @@ def test_finished_orders_come_back_only_with_their_open_bracket_or_as_todays(
     assert restored.brackets == (brackets[0],)
 
 
+@pytest.mark.fault("STO-18")
 def test_one_account_never_sees_the_rows_of_another(
     journal: Journal, make_order: Callable[..., Order], make_bracket: Callable[..., BracketRow]
 ) -> None:
@@ -186,6 +187,7 @@ def test_trades_of_yesterday_are_kept_but_not_counted_today(
     journal.close()
 
 
+@pytest.mark.fault("UPD-11")
 def test_a_trade_corrected_by_the_trade_book_replaces_its_row(
     journal: Journal, make_trade: Callable[..., TradeRow]
 ) -> None:
@@ -235,6 +237,8 @@ def test_an_unknown_answer_may_be_followed_by_the_proven_one(
 
 
 @pytest.mark.row("OPS-18")
+@pytest.mark.fault("UPD-02", "UPD-04")
+@pytest.mark.invariant("A2")
 def test_the_same_fill_twice_is_one_row_and_other_orders_may_share_a_trade_number(
     journal: Journal, make_fill: Callable[..., FillRow]
 ) -> None:
@@ -249,6 +253,7 @@ def test_the_same_fill_twice_is_one_row_and_other_orders_may_share_a_trade_numbe
     assert rows == [("X1", "R1T1", 1), ("X1", "R1T2", 2), ("X2", "R1T1", 3)]
 
 
+@pytest.mark.invariant("A1")
 def test_stored_sums_that_disagree_with_the_fills_are_reported_not_repaired(
     journal: Journal, make_order: Callable[..., Order], make_fill: Callable[..., FillRow]
 ) -> None:
@@ -279,6 +284,7 @@ def test_a_batch_with_one_impossible_row_leaves_nothing_and_the_next_one_works(
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-08")
 def test_a_full_disk_fails_the_commit_whole_and_room_brings_it_back(
     journal: Journal, make_order: Callable[..., Order]
 ) -> None:
@@ -309,6 +315,8 @@ def test_half_a_surrogate_from_outside_is_replaced_not_fatal(
 
 
 @pytest.mark.row("OPS-15")
+@pytest.mark.fault("STO-06", "SEC-08")
+@pytest.mark.invariant("C3")
 def test_the_file_is_private_durable_and_strict(journal: Journal, tmp_path: Path) -> None:
     conn = journal._conn
 
@@ -336,6 +344,7 @@ def test_the_log_has_its_full_size_before_the_first_commit(
     assert journal.wal_bytes() == before
 
 
+@pytest.mark.fault("STO-17")
 def test_run_numbers_only_rise_even_over_a_deleted_journal(tmp_path: Path, start_ns: int) -> None:
     def start(path: Path, at_ns: int) -> int:
         with Journal.open(path, now_ns=at_ns) as journal:
@@ -366,6 +375,7 @@ def test_a_run_keeps_its_exit_code_and_a_killed_one_has_none(journal: Journal, s
     assert load(journal).last_run_no == run_no == journal.run_no
 
 
+@pytest.mark.fault("STO-17")
 def test_the_tag_counter_never_goes_down(journal: Journal) -> None:
     for counter in (9, 4, 0):
         journal.commit(Batch(tag_counter=counter))

@@ -61,6 +61,8 @@ def raise_it(error: JournalError) -> None:
 
 
 @BOTH
+@pytest.mark.fault("STO-02")
+@pytest.mark.invariant("O1")
 async def test_callbacks_come_in_order_and_each_after_its_batch_is_on_disk(kind: MakeWriter) -> None:
     disk = Disk()
     writer = kind(disk, asyncio.get_running_loop(), raise_it)
@@ -146,6 +148,8 @@ async def test_what_waits_goes_into_one_transaction() -> None:
 
 
 @BOTH
+@pytest.mark.fault("STO-09")
+@pytest.mark.invariant("J3")
 async def test_a_failed_write_is_reported_kept_and_written_in_order_when_the_disk_returns(kind: MakeWriter) -> None:
     disk = Disk()
     disk.failures_planned = 3
@@ -205,6 +209,7 @@ async def test_a_fault_that_is_no_journal_error_is_reported_as_one(kind: MakeWri
 
 
 @BOTH
+@pytest.mark.invariant("X3")
 async def test_the_backlog_is_bounded_and_says_so(kind: MakeWriter) -> None:
     disk = Disk()
     disk.is_away = True
