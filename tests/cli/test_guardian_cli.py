@@ -74,7 +74,6 @@ def venue(home):
 
 
 @pytest.mark.row("OPS-20")
-@pytest.mark.fault("TIM-02")
 @pytest.mark.invariant("R5")
 def test_a_stopped_desk_is_flattened_and_sends_nothing_when_it_wakes_up(home, venue, far_exits, query) -> None:
     config = venue.config(FLATTEN)

@@ -474,7 +474,7 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message:
         max_size=40,
     ),
 )
-@pytest.mark.fault("TIM-01")
+@pytest.mark.fault("TIM-03")
 def test_no_schedule_of_wake_ups_fires_late_or_twice(
     interval: str, n: int, ignore_delta: bool, since: int, steps: list[tuple[int, bool, str]]
 ) -> None:

@@ -100,7 +100,6 @@ def test_an_observer_that_raises_stops_nobody_and_is_told_of() -> None:
     assert bench.told.failures == [("fails", EventKind.TRADE_EXECUTED, 0, "ValueError: cannot use trade_executed")]
 
 
-@pytest.mark.fault("PRC-10")
 def test_an_observer_that_always_raises_is_told_of_once_a_minute_with_a_count() -> None:
     bench = Bench()
     bench.hub.subscribe(EventKind.TICK_UPDATE, fails)

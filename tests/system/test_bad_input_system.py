@@ -311,7 +311,6 @@ def test_a_garbled_row_of_an_order_of_ours_is_told_once_and_books_nothing(run_de
     run_desk(scenario, seed_setup(style="hybrid"))
 
 
-@pytest.mark.fault("ORD-25")
 def test_a_row_in_a_state_nobody_knows_neither_ends_nor_frees_an_order(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
