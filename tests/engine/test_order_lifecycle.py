@@ -189,6 +189,21 @@ def test_protection_counts_only_what_is_certain(state: OrderState, asked_qty: in
     assert order(state, pending=pending, asked_qty=asked_qty).sure_qty == sure
 
 
+@pytest.mark.parametrize(
+    ("filled", "asked_qty", "sure"), [(25, 0, 50), (25, 50, 25), (25, 25, 0), (50, 25, 0), (50, 150, 25)]
+)
+def test_what_filled_already_protects_no_more(filled: int, asked_qty: int, sure: int) -> None:
+    """A reduction below what filled meanwhile leaves nothing, and never less."""
+    pending = Pending.MODIFY if asked_qty else Pending.NONE
+    resting = order(S.PART_FILLED, filled_qty=filled, pending=pending, asked_qty=asked_qty)
+
+    assert resting.sure_qty == sure
+
+
+def test_what_did_not_fill_has_no_average() -> None:
+    assert order().average_paise == 0
+
+
 @pytest.mark.parametrize("pending", [Pending.NONE, Pending.CANCEL])
 def test_an_old_figure_of_a_change_does_not_count(pending: Pending) -> None:
     assert order(pending=pending, asked_qty=150).remaining_qty == 75

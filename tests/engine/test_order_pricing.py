@@ -33,6 +33,7 @@ def quote(ltp: int, bid: int = 0, ask: int = 0) -> Tick:
         (quote(150_00, -5, -5), 150_00, 150_00),
         (quote(150_00, 0, 9), 150_00, 150_00),
         (quote(150_00, 50_00, 52_00), 52_00, 50_00),  # both sides agree: the last price is an old one (MKT-09)
+        (quote(150_00, 1, 2), 2, 1),  # down to the smallest price there is
     ],
 )
 def test_the_touch_is_the_other_side_else_the_last_price(tick: Tick, buy: int, sell: int) -> None:

@@ -63,6 +63,22 @@ def test_nothing_blocks_when_all_is_well(net: int) -> None:
     assert desk_block(msgspec.structs.replace(WELL, day_net_paise=net), LIMITS) == ""
 
 
+def test_without_a_configured_cap_nothing_is_capped() -> None:
+    many = msgspec.structs.replace(ENTRY, lots=10**6, entries_today=10**6)
+
+    assert entry_block(many, RiskLimits()) == ""
+
+
+@pytest.mark.parametrize(
+    ("net", "reason"),
+    [(-1_23_456_00, "day loss 1,23,456.00 of this group reached"), (-1_23_455_99, "")],
+)
+def test_a_group_has_a_loss_cap_of_its_own(net: int, reason: str) -> None:
+    facts = msgspec.structs.replace(WELL, bot_day_net_paise=net)
+
+    assert desk_block(facts, RiskLimits(), RiskLimits(day_loss_paise=1_23_456_00)) == reason
+
+
 def test_without_a_configured_cap_no_loss_blocks() -> None:
     assert desk_block(msgspec.structs.replace(WELL, day_net_paise=-(10**12)), RiskLimits()) == ""
 
@@ -75,6 +91,7 @@ def test_without_a_configured_cap_no_loss_blocks() -> None:
         ({"entries_today": 3}, "3 entries today, at most 3"),
         ({"qty": 1825}, "1825 units of X, at most 1800 in one entry"),
         ({"qty": 1825, "qty_max": 0}, ""),
+        ({"qty": 1800}, ""),
         ({"has_price": False}, "no price of X"),
         ({"price_age_ns": 5_000_000_000}, ""),
         ({"price_age_ns": 5_100_000_000}, "price of X is 5.1 s old"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.bracket_state import BracketTerms
 from engine.instrument import Instrument, Segment
 from engine.order import OrderState, OrderType, Role, Side
-from engine.slices import slices
+from engine.slices import entry_qty_max, slices
 
 TERMS = BracketTerms(target_offset_paise=5_00, stop_offset_paise=5_00)
 
@@ -32,6 +32,25 @@ def test_slices_add_up_and_none_is_above_the_freeze_quantity(qty: int, lots: int
     assert all(0 < part <= most for part in parts)
     assert len(parts) == -(-qty // most), "no more orders than it takes"
     assert all(part == most for part in parts[:-1])
+
+
+def index_option(freeze_qty: int) -> Instrument:
+    return Instrument(
+        symbol="X", exchange="NFO", segment=Segment.INDEX_OPTION, lot_size=25, tick_paise=5, freeze_qty=freeze_qty
+    )
+
+
+@pytest.mark.row("HRD-10")
+@pytest.mark.parametrize(("qty", "parts"), [(5_000, [5_000]), (1, [1]), (0, []), (-25, [])])
+def test_without_a_known_freeze_quantity_everything_is_one_order(qty: int, parts: list[int]) -> None:
+    assert slices(qty, index_option(0)) == parts
+
+
+@pytest.mark.row("HRD-10")
+@pytest.mark.parametrize(("freeze", "most"), [(0, 0), (1_800, 18_000), (1_810, 18_000)])
+def test_an_entry_is_at_most_ten_orders_large(freeze: int, most: int) -> None:
+    assert entry_qty_max(index_option(freeze)) == most
+    assert isinstance(entry_qty_max(index_option(freeze)), int)
 
 
 @pytest.mark.row("HRD-32", "HRD-01", "LEG-64")
