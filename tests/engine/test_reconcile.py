@@ -153,7 +153,23 @@ def test_a_broker_row_is_matched_whatever_case_its_symbol_has() -> None:
 def test_two_rows_of_one_symbol_and_product_count_together() -> None:
     rows = rows_by_key([held(PE, "NRML", 75, 100_00), held(PE, "NRML", -25, 0)])
 
-    assert rows[key_of(PE, "NRML")].net_qty == 50
+    assert (rows[key_of(PE, "NRML")].net_qty, rows[key_of(PE, "NRML")].product) == (50, "NRML")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "average"),
+    [
+        ((0, 90_00), (75, 100_00), 100_00),  # a flat row has no say in the price
+        ((0, 90_00), (75, 0), 90_00),
+        ((75, 90_00), (75, 100_00), 0),  # of two prices neither is the average
+    ],
+)
+def test_the_average_of_two_rows_is_known_only_when_the_first_is_flat(
+    first: tuple[int, int], second: tuple[int, int], average: int
+) -> None:
+    rows = rows_by_key([held(PE, "NRML", *first), held(PE, "NRML", *second)])
+
+    assert rows[key_of(PE, "NRML")].average_paise == average
 
 
 @pytest.mark.row("LEG-38", "LEG-40", "LEG-41", "HRD-16")
@@ -199,6 +215,7 @@ def test_average_prices_are_compared_to_the_paisa(ours: int, broker: int, differ
     verdict = judge(row(75, average=ours), 75, broker, Tape(own_qty=75), 0)
 
     assert (verdict.difference, verdict.average_paise) == (difference, broker)
+    assert verdict.qty == (75 if difference is Difference.PRICE else 0), "a price is of all that is held"
 
 
 def test_an_average_that_was_mixed_with_the_traders_units_says_nothing_even_when_his_are_gone() -> None:
@@ -230,10 +247,10 @@ def test_found_units_are_ours_only_by_tag_or_by_a_position_that_was_closed_here(
 def test_what_the_trade_book_explains_carries_its_value_and_is_told_once() -> None:
     tape = replay(0, 0, [own(1, 75), hand(2, -75, 101_50)])
 
-    verdict = judge(row(75), 0, 0, tape, 0)
+    verdict = judge(row(75), 0, 99_00, tape, 0)
 
     assert (verdict.difference, verdict.qty, verdict.explained) == (Difference.CLOSED, 75, True)
-    assert verdict.value_paise == 75 * 101_50
+    assert (verdict.value_paise, verdict.average_paise) == (75 * 101_50, 99_00)
     assert judge(row(0), 0, 0, tape, 75).difference is Difference.EQUAL
 
 
@@ -300,13 +317,14 @@ def seen(explained: bool, actual: int = 0) -> Verdict:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("explained", "needed"), [(True, SIGHTINGS_EXPLAINED), (False, SIGHTINGS_UNEXPLAINED)])
+@pytest.mark.parametrize(("explained", "needed"), [(True, 2), (False, 4)])
 def test_a_difference_is_proven_by_reads_that_begin_after_each_other(explained: bool, needed: int) -> None:
     sightings = Sightings()
 
     proofs = [sightings.is_proven(seen(explained), 10 * n, 10 * n + 5) for n in range(needed)]
 
     assert proofs == [False] * (needed - 1) + [True]
+    assert needed == (SIGHTINGS_EXPLAINED if explained else SIGHTINGS_UNEXPLAINED)
 
 
 def test_two_reads_that_overlap_count_once() -> None:
@@ -315,6 +333,12 @@ def test_two_reads_that_overlap_count_once() -> None:
     assert not sightings.is_proven(seen(explained=True), 0, 10)
     assert not sightings.is_proven(seen(explained=True), 5, 12)
     assert sightings.is_proven(seen(explained=True), 11, 20)
+
+
+def test_a_read_that_begins_as_the_last_one_ends_is_a_look_of_its_own() -> None:
+    sightings = Sightings()
+
+    assert [sightings.is_proven(seen(explained=True), 10 * n, 10 * n + 10) for n in range(2)] == [False, True]
 
 
 def test_a_difference_that_changes_starts_anew() -> None:
