@@ -204,6 +204,22 @@ async def test_no_key_of_textual_is_left(make_app: MakeApp, console: Any) -> Non
     assert console.requests == []
 
 
+@pytest.mark.fault("SEC-15")
+async def test_nothing_is_put_on_the_clipboard_of_the_terminal(
+    make_app: MakeApp, console: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual would copy what is selected by OSC 52; a terminal hands that to whatever runs beside it."""
+    app = make_app(console)
+    copied: list[str] = []
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+    async with app.run_test(size=MEDIUM) as pilot:
+        monkeypatch.setattr(app.screen, "get_selected_text", lambda: "an account")
+        await pilot.press("ctrl+c", "escape", "super+c", "ctrl+shift+c")
+        await pilot.pause()
+
+    assert copied == []
+
+
 async def test_the_bell_rings_once_for_a_new_alarm(
     make_app: MakeApp, console_in: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

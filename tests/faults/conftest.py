@@ -1,0 +1,27 @@
+"""The desk of `tests/system`, for faults that no other folder has at its heart, and the project's source as trees."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SYSTEM = runpy.run_path(str(_ROOT / "tests" / "system" / "conftest.py"))
+run_desk = _SYSTEM["run_desk"]
+seed_setup = _SYSTEM["seed_setup"]
+
+
+@pytest.fixture(scope="session")
+def source() -> dict[str, ast.Module]:
+    """Path relative to the project -> syntax tree, of everything that runs."""
+    return dict(_source())
+
+
+def _source() -> Iterator[tuple[str, ast.Module]]:
+    for package in ("engine", "brokers", "tui"):
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            yield path.relative_to(_ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
