@@ -362,13 +362,20 @@ class Bracket(BracketExit):
     def has_late_news(self) -> bool:
         """It is over, and something came after: a fill, a trade record, or an order that lives after all."""
         is_over = self.body.state is BracketState.FLAT and bool(self.body.closed_ns)
-        return is_over and (self._signature() != self._closed_signature or any(order.is_live for order in self.mine))
+        return is_over and self._is_haunted
+
+    @property
+    def _is_haunted(self) -> bool:
+        """Units that are open although it is over may have been written down by a desk that was killed before it could
+        act: what is new is not enough."""
+        is_news = self._signature() != self._closed_signature
+        return is_news or self.open_qty != 0 or any(order.is_live for order in self.mine)
 
     def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
         body = self.body
         haunted = any(order.is_live for order in self.mine)
-        if not body.closed_ns or (self._signature() == self._closed_signature and not haunted):
+        if not body.closed_ns or not self._is_haunted:
             return
         if open_qty == 0 and not haunted:
             self._closed_signature = self._signature()

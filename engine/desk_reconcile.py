@@ -123,6 +123,10 @@ class Reconciler:
         """The day's trade book, whole."""
         self.trades.note(trades)
         self._has_foreign = {self.trades.key_of(trade) for trade in trades if not self._is_own(trade)}
+        for trade in self.trades.take_late():  # counted as held before: it is on the tape now
+            if not self._is_own(trade):
+                own_before, before = self._start.get(key := self.trades.key_of(trade), (0, 0))
+                self._start[key] = (own_before, before - trade.side.sign * trade.qty)
 
     def _is_own_report(self, report: OrderReport) -> bool:
         blotter, tag = self._desk.blotter, report.tag

@@ -194,6 +194,7 @@ class Recovery:
     def _begin(self, books: Books, now_ns: int) -> None:
         desk, reader = self._desk, self._reader
         lost = reader.begin(books.orders, books.trades, books.positions, now_ns)
+        reader.reconciler.trades.remember_start(books.began_ns)
         if lost:
             text = f"the broker shows {lost} that this journal does not know: was it deleted, or is it an old copy?"
             desk.out.raise_alarm(LOST_JOURNAL, f"{text} They are taken over; entries stay off until you resume them")

@@ -25,6 +25,8 @@ class TradeRows:
         self.all: Sequence[Trade] = ()
         self.heard = 0
         """How many books came so far."""
+        self._start_ns = 0
+        self._start_ids: set[str] = set()
         self._products: dict[str, str] = {}
         """Of every order the broker listed, by its id."""
         self._sorted: dict[Key, list[Trade]] = {}
@@ -41,9 +43,21 @@ class TradeRows:
         self.all = trades
         self.heard += 1
 
+    def remember_start(self, began_ns: int) -> None:
+        """The newest book is the one that what was held before the day's trades is reckoned from."""
+        self._start_ns = began_ns
+        self._start_ids = {trade.trade_id for trade in self.all}
+
+    def take_late(self) -> list[Trade]:
+        """Trades older than the start that its book did not show yet, although the positions held them: each once."""
+        late = [t for t in self.all if t.at_ns < self._start_ns and t.trade_id not in self._start_ids]
+        self._start_ids.update(trade.trade_id for trade in late)
+        return late
+
     def clear(self) -> None:
         """A new day's book starts empty."""
         self.note(())
+        self.remember_start(0)
         self._products.clear()
 
     def of(self, key: Key) -> Sequence[Trade]:

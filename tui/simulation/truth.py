@@ -427,6 +427,9 @@ class Truth:
                 break
             if sent.answer is None:
                 self.on_answer(sent, Unknown("the desk was killed"))
+        for tag in self.intents:
+            if not self.sent_of[tag, "place"] and self.merged.get(tag, ("intended", 0))[0] in _UNSETTLED:
+                self.doubts.setdefault(tag, Doubt(since_ns=self.now_ns))  # written, and whether it left nobody knows
         self.told_filled = Counter({tag: filled for tag, (_, filled) in self.merged.items()})
         self.told_state = {tag: OrderState(state) for tag, (state, _) in self.merged.items()}
         self.to_be_heard.clear()
@@ -486,6 +489,7 @@ class Truth:
         return report.type in (OrderType.SL, OrderType.SL_M) and report.state is not OrderState.TRIGGER_PENDING
 
 
+_UNSETTLED: Final = frozenset({"intended", "sent", "unknown"})
 _FINAL: Final = frozenset(state.value for state in TERMINAL)
 _SEEN: Final = frozenset({"working", "trigger-pending", "part-filled", *_FINAL})
 
