@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine import refusals
 from engine.blotter import ABSENT, NOT_SENT, WITHDRAWN, Blotter, provisional_price
+from engine.instant import NS_PER_S
 from engine.order import Order, OrderState, OrderType, Pending, Role, Side, Trade
 from engine.port import Acked, Answer, NotSent, OrderReport, Refused, Unknown
 
@@ -310,6 +311,59 @@ def test_foreign_orders_and_trades_are_counted_and_touch_nothing() -> None:
 
     assert (order.state, order.filled_qty) == (S.WORKING, 0)
     assert {("A", "999"), ("B", ID)} == blotter.foreign_ids
+
+
+def test_of_one_unknown_order_a_hundred_early_trades_are_kept() -> None:
+    blotter, order = blotter_with(qty=1_000)
+    for number in range(150):
+        blotter.apply_trade("A", trade(number, 1, tag=""), AT)
+    blotter.apply_place_answer(TAG, Acked(ID), AT)
+
+    assert order.traded_qty == 100
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown", "is_his"),
+    [
+        ({}, {"limit_paise": 156_00}, True),
+        ({}, {"qty": 50}, True),
+        ({"type": OrderType.SL, "trigger_paise": 140_00}, {"type": OrderType.SL, "trigger_paise": 139_00}, True),
+        ({"type": OrderType.SL, "trigger_paise": 140_00}, {"type": OrderType.SL, "trigger_paise": 0}, False),
+        ({"type": OrderType.SL, "trigger_paise": 140_00}, {"limit_paise": 156_00}, False),  # another type: not told yet
+        ({"type": OrderType.MARKET}, {"type": OrderType.MARKET, "limit_paise": 156_00}, False),  # the venue's affair
+        ({}, {"limit_paise": 0}, False),  # a gateway that leaves prices out
+        ({}, {"qty": 0}, False),
+        ({}, {}, False),
+        ({"pending": Pending.CANCEL}, {"limit_paise": 156_00}, False),  # a change of ours is on its way
+        ({}, {"limit_paise": 156_00, "state": S.CANCELLED}, False),
+    ],
+)
+@pytest.mark.fault("HUM-04")
+def test_terms_that_nobody_here_asked_for_are_the_traders(
+    ours: dict[str, object], shown: dict[str, object], is_his: bool
+) -> None:
+    blotter, order = blotter_with(state=S.WORKING, broker_id=ID, **ours)
+    before = f"75 155.00/{order.trigger_paise // 100}.00"
+
+    blotter.apply_report("A", report(**shown), AT, read_ns=60 * NS_PER_S)  # type: ignore[arg-type]
+    assert blotter.take_hand_changes() == ([(order, before)] if is_his else [])
+    assert blotter.take_hand_changes() == []
+
+
+def test_an_order_is_found_by_either_of_its_names() -> None:
+    blotter, order = blotter_with(state=S.WORKING, broker_id=ID)
+
+    assert blotter.find("A", report(tag="")) is order
+    assert blotter.find("A", trade(1, 1, broker_id="")) is order
+    assert blotter.find("B", report()) is None
+
+
+@pytest.mark.parametrize("answer", [Refused("X", "no"), NotSent("offline")])
+def test_a_refusal_is_dated(answer: Answer) -> None:
+    blotter, order = blotter_with()
+    blotter.apply_place_answer(TAG, answer, AT)
+
+    assert (order.state, order.state_ns) == (S.REJECTED, AT)
 
 
 def test_a_trade_without_quantity_is_not_new() -> None:
