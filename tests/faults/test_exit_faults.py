@@ -1,4 +1,4 @@
-"""Exits under pressure: siblings in time (E5), twenty positions at one instant, a refused slice, and no hidden calls."""
+"""Exits under pressure: siblings in time (E5), twenty positions at once, a refused slice, and no larger call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T_OCO_NS = NS_PER_S
 
 
 def sibling_delays(rig) -> dict[str, int]:
-    """Role of the leg that filled -> nanoseconds from its first fill at the exchange to the request about its sibling."""
+    """Role of the leg that filled -> ns from its first fill at the exchange to the first request about its sibling."""
     fills: dict[str, int] = {}
     for trade in rig.exchange.ledger("paper").trades:
         if trade.tag[-1] in "TS":
@@ -97,9 +97,7 @@ def test_twenty_positions_are_squared_off_inside_the_rate_and_long_before_the_br
             assert sum(at_ns <= other < at_ns + NS_PER_S for other in began) <= 8
         assert Counter(request.symbol for request in rig.venue.placed(Role.EXIT)) <= Counter(symbols)
 
-    patient = {
-        "entry_fill_timeout_ns": 60 * NS_PER_S
-    }  # the twentieth entry leaves when the first nineteen are protected
+    patient = {"entry_fill_timeout_ns": 60 * NS_PER_S}  # entries wait for the exits of those before
     run_desk(scenario, seed_setup(symbols=symbols, start_ns=SQUARE_OFF - 120 * NS_PER_S, **patient))
 
 
