@@ -10,13 +10,14 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests rows mutations planted soak kills bench docs clean
+.PHONY: help run test lint types imports tests rows mutations mutants planted soak kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
+	@echo "make mutants  change the money modules in 600 small ways; their tests must notice (own environment, ARGS='--write')"
 	@echo "make planted  plant bugs that the simulator must find by itself"
 	@echo "make soak   simulate days for MINUTES=60, fresh seeds, until something breaks"
 	@echo "make kills  kill -9 a real desk while it trades, 200 times; the venue's ledger judges"
@@ -51,6 +52,17 @@ rows: $(READY)
 mutations: $(READY)
 	@$(PY) tests/mutations/run.py $(ARGS)
 
+# mutmut is wanted for this alone: it has an environment of its own, and the project does not depend on it.
+MUTANTS := .venv-mutants
+mutants: $(MUTANTS)/ready
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(MUTANTS)/bin/python tests/mutations/sample.py $(ARGS)
+
+$(MUTANTS)/ready: pyproject.toml
+	@test -x $(MUTANTS)/bin/python || $(PYTHON) -m venv $(MUTANTS)
+	@echo "preparing $(MUTANTS): once, about a minute"
+	@$(MUTANTS)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]' mutmut==3.8.1
+	@touch $(MUTANTS)/ready
+
 planted: $(READY)
 	@$(PY) tests/mutations/planted.py $(ARGS)
 
@@ -79,5 +91,5 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) $(MUTANTS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find engine brokers tui tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,9 +22,10 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 import hypothesis
@@ -69,7 +70,7 @@ class Mutant:
     """The whole file with the change."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tried:
     """What became of one mutant."""
 
@@ -78,6 +79,10 @@ class Tried:
     old: str
     new: str
     verdict: str
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        return self.file, self.line, self.old, self.new
 
 
 class _Visitor(MutationVisitor):
@@ -134,6 +139,7 @@ def mutants_of(file: str, sound: str, order: random.Random) -> Iterator[Mutant]:
     visitor._create_mutations = keep
     module = wrapper.visit(visitor)
     order.shuffle(found)
+    codes = {sound}
     for node, mutated in found:
         replaced = deep_replace(module, node, mutated)
         assert isinstance(replaced, cst.Module)
@@ -141,8 +147,9 @@ def mutants_of(file: str, sound: str, order: random.Random) -> Iterator[Mutant]:
             compile(replaced.code, file, "exec")
         except SyntaxError:
             continue
-        if replaced.code == sound:
+        if replaced.code in codes:
             continue
+        codes.add(replaced.code)
         line, old, new = _touched(sound, replaced.code)
         yield Mutant(file=file, line=line, old=old, new=new, code=replaced.code)
 
@@ -172,7 +179,7 @@ def run_forked(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
     return (os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1), said
 
 
-def verdict_of(copy: Path, module: Module, mutant: Mutant, limits_s: tuple[float, float]) -> str:
+def verdict_of(copy: Path, module: Module, mutant: Mutant, limits_s: Sequence[float]) -> str:
     """Plant it, ask the fast tests, then the wider ones, and put the file back as it was, its time included."""
     path = copy / mutant.file
     sound, stat = path.read_bytes(), path.stat()
@@ -188,7 +195,7 @@ def verdict_of(copy: Path, module: Module, mutant: Mutant, limits_s: tuple[float
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def _limits(copy: Path, module: Module) -> tuple[float, float]:
+def _limits(copy: Path, module: Module) -> list[float]:
     """How long a mutant may take: an endless loop is a mutant that was found. Raises RuntimeError for failing tests."""
     limits: list[float] = []
     for tests in (module.tests, module.wider):
@@ -198,22 +205,22 @@ def _limits(copy: Path, module: Module) -> tuple[float, float]:
             if code != 0:
                 raise RuntimeError(f"without any mutant {' '.join(tests)} must pass; they did not:\n{said}")
         limits.append(10 + 6 * (time.perf_counter() - began))
-    return limits[0], limits[1]
+    return limits
 
 
 def try_sample(copy: Path, module: Module, args: argparse.Namespace, ends: float) -> Iterator[Tried]:
     sound = (copy / module.file).read_text(encoding="utf-8")
-    again = {(t["file"], t["old"], t["new"]) for t in args.again}
-    limits_s = _limits(copy, module)
-    tried = 0
-    for mutant in mutants_of(module.file, sound, random.Random(f"{args.seed}:{module.file}")):
-        if args.again and (mutant.file, mutant.old, mutant.new) not in again:
-            continue
-        if (not args.again and tried == args.each) or time.monotonic() > ends:
-            return
-        tried += 1
-        verdict = verdict_of(copy, module, mutant, limits_s)
-        yield Tried(file=mutant.file, line=mutant.line, old=mutant.old, new=mutant.new, verdict=verdict)
+    limits_s: list[float] = []
+    drawn = mutants_of(module.file, sound, random.Random(f"{args.seed}:{module.file}"))
+    for mutant in islice(drawn, args.each):
+        tried = Tried(file=mutant.file, line=mutant.line, old=mutant.old, new=mutant.new, verdict=SURVIVED)
+        verdict = args.kept.get(tried.key, SURVIVED)
+        if verdict == SURVIVED:
+            if time.monotonic() > ends:
+                return
+            limits_s = limits_s or _limits(copy, module)
+            verdict = verdict_of(copy, module, mutant, limits_s)
+        yield replace(tried, verdict=verdict)
 
 
 def read_plan() -> tuple[list[Module], list[dict[str, str]]]:
@@ -275,15 +282,15 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=25, help="mutants a module")
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=60, help="stop asking after this long")
-    parser.add_argument("--save", type=Path, help="append each verdict to this file, one JSON object a line")
-    parser.add_argument("--again", type=_survivors_of, default=[], help="only the survivors of a saved file")
+    parser.add_argument("--fast", action="store_true", help="leave the wider tests out")
+    parser.add_argument("--keep", type=Path, help="a file of verdicts: what it calls killed is not tried again")
     parser.add_argument("--write", action="store_true", help="write docs/mutants.md")
-    return parser.parse_args(words)
-
-
-def _survivors_of(path: str) -> list[dict[str, str]]:
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [tried for line in lines if (tried := json.loads(line))["verdict"] == SURVIVED]
+    args = parser.parse_args(words)
+    args.kept = {}
+    if args.keep and args.keep.exists():
+        lines = args.keep.read_text(encoding="utf-8").splitlines()
+        args.kept = {tried.key: tried.verdict for tried in (Tried(**json.loads(line)) for line in lines)}
+    return args
 
 
 def main(words: Sequence[str]) -> int:
@@ -295,13 +302,13 @@ def main(words: Sequence[str]) -> int:
         for module in modules:
             if args.files and not any(module.file.endswith(name) for name in args.files):
                 continue
-            if args.again and module.file not in {t["file"] for t in args.again}:
-                continue
+            if args.fast:
+                module = replace(module, wider=[])
             of_module: list[Tried] = []
             for tried in try_sample(copy, module, args, began + 60 * args.minutes):
                 of_module.append(tried)
-                if args.save:
-                    with args.save.open("a", encoding="utf-8") as file:
+                if args.keep:
+                    with args.keep.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(asdict(tried)) + "\n")
                 if tried.verdict == SURVIVED:
                     known = explanation(tried, survivors) or {"class": "NOT EXPLAINED"}
