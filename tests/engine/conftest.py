@@ -272,6 +272,8 @@ class BracketBench:
             if isinstance(command, CancelOrder) and self._take_back(command.tag):
                 continue
             self.queue.append(command)
+        for said in self.out.said:
+            self._is_whole(said)
         self.said += self.out.said
         self.alerts += [alert.text for alert in self.out.alerts]
         for alarm_id, text in self.out.alarms.items():
@@ -282,6 +284,12 @@ class BracketBench:
         for trip in self.out.round_trips:
             self.trips[trip.kind] = trip
         self.out.clear()
+
+    def _is_whole(self, said: Said) -> None:
+        """Every sentence says whose it is and has all its facts; a broken one would only look poor in the log."""
+        text = said.msg.text(**{"symbol": said.symbol, "tag": said.tag, **said.fields})
+        assert (said.source, said.symbol) == (self.body.bot, self.body.symbol), text
+        assert "{" not in text and "None" not in text, text
 
     def _take_back(self, tag: str) -> bool:
         for queued in self.queue:
