@@ -21,6 +21,12 @@ def source() -> dict[str, ast.Module]:
     return dict(_source())
 
 
+@pytest.fixture(scope="session")
+def calls(source: dict[str, ast.Module]) -> dict[str, list[ast.Call]]:
+    """Path -> every call in it."""
+    return {path: [node for node in ast.walk(tree) if isinstance(node, ast.Call)] for path, tree in source.items()}
+
+
 def _source() -> Iterator[tuple[str, ast.Module]]:
     for package in ("engine", "brokers", "tui"):
         for path in sorted((_ROOT / package).rglob("*.py")):
