@@ -243,7 +243,7 @@ class BookReader:
         try:
             orders = await self.read_orders()
             news = [row for row in orders if self._closed_rows.get(row.broker_id) != row]
-            trades = await self._read(self._port.read_trades()) if self._lacks_records(news) else None
+            trades = await self._read_records(news, began_ns)
             self._desk.gateway.note_books_read(began_ns)
             self._desk.step(lambda now: self._take_books(orders, news, trades, now, began_ns))
             self._note_closed(news, len(orders))
@@ -261,6 +261,14 @@ class BookReader:
             self.compare(positions, began_ns)
         if want_status:
             self._check_legs(began_ns)
+
+    async def _read_records(self, news: Sequence[OrderReport], began_ns: int) -> Sequence[Trade] | None:
+        """The trade book when a fill has no record yet; None = not needed. What the orders say is decided on first: a
+        fill does not wait for its price. Raises ReadFailed."""
+        if not self._lacks_records(news):
+            return None
+        self._desk.step(lambda now: self._desk.merge(news, (), now, read_ns=began_ns))
+        return await self._read(self._port.read_trades())
 
     async def _read(self, asked: Awaitable[_T]) -> _T:
         """One read, under one deadline. Raises ReadFailed."""

@@ -193,6 +193,8 @@ def judge(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, told_tak
     if gap == 0:
         return _priced(own, actual_qty, average_paise, tape)
     side = _sign(own.net_qty)
+    if side == 0 and gap * tape.foreign_qty < 0 and abs(gap) <= abs(tape.foreign_qty):
+        return _verdict(Difference.FOREIGN_GONE, own, actual_qty, average_paise, tape, qty=gap)
     if side == 0:
         return _verdict(_unexpected(own, gap), own, actual_qty, average_paise, tape, qty=gap)
     if gap * side > 0:

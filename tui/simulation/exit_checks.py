@@ -39,6 +39,13 @@ def window_ns(truth: Truth, group: Group, clean_ns: int) -> int:
     return clean_ns + WIRE_NS
 
 
+def lost_orders_ns(truth: Truth, group: Group) -> int:
+    """A lost closing order is waited for, each for its whole ambiguity window (faults §4.2)."""
+    closing = (tag for tag in group.tags if truth.intents[tag].role in (Role.EXIT, Role.REPAIR))
+    lost = sum(tag in truth.ghosts or tag in truth.doubts for tag in closing)
+    return lost * (truth.ambiguity_ns + T_SLOW_NS)
+
+
 class ExitQty:
     """E1, I-1: what working exits could still close never exceeds the open quantity outside one window."""
 
@@ -131,9 +138,9 @@ class NoReverse:
             cause = reversal_cause(truth, group)
             if not cause:
                 verdicts.broken("E2", key, f"{group.symbol}: {group.held_qty} without a cause, {group.filled_of}")
-            elif _is_refused(truth, group) and _alarm_stands(truth, group):
-                continue
-            elif age_ns > window_ns(truth, group, T_REPAIR_NS):
+            elif _alarm_stands(truth, group) and (_is_refused(truth, group) or cause == "external fill"):
+                continue  # whose units they are a person must say, and is asked
+            elif age_ns > window_ns(truth, group, T_REPAIR_NS) + lost_orders_ns(truth, group):
                 text = f"{group.symbol}: {group.held_qty} after {cause}, not repaired in {age_ns / NS_PER_S:.1f} s"
                 verdicts.broken("E2", key, text)
 
@@ -145,6 +152,8 @@ def reversal_cause(truth: Truth, group: Group) -> str:
         return "OCO double fill"
     if truth.has_ghost(group) or group.bracket_id in truth.cancel_doubts:
         return "ghost"
+    if any(tag in truth.late for tag in group.tags):
+        return "late order"
     if group.bracket_id in truth.touched:
         return "external fill"
     return ""
@@ -181,19 +190,12 @@ class Protected:
             text = f"{group.symbol}: {held - covered} of {held} without a working exit for {age_ns / NS_PER_S:.1f} s"
             if age_ns > window_ns(truth, group, T_PROTECT_NS) and not _alarm_stands(truth, group):
                 verdicts.broken("P1", key, f"{text}, no alarm")
-            elif age_ns > self._longest_ns(truth, group) and not truth.disturbed(truth.now_ns - T_SLOW_NS):
+            elif age_ns > self.LONGEST_NS + lost_orders_ns(truth, group) and not truth.disturbed(
+                truth.now_ns - T_SLOW_NS
+            ):
                 verdicts.broken("P1", key, text)
             elif age_ns > T_SLOW_NS and not _has_cause(truth, group, age_ns):
                 verdicts.broken("P1", key, f"{text}, an alarm but no cause")
-
-    def _longest_ns(self, truth: Truth, group: Group) -> int:
-        """A lost closing order is waited for, each for its whole ambiguity window (faults §4.2)."""
-        lost = [
-            tag
-            for tag in group.tags
-            if truth.intents[tag].role is Role.EXIT and (tag in truth.ghosts or tag in truth.doubts)
-        ]
-        return self.LONGEST_NS + len(lost) * (truth.ambiguity_ns + T_SLOW_NS)
 
 
 def _has_cause(truth: Truth, group: Group, age_ns: int) -> bool:
@@ -232,6 +234,8 @@ class Flat:
             age_ns = self.left.age(key, is_left, truth.now_ns)
             if not is_left and not truth.in_doubt(group):
                 done.append(key)
+            if is_left and group.bracket_id in truth.touched and _alarm_stands(truth, group):
+                continue
             knew = not truth.has_ghost(group) and group.bracket_id not in truth.touched and not truth.unseen_fill(group)
             if is_left and (knew or age_ns > window_ns(truth, group, T_SLOW_NS)):
                 orders = ", ".join(report.tag for report in live) or "no order"

@@ -23,6 +23,8 @@ from engine.tick import Tick
 
 BY_HAND_NS: Final = 45 * NS_PER_S
 """A position changed by somebody else is found by the reconciliation of every 30 s, then acted on."""
+PATIENCE_NS: Final = 2 * NS_PER_S
+"""An order without proof holds an exit back so long: a naked loss is unbounded, a surplus is not (design §5.10)."""
 TAIL: Final = 40
 """Events shown with a violation."""
 
@@ -142,6 +144,8 @@ class Truth:
     sent_of: Counter[tuple[str, Op]] = field(default_factory=Counter)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     ghosts: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
+    """Tags of orders that turned up within their window, but after an exit would have stopped waiting for them."""
     cancel_doubts: set[str] = field(default_factory=set)
     outage_ns: int = 0
     """When a read last failed in a spell without any answer: the session or the path was gone (NET-12, NET-13)."""
@@ -383,6 +387,8 @@ class Truth:
             if news.state in TERMINAL and order is not None and order.filled_qty > self.told_filled[tag]:
                 self.false_ends.add(tag)
         if tag in self.doubts:
+            if self.now_ns > self.doubts[tag].since_ns + PATIENCE_NS:
+                self.late.add(tag)
             del self.doubts[tag]
 
     def on_book_read(self, began_ns: int, reports: list[OrderReport]) -> None:
