@@ -272,8 +272,7 @@ class BracketBench:
             if isinstance(command, CancelOrder) and self._take_back(command.tag):
                 continue
             self.queue.append(command)
-        for said in self.out.said:
-            self._is_whole(said)
+        self._insist_on_whole_words()
         self.said += self.out.said
         self.alerts += [alert.text for alert in self.out.alerts]
         for alarm_id, text in self.out.alarms.items():
@@ -285,11 +284,19 @@ class BracketBench:
             self.trips[trip.kind] = trip
         self.out.clear()
 
-    def _is_whole(self, said: Said) -> None:
-        """Every sentence says whose it is and has all its facts; a broken one would only look poor in the log."""
-        text = said.msg.text(**{"symbol": said.symbol, "tag": said.tag, **said.fields})
-        assert (said.source, said.symbol) == (self.body.bot, self.body.symbol), text
-        assert "{" not in text and "None" not in text, text
+    def _insist_on_whole_words(self) -> None:
+        """Everything says whose it is and has all its facts; a broken sentence would only look poor in the log."""
+        body, texts = self.body, list(self.out.alarms.values())
+        for said in self.out.said:
+            texts.append(said.msg.text(**{"symbol": said.symbol, "tag": said.tag, **said.fields}))
+            assert (said.source, said.symbol) == (body.bot, body.symbol), texts[-1]
+        for alert in self.out.alerts:
+            texts.append(alert.text)
+            assert (alert.symbol, bool(alert.kind)) == (body.symbol, True), alert.text
+        assert [text for text in texts if "{" in text or "None" in text] == []
+        asked = [command for command in self.out.commands if isinstance(command, LookUp | ProveFlat)]
+        assert {command.account for command in asked} <= {ACCOUNT}
+        assert self.out.touched_brackets <= {body.bracket_id}
 
     def _take_back(self, tag: str) -> bool:
         for queued in self.queue:
