@@ -107,6 +107,53 @@ def test_a_price_without_a_record_makes_the_whole_trade_provisional() -> None:
     assert (trade.is_provisional, trade.gross_paise) == (True, 375_00)
 
 
+@pytest.mark.row("LEG-48", "LEG-40")
+@pytest.mark.parametrize(
+    ("away", "unpriced", "provisional"), [(0, 0, False), (75, 0, False), (75, 75, True), (75, 1, True), (-25, 0, True)]
+)
+def test_units_that_left_without_a_known_price_make_it_provisional(away: int, unpriced: int, provisional: bool) -> None:
+    """Below zero: units that the broker still held were put back, and their own exit is not in yet."""
+    held = body()
+    held.away_qty, held.away_value_paise, held.away_unpriced_qty = away, abs(away) * 151_00, unpriced
+    orders = [filled(Role.ENTRY, 75, 150_00)] + ([] if away > 0 else [filled(Role.EXIT, 75, 149_00)])
+
+    assert round_trips(held, orders, "x")[0].is_provisional is provisional
+
+
+@pytest.mark.row("RTP-33")
+def test_a_trade_names_the_level_that_the_broker_acted_on() -> None:
+    held = body()
+    held.target_paise, held.stop_paise = 155_00, 145_00
+    entry, target, stop = (filled(role, 75, 1) for role in (Role.ENTRY, Role.TARGET, Role.STOP))
+    target.state_ns, stop.state_ns = 5, 6
+
+    def aimed(*orders: Order) -> tuple[int, int]:
+        trade = round_trips(held, [entry, *orders], "x")[0]
+        return trade.level_paise, trade.trigger_paise
+
+    assert (aimed(target), aimed(stop), aimed(filled(Role.EXIT, 75, 1))) == ((155_00,) * 2, (145_00,) * 2, (0, 0))
+    assert aimed(target, stop) == (145_00, 145_00), "the one that ended last"
+    held.exit_trigger_paise = 144_00
+    assert aimed(stop) == (144_00, 144_00)
+    held.exit_level_paise = 145_00
+    assert aimed(stop) == (145_00, 144_00), "what was decided here outranks it"
+
+
+@pytest.mark.parametrize(("side", "word"), [(Side.BUY, "LONG"), (Side.SELL, "SHORT")])
+def test_a_trade_says_whose_it_was_when_and_in_which_direction(side: Side, word: str) -> None:
+    held = body()
+    held.side = side
+    held.exit_trigger_paise = 144_00
+    trade, surplus = round_trips(
+        held, [filled(Role.ENTRY, 75, 150_00), filled(Role.EXIT, 80, 149_00), filled(Role.REPAIR, 5, 148_00)], "x"
+    )
+
+    for row in (trade, surplus):
+        assert (row.side, row.bracket_id, row.account, row.bot, row.symbol) == (word, "B1", "A", "legs", "X")
+        assert (row.opened_ns, row.closed_ns, row.reason) == (1, 2, "x")
+    assert (surplus.level_paise, surplus.trigger_paise, surplus.order_count, surplus.costs_paise) == (0, 0, 0, 0)
+
+
 def test_orders_that_never_reached_the_broker_are_not_counted() -> None:
     orders = [filled(Role.ENTRY, 75, 150_00), filled(Role.TARGET, 75, 155_00)]
     withdrawn = msgspec.structs.replace(filled(Role.EXIT, 0, 0), broker_id="")

@@ -274,6 +274,36 @@ def test_a_position_closed_by_hand_cancels_both_exits_and_books_the_hands_price(
     assert (trade.reason, trade.gross_paise, world.is_flat) == ("Closed Externally", 75 * 2_00, True)
 
 
+@pytest.mark.row("LEG-40")
+def test_each_exit_left_behind_is_told_by_its_tag(bench: Any) -> None:
+    world = resting(bench)
+    stop, target = one(world, Role.STOP), one(world, Role.TARGET)
+    world.close_by_hand(75)()
+    world.settle()
+
+    assert world.phrases(Msg.CLEANUP) == [
+        Msg.CLEANUP.text(symbol=world.body.symbol, tag=order.tag) for order in (stop, target)
+    ]
+    assert [command.context.rpartition(world.body.symbol)[2] for _, command in world.wrote[3:]] == [
+        "_sl_cleanup",
+        "_tp_cleanup",
+    ]
+
+
+@pytest.mark.row("HRD-10")
+@pytest.mark.parametrize("rest", [0, 1])
+def test_an_exit_that_would_close_too_much_keeps_what_is_left_to_close(bench: Any, rest: int) -> None:
+    """The last unit is an order of one unit; of nothing there is none."""
+    world = watched(bench)
+    world.exit()
+    world.settle()
+    exit_order = one(world, Role.EXIT)
+    world.close_by_hand(75 - rest)()
+    world.settle()
+
+    assert (exit_order.remaining_qty, exit_order.state is OrderState.CANCELLED) == (rest, not rest)
+
+
 @pytest.mark.row("LEG-41")
 @pytest.mark.fault("HUM-02")
 def test_a_position_reduced_by_hand_shrinks_both_exits_by_modify(bench: Any) -> None:
