@@ -302,6 +302,19 @@ def test_a_refused_target_leaves_the_stop_and_says_so(bench: Any) -> None:
     assert placed_roles(world) == [Role.ENTRY, Role.STOP, Role.TARGET, Role.TARGET]
 
 
+@pytest.mark.row("HRD-04")
+def test_a_refused_exit_is_tried_again_after_three_tenths_of_a_second_and_then_twice_that(bench: Any) -> None:
+    world = protecting(bench)
+    for number, wait_ms in ((1, 300), (2, 600)):
+        answer(world, refusals.OTHER)
+        assert len(world.orders(Role.STOP)) == number
+        world.advance((wait_ms - 1) * NS_PER_MS)
+        assert len(world.orders(Role.STOP)) == number
+        world.advance(NS_PER_MS)
+        assert len(world.orders(Role.STOP)) == number + 1
+        world.queue.sort(key=lambda command: world.blotter.orders[command.tag].role is not Role.STOP)
+
+
 @pytest.mark.row("CON-01")
 @pytest.mark.fault("EXI-06")
 def test_a_target_refused_for_margin_is_watched_here_from_then_on(bench: Any) -> None:
@@ -805,6 +818,51 @@ def test_a_jumped_stop_that_may_not_be_changed_is_cancelled_for_an_exit(bench: A
 
     assert one(world, Role.STOP).state is OrderState.CANCELLED
     assert one(world, Role.EXIT).qty == 75
+
+
+@pytest.mark.fault("EXI-03", "ORD-19")
+def test_a_jumped_stop_at_its_modify_cap_is_left_for_an_exit(bench: Any) -> None:
+    world = resting(bench)
+    stop = one(world, Role.STOP)
+    stop.modify_count = world.rules.modify_cap
+    world.tick(140_00)
+    world.advance(400 * NS_PER_MS)
+    world.settle()
+
+    assert (world.body.exit_reason, world.body.exit_level_paise) == ("Stoploss Hit", 145_00)
+    assert (stop.state, one(world, Role.EXIT).qty, world.count(ModifyOrder)) == (OrderState.CANCELLED, 75, 0)
+
+
+@pytest.mark.fault("EXI-03")
+def test_a_jumped_stop_waits_for_a_price_to_become_marketable_at(bench: Any) -> None:
+    world = resting(bench)
+    world.tick(144_00)
+    world.price.tick = msgspec.structs.replace(world.price.tick, ltp_paise=0, bid_paise=0, ask_paise=0)
+    world.advance(3 * NS_PER_S)
+    assert world.count(ModifyOrder) == 0
+
+    world.tick(144_00)
+    assert world.count(ModifyOrder) == 1
+
+
+@pytest.mark.row("HRD-31")
+def test_a_stop_that_had_become_the_exit_is_taken_back_and_rests_again(bench: Any) -> None:
+    world = resting(bench, style=ExitStyle.HYBRID)
+    world.exit()
+    world.settle()
+    was = one(world, Role.STOP)
+    assert (was.type, world.body.stop_is_exit) == (OrderType.LIMIT, True)
+
+    assert world.bracket.stay(world.now_ns, world.out)
+    world.collect()
+    world.settle()
+    before, after = world.orders(Role.STOP)
+    assert (before.state, after.type, after.trigger_paise, after.qty) == (
+        OrderState.CANCELLED,
+        OrderType.SL,
+        145_00,
+        75,
+    )
 
 
 # --- the trail -------------------------------------------------------------------------------------------------------

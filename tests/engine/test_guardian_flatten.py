@@ -491,6 +491,10 @@ def test_a_refusing_venue_is_asked_for_ever_and_ever_slower() -> None:
 
     run(venue, plan, 10)
     assert len(venue.placed) == 6, "at 0, 1, 2, 3, 5 and 10 s"
+    refusals = [tell.text for tell in venue.told if tell.voice is Voice.WARN]
+    assert refusals == [f"{PE} exit refused: no"], "the same trouble is told once"
+    plan.on_answer(venue.placed[-1].tag, "place", NotSent("late"), venue.now_ns)
+    assert [tell.text for tell in venue.told if tell.voice is Voice.WARN] == refusals, "of an exit that is over"
     run(venue, plan, 3600)
     assert 100 < len(venue.placed) < 150, "every 30 s in the end"
     assert 4 < [tell.voice for tell in venue.told].count(Voice.STUCK) < 15
@@ -600,6 +604,39 @@ def test_one_stray_request_of_a_desk_that_woke_up_is_left_too() -> None:
     assert venue.net(PE) == 0
     assert stray.state is OrderState.FILLED
     assert venue.proofs == [Proof.FLAT, Proof.OPEN, Proof.FLAT]
+
+
+def test_an_exit_that_cannot_even_be_asked_for_is_told_of_once() -> None:
+    venue = Venue()
+    held(venue, stop=False)
+    nothing_known = Takeover(
+        epoch=3,
+        instruments={},
+        rules=VenueRules(name="toy"),
+        ambiguity_ns=0,
+        protection_bps=300,
+        desk_open_qty=LOT,
+        ready_ns=0,
+    )
+    run(venue, Flatten(nothing_known, venue.now_ns), 30, fills=False)
+
+    warned = [tell.text for tell in venue.told if tell.voice is Voice.WARN]
+    assert warned == [f"{PE} cannot be closed: it is no contract of today's instrument master"]
+    assert (venue.placed, venue.proofs) == ([], [])
+
+
+def test_a_flat_account_is_read_every_five_seconds_for_a_minute_and_then_every_thirty() -> None:
+    venue = Venue()
+    plan = takeover(venue)
+    reads: list[float] = []
+    while venue.now_ns < START + 200 * NS_PER_S:
+        venue.now_ns = max(plan.next_read_ns, venue.now_ns)
+        look(venue, plan)
+        if plan.proof is Proof.FLAT:
+            reads.append((plan.next_read_ns - venue.now_ns) / NS_PER_S)
+
+    assert reads[:12] == [5.0] * 12
+    assert set(reads[12:]) == {30.0}
 
 
 def test_it_is_settled_only_when_flat_has_lasted() -> None:
