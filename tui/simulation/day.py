@@ -48,6 +48,7 @@ from tui.simulation.faults import FaultChoice, FaultLayer
 from tui.simulation.life import Life
 from tui.simulation.money_checks import CriticalIsHeard, FillOnce, LedgerAgrees, ProfitIsExact
 from tui.simulation.oracle import Check, FinalCheck, Oracle, Verdicts, Violation
+from tui.simulation.reaction_checks import JumpedStop, RefusedStop
 from tui.simulation.request_checks import (
     Budget,
     ForeignUntouched,
@@ -62,7 +63,7 @@ from tui.simulation.request_checks import (
     WellFormed,
 )
 from tui.simulation.screen_checks import Converged, Recovers, TruthfulScreen, Undisturbed
-from tui.simulation.seed_terms import Key, Press, Profile, SeedTerms, contracts_at_the_money, seed_terms
+from tui.simulation.seed_terms import Profile, SeedTerms, contracts_at_the_money, seed_terms
 from tui.simulation.story import story_line, work_text
 from tui.simulation.trader import Trader
 from tui.simulation.truth import Trace, Truth
@@ -74,7 +75,6 @@ CUT_OFF: Final = time_of_day(15, 20)
 """When a broker begins to square off intraday positions itself (facts/market.md)."""
 _REST_NS: Final = 5 * NS_PER_S
 _FIRST_CRASH_NS: Final = 60 * NS_PER_S
-_GO_ON_NS: Final = 90 * NS_PER_S
 
 
 class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,8 +226,6 @@ class _Day:
         self.truth.on_death(fault, f"{point.value} of {what}, down {crash.down_ns / NS_PER_S:g} s")
         self.loop.call_soon(here.bury)
         self.clock.call_at(now_ns + crash.down_ns, self._rise)
-        # Three quick crashes keep entries off until a person says go (PRC-14): the trader does, a little later.
-        self.trader.sit_down((Press(now_ns + crash.down_ns + _GO_ON_NS, Key.RESUME, 0),))
 
     def _rise(self) -> None:
         self._rising = asyncio.ensure_future(self._be_born())
@@ -322,7 +320,7 @@ class _Day:
             *(ModifyCap(self.exchange.venue.modify_cap), Monotone(), ForeignUntouched()),
             FreshPrice(self.terms.bracket.max_tick_age_ns),
             *(ExitQty(), ExitSize(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
-            *(NotBlind(), Recovers()),
+            *(NotBlind(), Recovers(), RefusedStop(), JumpedStop()),
             InTime(at_ist(DEMO_DAY, SQUARE_OFF), at_ist(DEMO_DAY, CUT_OFF)),
             TruthfulScreen(self._console),
         ]
