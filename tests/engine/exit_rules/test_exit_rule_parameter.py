@@ -89,7 +89,7 @@ def test_what_is_read_is_what_is_written_and_shown(
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(param: Param, raw: object) -> None:
-    with pytest.raises(ValueError, match="^must be "):
+    with pytest.raises(ValueError, match="must be "):
         param.read(raw)
 
 

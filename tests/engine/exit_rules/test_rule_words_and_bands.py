@@ -135,6 +135,16 @@ def test_leaving_by_a_cross_the_target_stays_dropped(open_position: Open) -> Non
     assert position.candle() == Proposal(drops_target=True, leave=REASON_CROSS)
 
 
+@pytest.mark.parametrize("side", Side)
+def test_without_a_price_there_is_no_gain_and_no_best_gain(open_position: Open, side: Side) -> None:
+    position = open_position(Breakeven(), side=side)
+    position.ltp = position.best = 0
+    assert (position.facts.gain_paise, position.facts.best_gain_paise) == (0, 0)
+
+    position.ltp, position.best = 1, 2
+    assert (position.facts.gain_paise, position.facts.best_gain_paise) == (side.sign * -99_99, side.sign * -99_98)
+
+
 def test_percent_count_the_best_price_and_rupees_the_price_of_now(open_position: Open) -> None:
     for rule, arms in ((PctBelowHwm(), True), (PctBelowHwm(after_bps=0, after_paise=100_00), False)):
         position = open_position(rule, qty=10)
