@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -179,38 +179,45 @@ def run_forked(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
     return (os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1), said
 
 
-def verdict_of(copy: Path, module: Module, mutant: Mutant, limits_s: Sequence[float]) -> str:
+def verdict_of(copy: Path, module: Module, mutant: Mutant, limit_s_of: Callable[[Sequence[str]], float]) -> str:
     """Plant it, ask the fast tests, then the wider ones, and put the file back as it was, its time included."""
     path = copy / mutant.file
     sound, stat = path.read_bytes(), path.stat()
-    path.write_text(mutant.code, encoding="utf-8")
-    try:
-        if run_forked(copy, module.tests, limits_s[0])[0] != 0:
-            return KILLED
-        if module.wider and run_forked(copy, module.wider, limits_s[1])[0] != 0:
-            return WIDER
-        return SURVIVED
-    finally:
-        path.write_bytes(sound)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    for tests, verdict in ((module.tests, KILLED), (module.wider, WIDER)):
+        if not tests:
+            continue
+        limit_s = limit_s_of(tests)
+        path.write_text(mutant.code, encoding="utf-8")
+        try:
+            if run_forked(copy, tests, limit_s)[0] != 0:
+                return verdict
+        finally:
+            path.write_bytes(sound)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return SURVIVED
 
 
-def _limits(copy: Path, module: Module) -> list[float]:
-    """How long a mutant may take: an endless loop is a mutant that was found. Raises RuntimeError for failing tests."""
-    limits: list[float] = []
-    for tests in (module.tests, module.wider):
-        began = time.perf_counter()
-        if tests:
-            code, said = run_forked(copy, tests, 600, keeps_bytecode=True)
+class Limits:
+    """How long a mutant may take with some tests: an endless loop is a mutant that was found."""
+
+    def __init__(self, copy: Path) -> None:
+        self._copy = copy
+        self._known: dict[tuple[str, ...], float] = {}
+
+    def of(self, tests: Sequence[str]) -> float:
+        """Seconds. Raises RuntimeError when the tests fail without any mutant."""
+        if tuple(tests) not in self._known:
+            began = time.perf_counter()
+            code, said = run_forked(self._copy, tests, 600, keeps_bytecode=True)
             if code != 0:
                 raise RuntimeError(f"without any mutant {' '.join(tests)} must pass; they did not:\n{said}")
-        limits.append(10 + 6 * (time.perf_counter() - began))
-    return limits
+            self._known[tuple(tests)] = 10 + 6 * (time.perf_counter() - began)
+        return self._known[tuple(tests)]
 
 
 def try_sample(copy: Path, module: Module, args: argparse.Namespace, ends: float) -> Iterator[Tried]:
     sound = (copy / module.file).read_text(encoding="utf-8")
-    limits_s: list[float] = []
+    limits = Limits(copy)
     drawn = mutants_of(module.file, sound, random.Random(f"{args.seed}:{module.file}"))
     for mutant in islice(drawn, args.each):
         tried = Tried(file=mutant.file, line=mutant.line, old=mutant.old, new=mutant.new, verdict=SURVIVED)
@@ -218,8 +225,7 @@ def try_sample(copy: Path, module: Module, args: argparse.Namespace, ends: float
         if verdict == SURVIVED:
             if time.monotonic() > ends:
                 return
-            limits_s = limits_s or _limits(copy, module)
-            verdict = verdict_of(copy, module, mutant, limits_s)
+            verdict = verdict_of(copy, module, mutant, limits.of)
         yield replace(tried, verdict=verdict)
 
 
