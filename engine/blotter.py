@@ -64,6 +64,8 @@ class Blotter:
         self._by_hand: list[tuple[Order, str]] = []
         self._ever_asked: dict[str, int] = {}
         """Tag -> the largest quantity the order ever had."""
+        self._elsewhere: dict[str, int] = {}
+        """Tag -> units traded by orders of other broker ids that carry it too (ORD-15)."""
         self._ended_as: dict[tuple[str, str], OrderReport] = {}
         """(Account, broker id) -> the row that was merged last, of orders that have ended."""
         self.forgotten: set[str] = set()
@@ -89,6 +91,7 @@ class Blotter:
             self._ended_as.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
             self._ever_asked.pop(tag, None)
+            self._elsewhere.pop(tag, None)
 
     def _last_paise(self, symbol: str) -> int:
         book = self._prices.get(symbol)
@@ -209,11 +212,14 @@ class Blotter:
         return changes
 
     def _book(self, order: Order, trade: Trade, at_ns: int) -> bool:
+        elsewhere = self._elsewhere.get(order.tag, 0)
         if trade.trade_id in order.trade_ids:
             return False
-        if reason := implausible_trade(trade, order, self._ever_asked.get(order.tag, 0)):
+        if reason := implausible_trade(trade, order, self._ever_asked.get(order.tag, 0), elsewhere):
             self._disbelieve(order, reason)
             return False
+        if trade.broker_id not in ("", order.broker_id):
+            self._elsewhere[order.tag] = elsewhere + trade.qty
         self._revive(order, at_ns)
         order.apply_trade(trade, at_ns)
         self._booked.append((order, trade if trade.tag else msgspec.structs.replace(trade, tag=order.tag)))

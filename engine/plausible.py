@@ -17,6 +17,8 @@ _BY_HAND_MAX: Final = 100
 """How many times as large as we asked a hand may make an order; the exchange's freeze quantity is below 30 lots."""
 POSITION_MAX: Final = 10**8
 """Units of one contract that no account here holds."""
+_LAST_NS: Final = 2**63 - 1
+"""In 2262: the journal keeps no later instant."""
 _SHOWN: Final = 20
 """Characters of a word that nobody knows."""
 
@@ -64,14 +66,20 @@ def implausible_average(row: PositionReport) -> str:
     return "" if 0 <= row.average_paise <= HIGHEST_PAISE else f"an average price of {row.average_paise} paise"
 
 
-def implausible_trade(trade: Trade, order: Order, ever_asked_qty: int = 0) -> str:
+def implausible_trade(trade: Trade, order: Order, ever_asked_qty: int = 0, elsewhere_qty: int = 0) -> str:
     """What cannot be right in a trade record of an order, with the raw figure; empty when it may be true.
 
     `ever_asked_qty`: the largest quantity the order ever had; it may have traded before it was made smaller.
+    `elsewhere_qty`: what orders of other broker ids have traded under the same tag (ORD-15): units that are there.
     """
     most = max(order.qty, order.asked_qty_if_pending, order.filled_qty, ever_asked_qty)
     if not 0 < trade.qty <= most:
         return f"a trade of {trade.qty} units on an order of {most}"
-    if trade.price_paise <= 0:
+    if not 0 < trade.price_paise <= HIGHEST_PAISE:
         return f"a trade at {trade.price_paise} paise"
+    if not 0 <= trade.at_ns <= _LAST_NS:
+        return f"a trade at the instant {trade.at_ns}"
+    in_all = order.traded_qty - elsewhere_qty + trade.qty
+    if trade.broker_id in ("", order.broker_id) and in_all > most:  # one trade under two ids is one trade
+        return f"trades of {in_all} units on an order of {most}"
     return "" if trade.side is order.side else f"a {trade.side.value} trade of a {order.side.value} order"

@@ -80,6 +80,8 @@ def test_an_impossible_row_is_named_by_its_raw_figure_and_books_nothing(wrong, s
         ({"qty": 65_000}, "65000 units on an order of 65"),
         ({"qty": -65}, "-65 units"),
         ({"price_paise": 0}, "at 0 paise"),
+        ({"price_paise": 10**30}, f"at {10**30} paise"),
+        ({"at_ns": 2**63}, f"at the instant {2**63}"),
         ({"side": Side.SELL}, "a SELL trade of a BUY order"),
     ],
 )
@@ -154,6 +156,36 @@ def test_the_true_record_counts_after_the_false_one_of_the_same_id():
 
     assert blotter.apply_trade("paper", TRADE, 6) == (order, True)
     assert order.filled_qty == 65
+
+
+@pytest.mark.fault("UPD-10")
+@pytest.mark.invariant("A2")
+def test_trades_of_one_broker_order_never_add_up_to_more_than_the_order():
+    """The same execution under a second trade id would double the position and everything that protects it."""
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+    assert blotter.apply_trade("paper", TRADE, 5) == (order, True)
+
+    assert blotter.apply_trade("paper", replace(TRADE, trade_id="another name"), 6) == (order, False)
+
+    assert order.filled_qty == order.traded_qty == 65
+    assert [reason for _, reason in blotter.take_disbelieved()] == ["trades of 130 units on an order of 65"]
+
+
+@pytest.mark.fault("ORD-15", "UPD-10")
+def test_a_second_broker_order_under_our_tag_has_units_of_its_own():
+    """They are at the exchange, so they count; and each of the two orders still fills no more than its quantity."""
+    blotter = Blotter()
+    order = entry()
+    blotter.add(order)
+    blotter.apply_trade("paper", TRADE, 5)
+
+    assert blotter.apply_trade("paper", replace(TRADE, trade_id="T2", broker_id="B2"), 6) == (order, True)
+
+    assert order.traded_qty == 130
+    order.filled_qty = 65  # whatever a report may have made of it
+    assert blotter.apply_trade("paper", replace(TRADE, trade_id="T3"), 7) == (order, False)
 
 
 def test_the_same_impossible_news_is_told_once():
