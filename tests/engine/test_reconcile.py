@@ -128,6 +128,7 @@ def test_every_unit_belongs_to_somebody(own_qty: int, foreign_qty: int, events: 
     assert tape.own_qty + tape.foreign_qty == own_qty + foreign_qty + sum(event.qty for event in events)
     ours = own_qty + sum(event.qty for event in events if event.kind is EventKind.OWN)
     assert tape.own_qty + tape.taken_qty == ours
+    assert {type(tape.own_qty), type(tape.foreign_qty), type(tape.taken_qty)} == {int}
 
 
 @pytest.mark.row("I-8")
@@ -251,6 +252,7 @@ def test_what_the_trade_book_explains_carries_its_value_and_is_told_once() -> No
 
     assert (verdict.difference, verdict.qty, verdict.explained) == (Difference.CLOSED, 75, True)
     assert (verdict.value_paise, verdict.average_paise) == (75 * 101_50, 99_00)
+    assert (verdict.expected_qty, verdict.actual_qty) == (75, 0)
     assert judge(row(0), 0, 0, tape, 75).difference is Difference.EQUAL
 
 
@@ -339,6 +341,17 @@ def test_a_read_that_begins_as_the_last_one_ends_is_a_look_of_its_own() -> None:
     sightings = Sightings()
 
     assert [sightings.is_proven(seen(explained=True), 10 * n, 10 * n + 10) for n in range(2)] == [False, True]
+
+
+def test_the_sightings_of_a_difference_are_counted_until_it_is_forgotten() -> None:
+    sightings, verdict = Sightings(), seen(explained=False)
+    assert sightings.count(verdict.key) == 0
+    for n in range(3):
+        sightings.is_proven(verdict, 10 * n, 10 * n + 5)
+    assert sightings.count(verdict.key) == 3
+
+    sightings.forget(verdict.key)
+    assert sightings.count(verdict.key) == 0
 
 
 def test_a_difference_that_changes_starts_anew() -> None:
