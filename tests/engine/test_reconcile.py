@@ -269,7 +269,8 @@ def test_both_a_hand_and_our_target_sold_the_same_units() -> None:
 def test_units_that_vanish_without_a_trade_are_the_traders_first() -> None:
     tape = Tape(own_qty=75, foreign_qty=150)
 
-    assert judge(row(75), 75, 0, tape, 0).difference is Difference.FOREIGN_GONE
+    gone = judge(row(75), 75, 99_00, tape, 0)
+    assert (gone.difference, gone.qty, gone.average_paise) == (Difference.FOREIGN_GONE, -150, 99_00)
     reduced = judge(row(75), 50, 0, tape, 0)
     assert (reduced.difference, reduced.qty) == (Difference.REDUCED, 25)
 
