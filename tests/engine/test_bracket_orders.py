@@ -20,8 +20,9 @@ from engine.bracket_orders import (
 from engine.bracket_state import BracketTerms, EntryRest
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.order import OrderState, Role
+from engine.order import OrderState, Role, Side
 from engine.outbox import CancelOrder
+from engine.price_book import NO_HIGH, NO_LOW
 from engine.tags import TagMaker
 
 TERMS = BracketTerms(target_offset_paise=5_00, stop_offset_paise=5_00)
@@ -103,6 +104,24 @@ def test_what_never_left_is_not_counted(bench: Any) -> None:
     assert (len(world.body.writes), world.body.writes_today) == (0, 0)
 
 
+@pytest.mark.parametrize(("outcome", "counted"), [("not_sent", 1), (refusals.OTHER, 2), ("ack", 2)])
+def test_a_request_that_never_left_this_machine_is_not_counted_against_the_budget(
+    bench: Any, outcome: str, counted: int
+) -> None:
+    world = bench(TERMS)
+    entry = world.enter()
+    world.settle()
+    world.fill(entry)
+    world.deliver_news()
+    world.queue = world.queue[:1]
+    world.body.writes_today -= 1  # the target's
+    world.body.writes.pop()
+    world.send(outcome)
+    world.deliver_answer()
+
+    assert (len(world.body.writes), world.body.writes_today) == (counted, counted)
+
+
 @pytest.mark.fault("ORD-02")
 def test_a_silent_order_is_looked_up_soon_then_slower_and_at_last_every_three_seconds(bench: Any) -> None:
     world = bench(TERMS)
@@ -158,6 +177,24 @@ def test_a_tick_without_a_price_touches_nothing(bench: Any) -> None:
     assert (world.body.exit_reason, world.count(CancelOrder), world.body.stop_touched_ns) == ("", 0, 0)
 
 
+@pytest.mark.parametrize("side", Side)
+def test_a_price_strictly_between_stop_and_target_changes_nothing(bench: Any, side: Side) -> None:
+    world = bench(TERMS, side=side).filled_entry()
+    assert world.bracket.band() == (145_00, 155_00)
+    touched = []
+    for ltp in (145_00, 145_05, 154_95, 155_00):
+        world.set_price(ltp)
+        touched.append(world.bracket.is_touched())
+    assert touched == [True, False, False, True]
+
+    world.body.stop_touched_ns = 1
+    assert world.bracket.band() == (NO_HIGH, NO_HIGH), "every tick counts"
+    world.body.stop_touched_ns, world.body.exit_reason = 0, "x"
+    assert world.bracket.band() == (NO_LOW, NO_HIGH)
+    without = bench(BracketTerms(target_offset_paise=0, stop_offset_paise=5_00), side=side).filled_entry()
+    assert without.bracket.band() == ((145_00, NO_HIGH) if side is Side.BUY else (0, 155_00))
+
+
 def test_an_exit_at_the_touched_target_is_held_against_the_target(bench: Any) -> None:
     world = resting(bench, market_on_target=True)
     world.tick(155_50)
@@ -191,6 +228,7 @@ def test_trade_records_that_are_late_are_asked_for_after_half_a_second(bench: An
     world.settle()
     before = world.look_ups
     world.advance(490 * NS_PER_MS)
+    world.wake()
     assert world.look_ups == before
     world.advance(20 * NS_PER_MS)
     assert world.look_ups > before

@@ -125,6 +125,22 @@ def test_only_rules_that_work_are_woken_for(bench: Any) -> None:
     assert world.bracket.rules_wakes(world.now_ns) == [7]
 
 
+def test_rules_are_asked_when_their_instant_comes_and_not_of_a_position_that_leaves(bench: Any) -> None:
+    world = ruled(bench, Told(), Told(answer=Proposal(leave=LEAVES)), Told())
+    world.wake()
+    assert (asked(world), world.body.exit_reason) == ([1, 1, 0], LEAVES)
+    world.wake()
+    assert asked(world) == [1, 1, 0]
+
+
+def test_rules_are_asked_about_the_last_unit_too(bench: Any) -> None:
+    world = bench(TERMS).filled_entry(150_00, 1)
+    world.bracket.exit_rules, world.body.memories = (Told(),), [RuleMemory()]
+    for number, event in enumerate((world.bracket.on_tick, world.bracket.on_candle, world.bracket.on_wake), start=1):
+        event(world.now_ns, world.out)
+        assert asked(world) == [number]
+
+
 def test_a_rule_that_drops_the_target_drops_it_once_and_says_so(bench: Any) -> None:
     world = ruled(bench, Told(answer=Proposal(drops_target=True)))
     for ltp in (151_00, 152_00):
