@@ -452,6 +452,40 @@ async def test_a_lost_link_is_told_once_and_mended_and_the_prices_are_asked_for_
         await again.close()
 
 
+@pytest.mark.fault("NET-02", "NET-03")
+async def test_a_link_is_tried_for_ever_with_growing_pauses_and_heals_after_fifty_refusals() -> None:
+    """No number of tries is the last one: a desk with a position has nobody else to ask."""
+    tries = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        await reader.readline()
+        writer.write(wire.line_of(wire.Goodbye(text="403: not now")))
+        writer.close()
+
+    floor = TestFloor()
+    server = VenueServer(floor)
+    await server.start()
+    port = server.port
+    client = await Client(port).open()
+    await server.close()
+    refusing = await asyncio.start_server(refuse, "127.0.0.1", port)
+    await until(lambda: tries >= 50)
+    assert "403: not now" in client.link.down
+    refusing.close()
+    again = VenueServer(floor)
+    await again.start(port=port)
+    await until(lambda: client.link.down == "")
+
+    assert client.words == ["the venue ends", ""], "told once, however often it was tried"
+    assert isinstance(await client.account.place(order("SD0001")), Acked)
+    pauses = [Backoff().pause_ns(number, Random(1)) for number in (1, 2, 3, 4, 5, 50, 5_000)]
+    assert pauses == sorted(pauses) and pauses[-1] <= Backoff().most_ms * NS_PER_MS
+    await client.link.close()
+    await again.close()
+
+
 async def test_a_request_that_waits_when_the_link_breaks_ends_at_once() -> None:
     async def never(request: dict, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
