@@ -10,15 +10,17 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests rows mutations mutants planted soak kills bench docs clean
+.PHONY: help run test lint types imports tests rows faults mutations mutants planted soak kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
+	@echo "make faults  each fault and invariant, who makes it, and the tests that prove the answer"
 	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
 	@echo "make mutants  change the money modules in 600 small ways; their tests must notice (own environment, ARGS='--write')"
 	@echo "make planted  plant bugs that the simulator must find by itself"
+	@echo "make matrix  write docs/crash-matrix.md: the scripted morning killed at each of its points"
 	@echo "make soak   simulate days for MINUTES=60, fresh seeds, until something breaks"
 	@echo "make kills  kill -9 a real desk while it trades, 200 times; the venue's ledger judges"
 	@echo "make bench  measure what the design promises"
@@ -49,6 +51,9 @@ tests: $(READY)
 rows: $(READY)
 	@$(PY) tests/architecture/rows.py
 
+faults: $(READY)
+	@$(PY) tests/architecture/fault_rows.py
+
 mutations: $(READY)
 	@$(PY) tests/mutations/run.py $(ARGS)
 
@@ -65,6 +70,15 @@ $(MUTANTS)/ready: pyproject.toml
 
 planted: $(READY)
 	@$(PY) tests/mutations/planted.py $(ARGS)
+
+matrix: $(READY)
+	@$(BIN)/strikedesk simulate crashes $(ARGS) > docs/crash-matrix.tmp; code=$$?; \
+	{ echo '# The crash matrix'; echo; \
+	  echo 'Written by `make matrix`; do not edit. One scripted morning (`tui/simulation/crash_matrix.py`), once for each exit style'; \
+	  echo 'and point: the desk is killed there, nobody is there for three seconds, a new desk starts on the journal as it was'; \
+	  echo 'left. Recovered means that no invariant broke to the end of the day: nothing sent twice, nothing bare longer than its'; \
+	  echo 'window, flat proven, fills, profit and positions equal to the paper exchange to the paisa.'; echo; \
+	  cat docs/crash-matrix.tmp; } > docs/crash-matrix.md; rm -f docs/crash-matrix.tmp; exit $$code
 
 # As long as told: days of both profiles and drills, seeds that no run has had before.
 MINUTES ?= 60

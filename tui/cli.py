@@ -46,8 +46,7 @@ examples:
   strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
                                           the legs bot over a recorded day
   strikedesk import-env old.env           a config.toml from the leg scalper's .env
-  strikedesk simulate exits --seeds 1..200
-                                          whole demo days with faults, every exit checked
+  strikedesk simulate --seeds 1..200      whole demo days with faults and crashes, every invariant checked
   strikedesk venue paper --port 8800      the paper exchange as a process of its own
   strikedesk guardian                     watch a desk from outside (docs/guardian.md)
   strikedesk verify                       the journal's chains, positions and P&L, added up again from the fills
