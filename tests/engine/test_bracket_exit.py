@@ -11,7 +11,7 @@ from engine import refusals
 from engine.bracket_state import BracketTerms, ExitBy
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
-from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.order import Order, OrderState, OrderType, Pending, Role, Side
 from engine.outbox import CancelOrder, ModifyOrder, PlaceOrder
 from engine.view import BracketState, ExitStyle
 
@@ -330,6 +330,33 @@ def test_an_adopted_position_gets_levels_and_both_exits_without_an_entry(bench: 
     world.read_position(0)
     assert world.is_flat
     assert world.trips["trade"].gross_paise == 75 * 2_00
+
+
+@pytest.mark.row("RTP-03")
+@pytest.mark.parametrize(("side", "stop"), [(Side.BUY, 120_15), (Side.SELL, 180_25)])
+def test_units_found_without_a_stop_of_their_own_get_one_a_fifth_away(bench: Any, side: Side, stop: int) -> None:
+    world = bench(BracketTerms(target_offset_paise=0, stop_offset_paise=0), side=side)
+    world.bracket.adopt(150_20, world.now_ns, world.out)
+    world.collect()
+
+    assert (world.body.stop_paise, world.body.original_stop_paise) == (stop, stop)
+    text = Msg.CATASTROPHE_STOP.text(symbol=world.body.symbol, stop=f"{stop // 100}.{stop % 100:02d}")
+    assert world.phrases(Msg.CATASTROPHE_STOP) == [text]
+
+
+@pytest.mark.fault("EXI-15")
+def test_units_that_were_converted_get_exits_of_their_new_product(bench: Any) -> None:
+    world = resting(bench)
+    world.bracket.convert("NRML", world.now_ns, world.out)
+    assert world.out.touched_brackets == {"B1"}
+    world.collect()
+    world.settle()
+    world.wake()
+    world.settle()
+
+    stops, targets = world.orders(Role.STOP), world.orders(Role.TARGET)
+    assert [(order.product, order.is_live) for order in stops] == [("MIS", False), ("NRML", True)]
+    assert [(order.product, order.is_live) for order in targets] == [("MIS", False), ("NRML", True)]
 
 
 # --- the stop becomes the exit
