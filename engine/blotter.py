@@ -53,6 +53,10 @@ class Blotter:
         """`prices` by symbol, for fills whose average the broker omits (LEG-48)."""
         self._prices = prices or {}
         self.orders: dict[str, Order] = {}
+        self._unended: dict[str, Order] = {}
+        """All live orders, and such as have ended since the last look; oldest first."""
+        self._unrecorded: dict[str, Order] = {}
+        """All orders with a fill that lacks its trade record, and such as have got it since the last look."""
         self._tag_of: dict[tuple[str, str], str] = {}
         self._early_trades: dict[tuple[str, str], list[Trade]] = {}
         self._booked: list[tuple[Order, Trade]] = []
@@ -73,13 +77,22 @@ class Blotter:
         ours."""
 
     def add(self, order: Order) -> None:
-        self.orders[order.tag] = order
+        self.orders[order.tag] = self._unended[order.tag] = self._unrecorded[order.tag] = order
         self._note_size(order)
         if order.broker_id:
             self._tag_of[order.account, order.broker_id] = order.tag
 
     def live_orders(self) -> list[Order]:
-        return [order for order in self.orders.values() if order.is_live]
+        """Oldest first; its cost does not grow with the day's history."""
+        for tag in [tag for tag, order in self._unended.items() if order.state in TERMINAL]:
+            del self._unended[tag]
+        return list(self._unended.values())
+
+    def lacks_records(self) -> bool:
+        """Some fill of some order has no trade record yet; its cost does not grow with the day's history."""
+        for tag in [tag for tag, order in self._unrecorded.items() if not order.is_provisional]:
+            del self._unrecorded[tag]
+        return bool(self._unrecorded)
 
     def forget_finished(self, keep: int) -> None:
         """Bound memory: drop the oldest finished orders, newest `keep` stay (X3)."""
@@ -87,6 +100,8 @@ class Blotter:
         for tag in finished[: max(0, len(finished) - keep)]:
             order = self.orders.pop(tag)
             self.forgotten.add(tag)
+            self._unended.pop(tag, None)
+            self._unrecorded.pop(tag, None)
             self._tag_of.pop((order.account, order.broker_id), None)
             self._ended_as.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
@@ -175,6 +190,8 @@ class Blotter:
         self._revive(order, at_ns)
         self._settle_pending(order, report, at_ns, read_ns)
         order.apply_filled(report.filled_qty, provisional_price(order, report, self._last_paise(order.symbol)), at_ns)
+        if order.is_provisional:
+            self._unrecorded[order.tag] = order
         self._merge_state(order, report, at_ns)
         if order.is_terminal:
             self._ended_as[account, report.broker_id] = report
@@ -239,6 +256,7 @@ class Blotter:
         """A ghost: proven absent, and now the broker shows it after all (ORD-03). A refused order stays refused."""
         if order.state is OrderState.REJECTED and order.reject_code == ABSENT:
             order.reject_code = order.reject_text = ""
+            self._unended = dict(self.orders)  # in its old place among them
             order.move(_resting_state(order.type), at_ns)
 
     def _learn_id(self, order: Order, broker_id: str, at_ns: int) -> None:

@@ -24,7 +24,7 @@ from engine.exit_rules.level import stop_from_offset, stop_from_percent, target_
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
 from engine.money import divide_half_up, rupees_text
-from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.order import TERMINAL, Order, OrderState, OrderType, Pending, Role
 from engine.order_pricing import stop_limit
 from engine.outbox import Outbox
 from engine.slices import slices
@@ -467,10 +467,12 @@ class BracketProtection(BracketRules):
             wakes.append(body.stop_touched_ns + body.terms.stop_fill_timeout_ns)
             wakes.append(body.repriced_ns + body.terms.chase_ns)
         for order in self.mine:
-            if order.is_live and (refused_ns := self.change_refused_ns.get(order.tag, 0)):
+            if order.state in TERMINAL:
+                continue
+            if refused_ns := self.change_refused_ns.get(order.tag, 0):
                 wakes.append(refused_ns + CHANGE_RETRY_NS)
             since = order.state_ns if order.state is OrderState.UNKNOWN else order.pending_since_ns
-            if order.is_live and since:
+            if since:
                 wakes.append(self.look_up_due_ns(order, since))
         return wakes
 

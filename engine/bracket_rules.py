@@ -42,6 +42,7 @@ class BracketRules(BracketOrders):
         self.exit_rules: tuple[ExitRule, ...] = decoded.rules
         self.lost_rules: tuple[str, ...] = decoded.warnings
         """Rules of a restored position that this build does not know; the fixed stop still protects."""
+        self._needs: tuple[IndicatorSpec, ...] | None = None
         self._broken_rules: set[int] = set()
         self._untold_errors: dict[int, Exception] = {}
         """Of rules that failed while only their band or their next instant was asked for."""
@@ -51,7 +52,9 @@ class BracketRules(BracketOrders):
 
     def indicators(self) -> tuple[IndicatorSpec, ...]:
         """What the desk must keep candles for while this position is open."""
-        return tuple(dict.fromkeys(spec for rule in self.exit_rules for spec in rule.needs()))
+        if self._needs is None:  # the rules of an open position never change
+            self._needs = tuple(dict.fromkeys(spec for rule in self.exit_rules for spec in rule.needs()))
+        return self._needs
 
     def rule_facts(self, now_ns: int) -> RuleFacts:
         body = self.body
@@ -169,13 +172,13 @@ class BracketRules(BracketOrders):
         """Instants at which a rule must be asked whatever the price does."""
         if not self.exit_rules or self.body.exit_reason or not self.body.entry_paise:
             return []
-        facts = self.rule_facts(now_ns)
         asked: list[int] = []
         for index, rule in enumerate(self.exit_rules):
-            if index in self._broken_rules or index in self._untold_errors:
+            has_instants = type(rule).wake_ns is not ExitRule.wake_ns
+            if not has_instants or index in self._broken_rules or index in self._untold_errors:
                 continue
             try:
-                asked.append(rule.wake_ns(facts, self.body.memories[index]))
+                asked.append(rule.wake_ns(self.rule_facts(now_ns), self.body.memories[index]))
             except Exception as error:  # noqa: BLE001 - as in `ask_rules`; told when there is an outbox again
                 self._untold_errors[index] = error
         return [wake_ns for wake_ns in asked if wake_ns]

@@ -24,12 +24,18 @@ _LATE_NS: Final = NS_PER_S // 2
 """A candle is ended by the clock this much after its end: its last tick may still be on the way."""
 
 
+_Ask = tuple[str, tuple[IndicatorSpec, ...]]
+"""A symbol and what is wanted of it."""
+
+
 class CandleFeed:
     """One per desk; `settle` after whatever changes what is wanted."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.board = IndicatorBoard()
+        self._asked: list[_Ask] = []
+        """What the bots said last; mostly they say it again."""
         self._wanted: set[tuple[str, IndicatorSpec]] = set()
         self._refused: set[tuple[str, IndicatorSpec]] = set()
 
@@ -42,7 +48,11 @@ class CandleFeed:
     def settle(self, now_ns: int) -> None:
         """Keep what the bots want now, and nothing else."""
         desk = self._desk
-        wanted = {pair for name in desk.bots for pair in self._wants_of(name)} - self._refused
+        asked = [ask for name in desk.bots for ask in self._asked_by(name)]
+        if asked == self._asked:
+            return
+        self._asked = asked
+        wanted = {(symbol, spec) for symbol, specs in asked for spec in specs} - self._refused
         if wanted == self._wanted:
             return
         for symbol, spec in sorted(self._wanted - wanted, key=str):
@@ -54,13 +64,12 @@ class CandleFeed:
             book.is_charted = self.board.is_wanted(symbol)
         self.begin_day(now_ns)
 
-    def _wants_of(self, name: str) -> set[tuple[str, IndicatorSpec]]:
-        """Of its next position and of its open ones, which may have been opened with other rules."""
+    def _asked_by(self, name: str) -> list[_Ask]:
+        """For its next position and its open ones, which may have been opened with other rules."""
         desk = self._desk
         asked = desk.decide(name, lambda bot: bot.indicators())
-        pairs = {(symbol, spec) for symbol, specs in asked.items() for spec in specs}
         open_now = desk.decide(name, lambda bot: bot.open_brackets())
-        return pairs | {(bracket.body.symbol, spec) for bracket in open_now for spec in bracket.indicators()}
+        return [*asked.items(), *[(bracket.body.symbol, bracket.indicators()) for bracket in open_now]]
 
     def _want(self, symbol: str, spec: IndicatorSpec) -> None:
         try:

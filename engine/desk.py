@@ -337,7 +337,8 @@ class Desk:
         self.step(self._on_time)
 
     def _on_time(self, now_ns: int) -> None:
-        self.roll_day(now_ns)
+        if not self.day_ns <= now_ns < self.day_end_ns:
+            self.roll_day(now_ns)
         self.price_watch.look(now_ns)
         self.candles.settle(now_ns)
         self.candles.on_time(now_ns)

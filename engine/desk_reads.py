@@ -242,7 +242,8 @@ class BookReader:
         self.reads += 1
         try:
             orders = await self.read_orders()
-            news = [row for row in orders if self._closed_rows.get(row.broker_id) != row]
+            closed = self._closed_rows
+            news = [row for row in orders if row.broker_id not in closed or closed[row.broker_id] != row]
             trades = await self._read_records(news, began_ns)
             self._desk.gateway.note_books_read(began_ns)
             self._desk.step(lambda now: self._take_books(orders, news, trades, now, began_ns))
@@ -366,7 +367,7 @@ class BookReader:
 
     def _seek_records(self) -> None:
         """A price that was only assumed is put right by its trade record, however late that comes (LEG-48)."""
-        if not any(order.is_provisional for order in self._desk.blotter.orders.values()):
+        if not self._desk.blotter.lacks_records():
             self._records_after_ns = _RECORDS_AGAIN_NS
         elif self._records is None:
             self._records = self._clock.call_at(self._clock.now_ns() + self._records_after_ns, self._on_records)
@@ -431,7 +432,7 @@ class BookReader:
         """Look for what this book should show of ours. Live orders that it lacks are over when that is proven, never at
         first sight; returns how many of an earlier day have expired."""
         live = self._desk.blotter.live_orders()
-        self._listed = frozenset(name for report in orders for name in (report.tag, report.broker_id))
+        self._listed = _names(orders)
         self._listed_ns, self._lacks = began_ns, None
         now_ns = self._clock.now_ns()
         missing = self.book.look(live, self._listed, began_ns=began_ns, ended_ns=now_ns, day_ns=self._desk.day_ns)
@@ -479,7 +480,7 @@ class BookReader:
         return bool(self._unlisted(orders, began_ns))
 
     def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
-        listed = frozenset(name for report in orders for name in (report.tag, report.broker_id))
+        listed = _names(orders)
         live = self._desk.blotter.live_orders()
         return [order for order in live if order.intended_ns < began_ns and not is_listed(order, listed)]
 
@@ -574,6 +575,11 @@ class BookReader:
         symbols = {symbol.upper() for symbol in self._desk.instruments}
         open_rows = [report for report in reports if report.symbol.upper() in symbols and report.net_qty]
         return ", ".join(f"{report.symbol} {report.net_qty:+d} {report.product}" for report in open_rows)
+
+
+def _names(orders: Sequence[OrderReport]) -> frozenset[str]:
+    """Tags and broker ids of a book."""
+    return frozenset({report.tag for report in orders} | {report.broker_id for report in orders})
 
 
 def _is_over(report: OrderReport) -> bool:

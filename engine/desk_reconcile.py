@@ -299,7 +299,7 @@ class Reconciler:
                 booked[order.tag] = booked.get(order.tag, 0) + trade.qty
             if self._is_lost(trade):
                 continue
-            kind = EventKind.OWN if self._is_own(trade) else EventKind.FOREIGN
+            kind = EventKind.OWN if order is not None or self._is_own(trade) else EventKind.FOREIGN
             qty = trade.side.sign * trade.qty
             events.append(Event(at_ns=trade.at_ns, kind=kind, qty=qty, price_paise=trade.price_paise))
         return events + self._unrecorded(filled, booked)

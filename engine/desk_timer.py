@@ -93,7 +93,7 @@ class DeskTimer:
             self._status_ns = self._status_ns or now_ns + self._status_poll_ns()
             wakes += [desk.decide(name, lambda bot: bot.wake_ns(now_ns)) for name in desk.bots]
             wakes += [self._net_ns, self._status_ns]
-        wake_ns = min(wake for wake in wakes if wake > now_ns)
+        wake_ns = min([wake for wake in wakes if wake > now_ns])
         if self._timer is not None and self._at_ns == wake_ns:
             return
         self.disarm()

@@ -73,7 +73,7 @@ class DeskConsole:
     def view(self) -> DeskView:
         desk = self._desk
         now_ns = desk.clock.now_ns()
-        legs = tuple(self._leg(bot, leg, now_ns) for bot in desk.bots.values() for leg in bot.legs.values())
+        legs = self.legs(now_ns)
         brackets = tuple(self._bracket(bracket, now_ns) for bracket in desk.open_brackets())
         unread = [AlarmView(alarm_id=f"alert:{a.number}", since_ns=a.at_ns, text=a.text) for a in self._alerts.unread]
         alarms = tuple(sorted([*desk.alarms.values(), *unread], key=lambda alarm: -alarm.since_ns))
@@ -88,6 +88,10 @@ class DeskConsole:
             health=self._health(now_ns),
             log_seq=desk.log.seq,
         )
+
+    def legs(self, now_ns: int) -> tuple[LegView, ...]:
+        """The part of the view that says what is held and how it is protected."""
+        return tuple(self._leg(bot, leg, now_ns) for bot in self._desk.bots.values() for leg in bot.legs.values())
 
     def log_since(self, seq: int) -> Sequence[LogLine]:
         return self._desk.log.lines_since(seq)

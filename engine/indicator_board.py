@@ -97,8 +97,8 @@ class IndicatorBoard:
 
     def next_end_ns(self) -> int:
         """The earliest instant at which `close_until` will have something to end; 0 = none."""
-        ends = (series.builder.forming_end_ns for chart in self._charts.values() for series in chart.series.values())
-        return min((end_ns for end_ns in ends if end_ns), default=0)
+        ends = [series.builder.forming_end_ns for chart in self._charts.values() for series in chart.series.values()]
+        return min([end_ns for end_ns in ends if end_ns], default=0)
 
     def seed(self, symbol: str, interval_ns: int, bars: Iterable[Bar]) -> tuple[Bar, ...]:
         """Put closed candles of the past before and between those built here, and count all indicators again.

@@ -90,6 +90,9 @@ class LegsBot:
         readings: ReadingsOf = _no_readings,
     ) -> None:
         self.terms = terms
+        self._needs_of: Sequence[dict[str, object]] | None = None
+        self._needs: tuple[IndicatorSpec, ...] = ()
+        """Indicators of the rules `_needs_of`, the newest terms' own."""
         self.legs: dict[str, Leg] = {price.instrument.symbol: Leg(price) for price in prices}
         self.body = LegsBody()
         self.brackets: dict[str, Bracket] = {}
@@ -159,9 +162,11 @@ class LegsBot:
 
     def indicators(self) -> dict[str, tuple[IndicatorSpec, ...]]:
         """Of every leg: its rules need their candles before there is a position (RTP-50)."""
-        rules = decode_rules(self.terms.bracket.rules).rules
-        specs = tuple(dict.fromkeys(spec for rule in rules for spec in rule.needs()))
-        return dict.fromkeys(self.legs, specs)
+        rules = self.terms.bracket.rules
+        if rules is not self._needs_of:
+            needs = [spec for rule in decode_rules(rules).rules for spec in rule.needs()]
+            self._needs_of, self._needs = rules, tuple(dict.fromkeys(needs))
+        return dict.fromkeys(self.legs, self._needs)
 
     def entry_reason(self, symbols: Sequence[str], side: Side, lots: int, now_ns: int) -> str:
         """Why these legs may not be entered now, leaving the desk's own reasons aside; empty when they may."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 PAISE_PER_RUPEE = 100
+_PLAIN_RUPEES = 1e9
+_TIE_MARGIN = 1e-4
+"""A float below 1e9 rupees and a hundred times it are exact to 3e-5 paise: so far from a tie, both readings agree."""
 
 
 def paise_from_rupees(rupees: str | int | float | Decimal) -> int:
@@ -13,6 +17,11 @@ def paise_from_rupees(rupees: str | int | float | Decimal) -> int:
     A float is read through its shortest decimal text, so 100.025 means exactly 100.025.
     Raises ValueError for text that is no finite number.
     """
+    if isinstance(rupees, float) and -_PLAIN_RUPEES < rupees < _PLAIN_RUPEES:
+        paise = math.floor(rupees * PAISE_PER_RUPEE)
+        part = rupees * PAISE_PER_RUPEE - paise
+        if abs(part - 0.5) > _TIE_MARGIN:
+            return paise + (part > 0.5)
     try:
         value = rupees if isinstance(rupees, Decimal) else Decimal(str(rupees))
     except InvalidOperation:

@@ -53,7 +53,7 @@ class PriceWatch:
                 feed_ns = max(self.quotes.feed_ns(symbol), self._since_ns)
                 price_ns = max(self._desk.prices[symbol].at_ns, self._since_ns)
                 dues += [feed_ns + _QUIET_NS, feed_ns + max_age_ns, price_ns + max_age_ns]
-            return min((due for due in dues if due > now_ns), default=0)
+            return min([due for due in dues if due > now_ns], default=0)
         if not self._desk.reader.recovery.protects:
             return 0
         self._next_flat_ns = self._next_flat_ns or now_ns + _FLAT_LOOK_NS
@@ -85,7 +85,7 @@ class PriceWatch:
         self._look_at_feed(now_ns)
 
     def _age(self, at_ns: int, now_ns: int) -> int:
-        return min(now_ns - at_ns, now_ns - self._since_ns)
+        return now_ns - (at_ns if at_ns > self._since_ns else self._since_ns)
 
     # --- held instruments ------------------------------------------------------------------------------------------
 
@@ -95,8 +95,9 @@ class PriceWatch:
         for bot in self._desk.bots.values():
             for bracket in bot.open_brackets():
                 if bracket.open_qty > 0:
-                    symbol = bracket.body.symbol
-                    ages[symbol] = min(ages.get(symbol, bot.max_tick_age_ns), bot.max_tick_age_ns)
+                    symbol, age_ns = bracket.body.symbol, bot.max_tick_age_ns
+                    if symbol not in ages or age_ns < ages[symbol]:
+                        ages[symbol] = age_ns
         return ages
 
     def _ask_for_quotes(self, now_ns: int) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, NoReturn, TypeVar
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, NoReturn, TypeVar
 
 _T = TypeVar("_T")
 
@@ -20,21 +22,9 @@ class Deadlock(RuntimeError):
     """Every task waits and no timer is set."""
 
 
-class _Jump:
-    """Stands where a selector would: instead of waiting it moves the loop's clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Deadlock("every task waits and no timer is set")
-        if timeout > 0:
-            self._loop.jump(timeout)
-        return []
-
-    def close(self) -> None:
-        """Nothing is open."""
+_RESOLUTION_S: Final = 1e-9
+"""Timers due within it ring together, as on the real loop's clock."""
+_CANCELLED_KEPT: Final = 100
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -42,13 +32,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        self._handles: deque[asyncio.Handle] = vars(self)["_ready"]
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        """A heap. The number tells timers of one instant apart: they ring in the order in which they were set."""
+        self._timers_set = self._timers_cancelled = 0
         self.now_s = 0.0
         """The newest loop time that anybody has seen."""
         self.ahead: Callable[[], float] | None = None
         """Loop time of a producer that plays inside the horizon while the loop itself stands still; asked for only
         when somebody wants the time, never obeyed backwards."""
-        self._selector = _Jump(self)
-        self._clock_resolution = 1e-9
         self.horizon_s = math.inf
         """Never later than `horizon()`: lowered by every new timer and callback, set again by a producer after it
         let the loop run. One attribute to compare with, so that a tick which causes nothing costs next to nothing."""
@@ -58,33 +50,58 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.now_s = max(self.now_s, self.ahead())
         return self.now_s
 
-    def jump(self, timeout: float) -> None:
-        """Called when nothing is ready: to the next timer exactly, not to now + timeout, which would round."""
-        scheduled = self._timers()
-        self.now_s = min(scheduled[0].when(), self.now_s + timeout) if scheduled else self.now_s + timeout
+    def _run_once(self) -> None:
+        """One turn, as BaseEventLoop's: what is due becomes ready, and what is ready now runs. With nothing ready the
+        clock jumps to the next timer exactly."""
+        handles, timers = self._handles, self._timers
+        while timers and timers[0][2]._cancelled:  # pyright: ignore[reportPrivateUsage]
+            heappop(timers)
+        if not handles and not vars(self)["_stopping"]:
+            if not timers:
+                raise Deadlock("every task waits and no timer is set")
+            self.now_s = max(self.now_s, timers[0][0])
+        if timers and timers[0][0] < (due_s := self.time() + _RESOLUTION_S):
+            while timers and timers[0][0] < due_s:
+                handles.append(heappop(timers)[2])
+        for _ in range(len(handles)):
+            handle = handles.popleft()
+            if not handle._cancelled:  # pyright: ignore[reportPrivateUsage]
+                handle._run()  # pyright: ignore[reportPrivateUsage]
+
+    @property
+    def timers_waiting(self) -> int:
+        """Timers that are still to ring."""
+        return sum(1 for timer in self._timers if not timer[2].cancelled())
 
     def horizon(self) -> float:
         """Loop time up to which a synchronous producer may go before the loop must run; now when work is ready."""
-        if self._ready_handles():
+        if self._handles:
             return self.now_s
-        scheduled = self._timers()
-        return scheduled[0].when() if scheduled else math.inf
+        return self._timers[0][0] if self._timers else math.inf
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         self.horizon_s = -math.inf
-        return super().call_soon(callback, *args, context=context)
+        handle = asyncio.Handle(callback, args, self, context)
+        self._handles.append(handle)
+        return handle
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        self.horizon_s = min(self.horizon_s, when)
-        return super().call_at(when, callback, *args, context=context)
+        if when < self.horizon_s:
+            self.horizon_s = when
+        self._timers_set += 1
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._timers, (when, self._timers_set, handle))
+        return handle
 
-    def _timers(self) -> list[asyncio.TimerHandle]:
-        return vars(self)["_scheduled"]
-
-    def _ready_handles(self) -> Collection[asyncio.Handle]:
-        return vars(self)["_ready"]
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It stays in the heap until it is the first there, or until half of the heap is such."""
+        self._timers_cancelled += 1
+        if self._timers_cancelled > max(_CANCELLED_KEPT, len(self._timers) // 2):
+            self._timers_cancelled = 0
+            self._timers[:] = [timer for timer in self._timers if not timer[2].cancelled()]
+            heapify(self._timers)
 
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

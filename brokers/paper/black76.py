@@ -48,7 +48,7 @@ class Smile(msgspec.Struct, frozen=True, kw_only=True):
 
     def vol(self, base_vol: float, forward: float, strike: float, years: float) -> float:
         """Volatility of one strike; `base_vol` is that of the strike at the forward."""
-        spread = base_vol * math.sqrt(max(years, 1 / 365))
+        spread = base_vol * math.sqrt(years if years > 1 / 365 else 1 / 365)
         away = math.log(strike / forward) / spread
         factor = 1.0 + self.skew * away + self.curvature * away * away
         return base_vol * min(self.ceiling, max(self.floor, factor))

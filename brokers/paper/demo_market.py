@@ -66,6 +66,10 @@ class DemoMarket:
         self._listeners: list[Callable[[Tick], None]] = []
         self._subscribed: list[str] = []
         self._masters: dict[date, dict[str, Instrument]] = {}
+        self._expires_ns: dict[date, int] = {}
+        """By day of expiry: when its session closes."""
+        self._salts: dict[str, int] = {}
+        """By symbol: what its noise begins with."""
         self._scene_at_ns = -1
         self._scene = (0.0, 0.0, 0.0)
 
@@ -122,8 +126,12 @@ class DemoMarket:
 
     def ticks_of(self, day: DayPath, step: int) -> list[Tick]:
         """What one step shows of the index and the subscribed strikes, in order of subscription."""
-        ticks = (self._tick(day, symbol, step) for symbol in (INDEX, *self._subscribed))
-        return [tick for tick in ticks if tick is not None]
+        index = self._tick(day, INDEX, step)
+        return [*([index] if index is not None else []), *self.option_ticks_of(day, step)]
+
+    def option_ticks_of(self, day: DayPath, step: int) -> list[Tick]:
+        """The same without the index."""
+        return [tick for symbol in self._subscribed if (tick := self._tick(day, symbol, step)) is not None]
 
     def tick_at(self, symbol: str, at_ns: int) -> Tick | None:
         """The tick of exactly this instant, or None when the symbol does not tick then."""
@@ -144,12 +152,18 @@ class DemoMarket:
         instrument = self._master(day).get(symbol)
         if instrument is None or instrument.option_type is None:
             return None
-        contract = instrument.strike_paise * 2 + (instrument.option_type is OptionType.CE)
-        noise = _mixed(_mixed(_mixed(self._seed) ^ contract) ^ (at_ns // STEP_NS))
+        noise = _mixed(self._salt_of(instrument) ^ (at_ns // STEP_NS))
         # Three steps of four show a tick, about three a second; the first of a day always does.
         if step and not noise & 3:
             return None
         return _quoted(symbol, at_ns, self._fair_rupees(day, instrument, step, at_ns), noise >> 2)
+
+    def _salt_of(self, instrument: Instrument) -> int:
+        salt = self._salts.get(instrument.symbol)
+        if salt is None:
+            contract = instrument.strike_paise * 2 + (instrument.option_type is OptionType.CE)
+            salt = self._salts[instrument.symbol] = _mixed(_mixed(self._seed) ^ contract)
+        return salt
 
     def _fair_rupees(self, day: DayPath, instrument: Instrument, step: int, at_ns: int) -> float:
         assert instrument.expiry is not None and instrument.option_type is not None
@@ -162,7 +176,9 @@ class DemoMarket:
 
     def _scene_of(self, day: DayPath, expiry: date, step: int, at_ns: int) -> tuple[float, float, float]:
         """Forward, years to expiry and volatility at the money: the same for every strike of a step."""
-        years = (self._session(expiry)[1] - at_ns) / (365 * NS_PER_DAY)
+        if expiry not in self._expires_ns:
+            self._expires_ns[expiry] = self._session(expiry)[1]
+        years = (self._expires_ns[expiry] - at_ns) / (365 * NS_PER_DAY)
         forward = day.level(step) * math.exp(RATE * max(years, 0.0))
         # Traders price the week, not the minute: option volatility follows the index a third of the way.
         return forward, years, self._path.model.vol_per_year * day.vol_factor(step) ** (1 / 3)

@@ -270,8 +270,7 @@ class PaperExchange:
 
     def orders(self, account_id: str) -> list[OrderReport]:
         """The day's orders in the order of their placing."""
-        ledger = self._ledger(account_id)
-        return [ledger.report_of(order) for order in ledger.orders.values()]
+        return self._ledger(account_id).reports()
 
     def trades(self, account_id: str) -> Sequence[Trade]:
         """The day's trades in the order they happened."""

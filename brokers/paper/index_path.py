@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date
+from itertools import accumulate
 from random import Random
 from typing import Final
 
@@ -105,9 +106,8 @@ class DayPath:
     def _bridged(self, minute: int) -> list[float]:
         facts = self._minutes[minute]
         random = Random(f"{self._seed}/{self.day.isoformat()}/{minute}")
-        walk = [0.0]
-        for _ in range(STEPS_PER_MINUTE):
-            walk.append(walk[-1] + random.gauss(0.0, facts.step_size))
+        moves = [random.gauss(0.0, facts.step_size) for _ in range(STEPS_PER_MINUTE)]
+        walk = list(accumulate(moves, initial=0.0))
         tilt = (facts.log_move - walk[-1]) / STEPS_PER_MINUTE
         jump_from = facts.jump_step if facts.jump_step >= 0 else STEPS_PER_MINUTE
         return [

@@ -179,18 +179,24 @@ class Ledger:
         self._touched: dict[str, PaperOrder] = {}
         self._moved: set[PositionKey] = set()
 
-    def report_of(self, order: PaperOrder) -> OrderReport:
-        """The order's row; of an ended order the same object every time."""
-        if order.is_live:
-            return order.report()
-        known = self._ended.get(order.broker_id)
-        if known is None or (known.at_ns, known.filled_qty, known.state) != (
-            order.changed_ns,
-            order.filled_qty,
-            order.state,
-        ):
-            known = self._ended[order.broker_id] = order.report()
-        return known
+    def reports(self) -> list[OrderReport]:
+        """The day's rows in the order of their placing; of an ended order the same object every time."""
+        ended = self._ended
+        return [
+            row
+            if (row := ended.get(broker_id)) is not None
+            and row.at_ns == order.changed_ns
+            and row.filled_qty == order.filled_qty
+            and row.state is order.state
+            else self._report_of(order)
+            for broker_id, order in self.orders.items()
+        ]
+
+    def _report_of(self, order: PaperOrder) -> OrderReport:
+        row = order.report()
+        if not order.is_live:
+            self._ended[order.broker_id] = row
+        return row
 
     def net_qty(self, key: PositionKey) -> int:
         holding = self.holdings.get(key)

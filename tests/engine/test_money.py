@@ -37,6 +37,12 @@ def test_rupees_become_paise_half_up(rupees: str | float, paise: int) -> None:
     assert paise == paise_from_rupees(rupees)
 
 
+@given(st.one_of(st.floats(-2e9, 2e9), st.integers(-(10**13), 10**13).map(lambda thousandth: thousandth / 1000)))
+def test_a_float_becomes_the_paise_of_its_shortest_text(rupees: float) -> None:
+    """The short way that most floats take and the decimal one that a tie takes never disagree."""
+    assert paise_from_rupees(rupees) == paise_from_rupees(str(rupees))
+
+
 @pytest.mark.parametrize("text", ["", "ten", "NaN", "inf", "-Infinity", "1,000", float("nan")])
 def test_what_is_no_finite_number_is_refused_with_its_own_text(text: str | float) -> None:
     with pytest.raises(ValueError, match="rupees"):

@@ -17,15 +17,16 @@ def test_the_private_names_of_the_standard_loop_are_still_there() -> None:
     """A Python that renames them must fail here, not in a replay."""
     loop = VirtualLoop()
     try:
-        assert isinstance(vars(loop)["_scheduled"], list)
         assert len(vars(loop)["_ready"]) == 0
+        assert vars(loop)["_stopping"] is False
         handle = loop.call_later(5, _nothing)
         loop.call_soon(_nothing)
-        assert vars(loop)["_scheduled"] == [handle]
         assert len(vars(loop)["_ready"]) == 1
-        assert vars(loop)["_clock_resolution"] == 1e-9
+        assert handle._cancelled is False
+        assert callable(handle._run)
         assert callable(asyncio.BaseEventLoop._process_events)
         assert callable(asyncio.BaseEventLoop._run_once)
+        assert callable(asyncio.BaseEventLoop._timer_handle_cancelled)
     finally:
         loop.close()
 
@@ -149,3 +150,32 @@ async def _cancelled_by_timeout() -> float:
 
 def test_deadlines_of_the_standard_library_work_in_virtual_time() -> None:
     assert run_virtual(_cancelled_by_timeout()) == 2.5
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0, 3.0]), min_size=2, max_size=30), st.sets(st.integers(0, 29)))
+def test_timers_of_one_instant_ring_in_the_order_in_which_they_were_set(whens: list[float], taken: set[int]) -> None:
+    rung: list[tuple[float, int]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_at(when, rung.append, (when, number)) for number, when in enumerate(whens)]
+        for number in taken & set(range(len(timers))):
+            timers[number].cancel()
+        await asyncio.sleep(4)
+
+    run_virtual(main())
+
+    assert rung == sorted((when, number) for number, when in enumerate(whens) if number not in taken)
+
+
+def test_timers_that_were_taken_back_do_not_pile_up() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        kept = [loop.call_at(90_000 + number, _nothing) for number in range(3)]
+        for _ in range(5_000):
+            loop.call_at(86_400, _nothing).cancel()
+        assert loop.timers_waiting == len(kept)
+        assert len(vars(loop)["_timers"]) < 300
+
+    run_virtual(main())

@@ -16,14 +16,9 @@ PE = "NIFTY01DEC2624500PE"
 LOT = 65
 
 
-@dataclass
-class Screen:
-    """A console that shows one leg with whatever word the test wants."""
-
-    word: ProtectionWord
-
-    def view(self):
-        return SimpleNamespace(legs=(SimpleNamespace(symbol=PE, protection=self.word),))
+def screen(word: ProtectionWord):
+    """One leg, shown with whatever word the test wants."""
+    return lambda: (SimpleNamespace(symbol=PE, protection=word),)
 
 
 @dataclass
@@ -46,7 +41,7 @@ class QuietDesk:
 
 @pytest.mark.parametrize("word", [ProtectionWord.PROTECTED, ProtectionWord.FLAT])
 def test_a_word_that_is_not_true_breaks_u1_when_it_stays(day, word):
-    day.judged_by(TruthfulScreen(lambda: Screen(word)))
+    day.judged_by(TruthfulScreen(screen(word)))
     day.enter()
     day.pass_s(5)
     assert day.broken == []
@@ -58,7 +53,7 @@ def test_a_word_that_is_not_true_breaks_u1_when_it_stays(day, word):
 
 @pytest.mark.parametrize("word", [ProtectionWord.NAKED, ProtectionWord.PLACING, ProtectionWord.UNKNOWN])
 def test_words_that_admit_it_are_true(day, word):
-    day.judged_by(TruthfulScreen(lambda: Screen(word)))
+    day.judged_by(TruthfulScreen(screen(word)))
     day.enter()
 
     day.pass_s(60)
@@ -67,7 +62,7 @@ def test_words_that_admit_it_are_true(day, word):
 
 
 def test_protected_is_true_of_a_covered_position(day):
-    day.judged_by(TruthfulScreen(lambda: Screen(ProtectionWord.PROTECTED)))
+    day.judged_by(TruthfulScreen(screen(ProtectionWord.PROTECTED)))
     day.enter()
     day.rest(Role.STOP)
 

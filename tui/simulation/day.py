@@ -11,7 +11,7 @@ import gc
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time as time_of_day
 from random import Random
 from typing import Final
@@ -22,7 +22,6 @@ from brokers.paper.account import PaperAccount
 from brokers.paper.demo_market import DEMO_DAY, INDEX, DemoMarket
 from brokers.paper.index_path import IndexPath
 from engine.clock import LoopClock
-from engine.desk_view import DeskConsole
 from engine.instant import NS_PER_S, at_ist
 from engine.instrument import Instrument
 from engine.order import Role
@@ -30,6 +29,7 @@ from engine.port import BrokerPort, MarketPort
 from engine.session import Calendar, SessionClass
 from engine.tick import Tick
 from engine.tick_feed import feed_ticks
+from engine.view import LegView
 from engine.virtual_time import VirtualLoop, run_virtual
 from tui.simulation.crashes import (
     FAULT_OF,
@@ -322,7 +322,7 @@ class _Day:
             *(ExitQty(), ExitSize(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
             *(NotBlind(), Recovers(), RefusedStop(), JumpedStop()),
             InTime(at_ist(DEMO_DAY, SQUARE_OFF), at_ist(DEMO_DAY, CUT_OFF)),
-            TruthfulScreen(self._console),
+            TruthfulScreen(self._legs),
         ]
         final: list[FinalCheck] = [fills, ProfitIsExact(), Converged(self._living)]
         final.append(
@@ -340,9 +340,10 @@ class _Day:
         assert self.now is not None, "the day ended without a desk"
         return self.now.desk
 
-    def _console(self) -> DeskConsole:
+    def _legs(self) -> Sequence[LegView]:
+        """As the screen shows them."""
         assert self.now is not None
-        return self.now.console
+        return self.now.console.legs(self.clock.now_ns())
 
     # --- running
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from brokers.paper.demo_market import INDEX, DemoMarket
+from brokers.paper.demo_market import DemoMarket
 from brokers.paper.index_path import STEP_NS, DayPath
 from engine.instant import NS_PER_S
 from engine.instrument import Instrument
@@ -50,6 +50,4 @@ class DayMarket:
         for step in range(0, day.steps, STEPS_PER_TICK):
             if day.open_ns + step * STEP_NS >= until_ns:
                 return
-            for tick in self._demo.ticks_of(day, step):
-                if tick.symbol != INDEX:  # nobody here listens to it
-                    yield tick
+            yield from self._demo.option_ticks_of(day, step)  # nobody here listens to the index

@@ -49,15 +49,18 @@ def lost_orders_ns(truth: Truth, group: Group) -> int:
 class ExitQty:
     """E1, I-1: what working exits could still close never exceeds the open quantity outside one window."""
 
+    reads_positions = True
+
     def __init__(self) -> None:
         self.over = Timers()
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for key, group in truth.open_groups.items():
-            pair = max(truth.remaining(group, Role.STOP), truth.remaining(group, Role.TARGET))
-            could = pair + truth.remaining(group, Role.EXIT)
+            could = _at_work(truth, group)
             held = max(0, group.held_qty)
             age_ns = self.over.age(key, could > held, truth.now_ns)
+            if not age_ns:
+                continue
             if key in truth.stuck and (age_ns < T_STUCK_NS or _alarm_stands(truth, group)):
                 continue  # the broker took the cancel and does nothing: an alarm is all there is (ORD-25)
             if truth.now_ns < truth.path_failed_ns + T_CR_NS or truth.path_failed_ns > truth.read_ok_ns:
@@ -127,6 +130,8 @@ def _could_close(truth: Truth, group: Group, sent: Sent, role: Role) -> int:
 class NoReverse:
     """E2: our exits never flip a position, but for a named cause, and then it is repaired in time."""
 
+    reads_positions = True
+
     def __init__(self) -> None:
         self.reversed = Timers()
 
@@ -173,6 +178,7 @@ class StopOnlyTightens:
 class Protected:
     """P1, P4: a filled unit is covered by a working stop or is being closed within its window, or an alarm stands."""
 
+    reads_positions = True
     LONGEST_NS: Final = 90 * NS_PER_S
     """An alarm does not protect: naked for longer than this is a violation whatever sounds."""
 
@@ -221,6 +227,8 @@ _GENERAL: Final = frozenset({"internal", "mismatch", "journal"})
 class Flat:
     """Q1, I-5: a bracket that the journal calls closed has no unit and no order left at the exchange."""
 
+    reads_positions = True
+
     def __init__(self) -> None:
         self.left = Timers()
 
@@ -246,6 +254,8 @@ class Flat:
 
 class InTime:
     """Q2: after the square-off, everything of ours is flat before the broker's own cut-off."""
+
+    reads_positions = True
 
     def __init__(self, square_off_ns: int, cut_off_ns: int) -> None:
         self._square_off_ns = square_off_ns

@@ -52,9 +52,7 @@ class LifeClock:
     def __init__(self, life: Life) -> None:
         self._life = life
         self._clock: Clock = life.world_clock
-
-    def now_ns(self) -> int:
-        return self._clock.now_ns()
+        self.now_ns: Callable[[], int] = life.world_clock.now_ns  # it is asked a hundred thousand times a day
 
     def call_at(self, at_ns: int, callback: Callable[[], None]) -> TimerHandle:
         life = self._life

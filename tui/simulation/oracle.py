@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Protocol
 
 import msgspec
@@ -61,7 +62,12 @@ class Verdicts:
 
 
 class Check(Protocol):
-    """One invariant."""
+    """One invariant. What a class says of itself spares it looks at which it would see nothing:
+
+    `is_of_the_wire`: holds in every instant, also while the desk recovers: nothing is excused on the wire.
+    `reads_requests`: looks at requests since its last look, and at nothing else.
+    `reads_positions`: looks at open positions, and at nothing else.
+    """
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         """After an event. Cheap: it is called some ten thousand times a day."""
@@ -74,6 +80,17 @@ class FinalCheck(Protocol):
     def finish(self, truth: Truth, verdicts: Verdicts) -> None: ...
 
 
+def _due(checks: Sequence[Check], is_recovering: bool, has_requests: bool, has_positions: bool) -> tuple[Check, ...]:
+    """Those that can see something."""
+    return tuple(
+        check
+        for check in checks
+        if (getattr(check, "is_of_the_wire", False) or not is_recovering)
+        and (has_requests or not getattr(check, "reads_requests", False))
+        and (has_positions or not getattr(check, "reads_positions", False))
+    )
+
+
 class Oracle:
     """Asks every check, in a fixed order."""
 
@@ -82,16 +99,18 @@ class Oracle:
     ) -> None:
         self._truth = truth
         self._checks = tuple(checks)
-        self._always = tuple(check for check in checks if getattr(check, "is_of_the_wire", False))
-        """What holds in every instant, also while the desk recovers: nothing is excused on the wire."""
+        self._due = {key: _due(self._checks, *key) for key in product((False, True), repeat=3)}
         self._final = tuple(final)
         self.verdicts = verdicts
         self.looks = 0
+        self._sent = 0
 
     def look(self) -> None:
         self.looks += 1
-        for check in self._always if self._truth.is_recovering else self._checks:
-            check.look(self._truth, self.verdicts)
+        truth = self._truth
+        sent, self._sent = self._sent, len(truth.sent)
+        for check in self._due[truth.is_recovering, sent < self._sent, bool(truth.open_groups)]:
+            check.look(truth, self.verdicts)
 
     def begin_anew(self) -> None:
         """The desk has recovered: what it found is not counted against it, only how long it leaves it so."""
@@ -125,7 +144,10 @@ class Timers:
 
     def age(self, key: str, holds: bool, now_ns: int) -> int:
         """Age of the claim in nanoseconds; 0 while it does not hold."""
-        since = self.since(key, holds, now_ns)
-        age = now_ns - since if since else 0
-        self.worst_ns = max(self.worst_ns, age)
+        if not holds:
+            self._since.pop(key, None)
+            return 0
+        age = now_ns - self._since.setdefault(key, now_ns)
+        if age > self.worst_ns:
+            self.worst_ns = age
         return age

@@ -27,6 +27,7 @@ class SentReader:
     """The requests sent since the last look."""
 
     is_of_the_wire = True
+    reads_requests = True
 
     def __init__(self) -> None:
         self._read = 0
@@ -94,6 +95,7 @@ class OneMarketExit:
     """E3, I-2: at most one unresolved marketable exit or repair per position."""
 
     is_of_the_wire = True
+    reads_positions = True
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for group in truth.open_groups.values():

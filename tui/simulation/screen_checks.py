@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from engine.console import Console
 from engine.desk import Desk
 from engine.instant import NS_PER_S
 from engine.order import OrderState, OrderType, Role
-from engine.view import ProtectionWord
+from engine.view import LegView, ProtectionWord
 from tui.simulation.exit_checks import window_ns
 from tui.simulation.oracle import Timers, Verdicts
 from tui.simulation.truth import Group, Truth
@@ -23,8 +22,8 @@ class TruthfulScreen:
     A deviation may be as old as the newest confirmation may be, and as old as news that no message has brought.
     """
 
-    def __init__(self, console: Callable[[], Console], every_ns: int = 10 * NS_PER_S) -> None:
-        self._console = console
+    def __init__(self, legs: Callable[[], Sequence[LegView]], every_ns: int = 10 * NS_PER_S) -> None:
+        self._legs = legs
         self._every_ns = every_ns
         self._next_ns = 0
         self.lies = Timers()
@@ -33,7 +32,7 @@ class TruthfulScreen:
         if truth.now_ns < self._next_ns or not (truth.open_groups or self._next_ns == 0):
             return
         self._next_ns = truth.now_ns + self._every_ns
-        words = {leg.symbol: leg.protection for leg in self._console().view().legs}
+        words = {leg.symbol: leg.protection for leg in self._legs()}
         for key, group in truth.open_groups.items():
             if group.closed_ns and group.held_qty == 0:
                 continue

@@ -394,7 +394,7 @@ class Truth:
     def on_book_read(self, began_ns: int, reports: list[OrderReport]) -> None:
         """A successful read of the order book came back to the desk."""
         self.read_ok_ns = began_ns
-        listed = {report.tag for report in reports}
+        listed = {report.tag for report in reports} if self.doubts else ()
         for tag, doubt in list(self.doubts.items()):
             if tag in listed or began_ns < doubt.since_ns + self.ambiguity_ns:
                 continue
@@ -404,7 +404,9 @@ class Truth:
                 self.ghosts.add(tag)
         told_state, told_filled = self.told_state, self.told_filled
         for report in reports:  # mostly tells what was told before
-            if told_state.get(report.tag) is not report.state or told_filled[report.tag] != report.filled_qty:
+            tag = report.tag
+            is_known = tag in told_state and told_state[tag] is report.state
+            if not is_known or told_filled[tag] != report.filled_qty:
                 self.on_told(report, pushed=False)
 
     # --- lives of the desk
@@ -453,16 +455,17 @@ class Truth:
 
     def live_of(self, group: Group, *roles: Role) -> list[OrderReport]:
         """Orders of a bracket that can still fill at the exchange."""
+        intents, bracket_id = self.intents, group.bracket_id
         return [
             report
             for report in self.live.values()
-            if (intent := self.intents.get(report.tag)) is not None
-            and intent.bracket_id == group.bracket_id
+            if report.tag in intents
+            and (intent := intents[report.tag]).bracket_id == bracket_id
             and (not roles or intent.role in roles)
         ]
 
     def remaining(self, group: Group, *roles: Role) -> int:
-        return sum(report.qty - report.filled_qty for report in self.live_of(group, *roles))
+        return sum([report.qty - report.filled_qty for report in self.live_of(group, *roles)])
 
     def in_doubt(self, group: Group, *roles: Role) -> list[str]:
         """Tags of a bracket whose place request has no proven outcome."""

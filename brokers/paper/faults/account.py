@@ -23,7 +23,7 @@ from brokers.paper.faults.venue import FaultyVenue
 from engine import refusals
 from engine.instant import NS_PER_MS, NS_PER_S, ist_date
 from engine.money import ceil_to_tick, floor_to_tick
-from engine.order import EXIT_ROLES, OrderState, OrderType, Side, Trade
+from engine.order import EXIT_ROLES, TERMINAL, OrderState, OrderType, Side, Trade
 from engine.port import (
     Acked,
     Answer,
@@ -67,6 +67,8 @@ class FaultyAccount:
         """Tag at the exchange -> tag it is shown under: the second order of a request that was booked twice."""
         self._twin_no = count(1)
         self._shown_cancelled: set[str] = set()
+        self._shown_ended: dict[str, OrderReport] = {}
+        """By broker id: ended rows that need no paint, as they were last shown; most of a day's book."""
         """Broker ids of orders that this broker calls cancelled and has forgotten to cancel."""
         inner.listen(self._hear, self._hear)
 
@@ -304,6 +306,7 @@ class FaultyAccount:
         assert order is not None, "asked for in _can_change"
         self._venue.hold(order.symbol, order.tag)
         self._shown_cancelled.add(broker_id)
+        self._shown_ended.pop(broker_id, None)
 
         def remember() -> None:
             self._shown_cancelled.discard(broker_id)
@@ -354,7 +357,17 @@ class FaultyAccount:
         return await self._reads.read(Door.READ_POSITIONS, self._inner.read_positions)
 
     async def _seen_orders(self) -> Sequence[OrderReport]:
-        return [self._seen(row) for row in await self._inner.read_orders()]
+        shown = self._shown_ended
+        return [
+            row if shown.get(row.broker_id) is row else self._seen_in_book(row)
+            for row in await self._inner.read_orders()
+        ]
+
+    def _seen_in_book(self, row: OrderReport) -> OrderReport:
+        seen = self._seen(row)
+        if seen is row and row.state in TERMINAL:
+            self._shown_ended[row.broker_id] = row
+        return seen
 
     async def _seen_trades(self) -> Sequence[Trade]:
         return [self._seen_trade(trade) for trade in await self._inner.read_trades()]

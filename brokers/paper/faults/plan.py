@@ -97,7 +97,10 @@ class Fired(msgspec.Struct, frozen=True):
 class _Armed:
     """A rule with its generator and its counters; asked at every tick, so what never changes is laid out once."""
 
-    __slots__ = ("from_ns", "is_span", "random", "roles", "rule", "seen", "storm_share", "struck", "symbol", "until_ns")
+    __slots__ = (
+        *("from_ns", "is_rate", "is_span", "random", "roles", "rule"),
+        *("seen", "storm_share", "struck", "symbol", "until_ns"),
+    )
 
     def __init__(self, rule: Rule, random: Random) -> None:
         self.rule = rule
@@ -105,6 +108,7 @@ class _Armed:
         self.from_ns, self.until_ns = rule.from_ns, rule.until_ns
         self.roles, self.symbol = rule.roles, rule.symbol
         self.is_span = rule.knob.shape is Shape.SPAN
+        self.is_rate = bool(rule.bps) and not self.is_span
         self.storm_share = min(rule.bps * _STORM_FACTOR, _RATE_MAX_BPS)
         self.seen = 0
         self.struck = 0
@@ -203,13 +207,20 @@ class FaultPlan:
         """
         if not self.start_ns <= at_ns < self.end_ns:
             return None
+        storms: bool | None = None
         for armed in self._armed[door]:
             if not armed.from_ns <= at_ns < armed.until_ns:
                 continue
             if (armed.roles and role not in armed.roles) or (armed.symbol and armed.symbol != symbol):
                 continue
             rule = armed.rule
-            if (can is not _always and not can(rule.knob.effect, rule.amount)) or not self._hits(armed, at_ns):
+            if can is not _always and not can(rule.knob.effect, rule.amount):
+                continue
+            if armed.is_rate:  # most of what is asked, and mostly nothing
+                storms = self._storms_at(at_ns) if storms is None else storms
+                if armed.random.random() * 10_000 >= (armed.storm_share if storms else rule.bps):
+                    continue
+            elif not self._hits(armed):
                 continue
             if not armed.is_span or armed.struck == 1:
                 self.note(rule.knob, at_ns, " ".join(word for word in (door.value, symbol, what) if word))
@@ -238,13 +249,12 @@ class FaultPlan:
         self.fired[knob.fault] += 1
         self.log.append(Fired(at_ns, knob.fault, knob.knob, what))
 
-    def _hits(self, armed: _Armed, at_ns: int) -> bool:
+    def _hits(self, armed: _Armed) -> bool:
+        """A span always does, a counted rule at its turns."""
         if armed.is_span:
             armed.struck += 1
             return True
         rule = armed.rule
-        if rule.bps:
-            return armed.random.random() * 10_000 < (armed.storm_share if self._storms_at(at_ns) else rule.bps)
         armed.seen += 1
         return rule.nth <= armed.seen < rule.nth + rule.times
 
