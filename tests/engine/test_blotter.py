@@ -234,6 +234,43 @@ def test_only_an_unsent_order_can_be_withdrawn() -> None:
     assert S.WORKING is order.state
 
 
+def test_live_orders_and_lacking_records_are_what_a_walk_over_all_orders_would_find() -> None:
+    """Both are kept beside the orders; whatever happens to these, they say what the orders say."""
+    random = Random(7)
+    for _ in range(60):
+        blotter = Blotter()
+        for number in range(8):
+            blotter.add(make_order(tag=f"{TAG}{number}", state=S.SENT))
+        for step in range(40):
+            tag = random.choice(list(blotter.orders))
+            match random.randrange(5):
+                case 0:
+                    blotter.prove_absent(tag, AT + step)
+                case 1:
+                    filled = random.choice([0, 30, 75])
+                    state = {0: S.WORKING, 30: S.PART_FILLED, 75: S.FILLED}[filled]
+                    news = report(state, filled, 155_00, tag=tag, broker_id=f"B{tag}")
+                    blotter.apply_report("A", news, AT + step)
+                case 2:
+                    blotter.apply_trade("A", trade_of(tag, random.choice([30, 75])), AT + step)
+                case 3:
+                    news = report(S.CANCELLED, tag=tag, broker_id=f"B{tag}")
+                    blotter.apply_report("A", news, AT + step)
+                case _:
+                    blotter.forget_finished(random.randrange(4, 9))
+            walked = [order for order in blotter.orders.values() if order.is_live]
+            assert [order.tag for order in blotter.live_orders()] == [order.tag for order in walked]
+            assert blotter.lacks_records() == any(order.is_provisional for order in blotter.orders.values())
+
+
+def trade_of(tag: str, qty: int) -> Trade:
+    broker_id = f"B{tag}"
+    return Trade(
+        trade_id=f"T{tag}{qty}", broker_id=broker_id, tag=tag, symbol="X", side=Side.SELL, qty=qty,
+        price_paise=155_00, at_ns=AT,
+    )  # fmt: skip
+
+
 # --- absence and ghosts ----------------------------------------------------------------------------------------------
 
 
@@ -416,6 +453,7 @@ def test_a_stop_market_without_an_average_is_priced_by_its_trigger_never_by_zero
     assert provisional_price(order, report(S.FILLED, 75, 0)) == 145_00
 
 
+@pytest.mark.fault("PRC-11")
 @pytest.mark.invariant("X3")
 def test_memory_is_bounded_by_forgetting_the_oldest_finished_orders() -> None:
     blotter = Blotter()

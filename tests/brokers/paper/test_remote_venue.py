@@ -592,6 +592,7 @@ async def _sent_away(port: int, line: bytes) -> dict:
         (b"x" * (wire.REQUEST_BYTES_MAX + 2) + b"\n", "longer than any message"),
     ],
 )
+@pytest.mark.invariant("C6")
 async def test_a_bad_greeting_is_sent_away_with_a_reason_and_harms_nobody(line: bytes, word: str) -> None:
     async with connected() as (_, server, client):
         said = await _sent_away(server.port, line)
@@ -666,6 +667,7 @@ async def test_a_client_that_reads_nothing_misses_ticks_but_no_update() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "localhost", ""])
+@pytest.mark.invariant("C7")
 async def test_the_venue_listens_on_loopback_only(host: str) -> None:
     with pytest.raises(ValueError):
         await VenueServer(TestFloor()).start(host)
