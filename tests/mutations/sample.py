@@ -248,14 +248,14 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "-"
 
 
-def page(tried: Sequence[Tried], survivors: Sequence[dict[str, str]], *, seed: int, each: int, took_s: float) -> str:
-    """docs/mutants.md."""
+def page(tried: Sequence[Tried], survivors: Sequence[dict[str, str]], *, seed: int, each: int, how: str) -> str:
+    """docs/mutants.md; `how` says what of it was run now."""
     today = datetime.now(UTC).date()
     lines = [
         "# Mutants: do the tests of the core notice a changed decision?",
         "",
         f"Written by `make mutants` on {today}; mutmut {version('mutmut')}'s operators, Python "
-        f"{sys.version.split()[0]}, seed {seed}, at most {each} changes a module, {took_s / 60:.0f} minutes.",
+        f"{sys.version.split()[0]}, seed {seed}, at most {each} changes a module; {how}.",
         "",
         "Scope: the modules where money is decided (tests/mutations/sample.toml names them with their tests). A mutant",
         "is one small change: a comparison, an operator, a number, a word, an argument, an assignment, a dropped case.",
@@ -328,8 +328,10 @@ def main(words: Sequence[str]) -> int:
     killed = len(results) - len(left)
     print(f"{killed} of {counted} mutants killed ({_percent(killed, counted)}), {known.count(None)} not explained")
     if args.write:
-        took_s = time.monotonic() - began
-        PAGE.write_text(page(results, survivors, seed=args.seed, each=args.each, took_s=took_s), encoding="utf-8")
+        kept = sum(1 for tried in results if args.kept.get(tried.key, SURVIVED) != SURVIVED)
+        how = f"{len(results) - kept} of {len(results)} tried in {(time.monotonic() - began) / 60:.0f} minutes"
+        how += f", {kept} kept as killed from the runs before it (`--keep`)" if kept else ""
+        PAGE.write_text(page(results, survivors, seed=args.seed, each=args.each, how=how), encoding="utf-8")
     return 0 if None not in known and 100 * killed >= TARGET_PERCENT * counted else 1
 
 
