@@ -1,4 +1,4 @@
-"""The report of faults and invariants: each id of the page has something behind it, and a gap is found (faults §7.1)."""
+"""The report of faults and invariants: each id of the page has something behind it; a gap is found (faults §7.1)."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ def page(shared: Path) -> str:
     return (shared / "spec" / "faults.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def trees(report: ModuleType) -> Trees:
+    return report.test_trees()
+
+
 def test_the_page_is_read_whole(report: ModuleType, page: str) -> None:
     faults, invariants = report.page_rows(page)
 
@@ -56,10 +61,9 @@ def test_the_page_is_read_whole(report: ModuleType, page: str) -> None:
     assert invariants["L1"] == "CONVERGES"
 
 
-def test_every_fault_and_every_invariant_has_something_behind_it(report: ModuleType, page: str) -> None:
+def test_every_fault_and_every_invariant_has_something_behind_it(report: ModuleType, trees: Trees, page: str) -> None:
     """A maker or a test, or a reason that says which issue brings it: never nothing."""
     faults, invariants = report.page_rows(page)
-    trees = report.test_trees()
 
     rows = [*report.fault_rows(faults, trees), *report.invariant_rows(invariants, trees)]
 
@@ -67,10 +71,9 @@ def test_every_fault_and_every_invariant_has_something_behind_it(report: ModuleT
 
 
 def test_no_reason_stands_where_a_proof_does_and_none_for_what_is_not_on_the_page(
-    report: ModuleType, page: str
+    report: ModuleType, trees: Trees, page: str
 ) -> None:
     faults, invariants = report.page_rows(page)
-    trees = report.test_trees()
     rows = {row.id: row for row in (*report.fault_rows(faults, trees), *report.invariant_rows(invariants, trees))}
 
     assert [row for row in (*report.NOT_YET, *report.PARTLY) if row not in rows] == []
@@ -78,9 +81,8 @@ def test_no_reason_stands_where_a_proof_does_and_none_for_what_is_not_on_the_pag
     assert [row for row in report.PARTLY if not (rows[row].tests or rows[row].made_by)] == [], "then it is NOT_YET"
 
 
-def test_every_mark_names_a_fault_or_an_invariant_of_the_page(report: ModuleType, page: str) -> None:
+def test_every_mark_names_a_fault_or_an_invariant_of_the_page(report: ModuleType, trees: Trees, page: str) -> None:
     faults, invariants = report.page_rows(page)
-    trees = report.test_trees()
 
     assert sorted(set(report.marked(trees, "fault")) - set(faults)) == []
     assert sorted(set(report.marked(trees, "invariant")) - set(invariants)) == []
@@ -121,9 +123,11 @@ def test_both_marks_are_known_to_pytest(pytestconfig: pytest.Config) -> None:
     assert {"row", "fault", "invariant"} <= set(known)
 
 
-def test_the_report_prints_every_row_of_a_page(
-    report: ModuleType, capsys: pytest.CaptureFixture[str], page: str
+def test_the_report_prints_both_tables_with_their_counts(
+    report: ModuleType, trees: Trees, page: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(report, "test_trees", lambda: trees)
+
     assert report.main() == 0
     printed = capsys.readouterr().out
     assert "188 faults: " in printed

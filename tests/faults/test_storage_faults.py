@@ -120,7 +120,7 @@ def test_the_log_stays_at_its_size_over_many_times_its_own_length(tmp_path: Path
     assert largest <= 2 * first
 
 
-@pytest.mark.fault("STO-14")
+@pytest.mark.fault("STO-14", "PRC-18")
 def test_the_version_of_sqlite_and_of_the_program_stand_with_every_run(tmp_path: Path) -> None:
     path = tmp_path / "desk.db"
     with Journal.open(path, now_ns=START_NS) as journal:
