@@ -45,6 +45,15 @@ NOT_YET: dict[str, str] = {
 PARTLY: dict[str, str] = {
     "ORD-10": f"proven of the gateway and the paper venue's adapter; {_WIRES}",
     "ORD-23": "our own slices; a broker's batch call does not exist in the port",
+    "REJ-01": "an entry is not repeated by itself; there is no STOP-SYMBOL: the next signal tries again",
+    "REJ-09": "an entry is not repeated by itself; there is no STOP-SYMBOL: the next signal tries again",
+    "REJ-10": "each order is refused for itself; there is no STOP-ALL of entries",
+    "REJ-15": "each order is refused for itself; there is no STOP-ALL of entries",
+    "REJ-16": "retries are paced and bounded by the budget of the position; there is no breaker for each reason",
+    "REF-04": "an entry is not repeated by itself; there is no STOP-SYMBOL: the next signal tries again",
+    "NET-12": "refused requests and failed reads; the state of a login comes with issue 6",
+    "NET-13": "refused requests and failed reads; the state of a login comes with issue 6",
+    "HUM-09": "refused requests; nothing tells a kill switch at the broker from other refusals: issue 6",
     "EXI-10": "the port has no such call; that a gateway's is never used: issue 6",
     "EXI-14": "exits leave in the order of their decision, not by largest risk",
     "EXI-18": "the port has no such call; that a gateway's is never used: issue 6",
@@ -75,6 +84,10 @@ PARTLY: dict[str, str] = {
 """Fault or invariant with a proof -> what that proof leaves open."""
 
 
+_JUDGED = "(the simulator's oracle alone)"
+"""What is made in simulated days and has no test of its own: the invariants must hold while it happens."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One id of the page with everything that stands behind it."""
@@ -93,7 +106,8 @@ class Row:
         return not (self.made_by or self.tests or self.not_yet)
 
     def lines(self) -> list[str]:
-        first = self.tests[0] if self.tests else ("" if self.made_by else "NOT YET" if self.not_yet else "NOTHING")
+        bare = _JUDGED if self.made_by else "NOT YET" if self.not_yet else "NOTHING"
+        first = self.tests[0] if self.tests else bare
         lines = [f"{self.id:<7}{self.made_by:<18}{len(self.tests):>3}  {first}".rstrip()]
         lines += [f"{'':<30}{test}" for test in self.tests[1:]]
         lines += [f"{'':<30}not yet: {self.not_yet}"] if self.not_yet else []
