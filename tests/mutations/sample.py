@@ -221,8 +221,10 @@ def try_sample(copy: Path, module: Module, args: argparse.Namespace, ends: float
     drawn = mutants_of(module.file, sound, random.Random(f"{args.seed}:{module.file}"))
     for mutant in islice(drawn, args.each):
         tried = Tried(file=mutant.file, line=mutant.line, old=mutant.old, new=mutant.new, verdict=SURVIVED)
-        verdict = args.kept.get(tried.key, SURVIVED)
-        if verdict == SURVIVED:
+        verdict = args.kept.get(tried.key, "" if args.report else SURVIVED)
+        if not verdict:
+            continue
+        if verdict == SURVIVED and not args.report:
             if time.monotonic() > ends:
                 return
             verdict = verdict_of(copy, module, mutant, limits.of)
@@ -290,6 +292,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="stop asking after this long")
     parser.add_argument("--fast", action="store_true", help="leave the wider tests out")
     parser.add_argument("--keep", type=Path, help="a file of verdicts: what it calls killed is not tried again")
+    parser.add_argument("--report", action="store_true", help="try nothing: only what the file of --keep says")
     parser.add_argument("--write", action="store_true", help="write docs/mutants.md")
     args = parser.parse_args(words)
     args.kept = {}
@@ -313,7 +316,7 @@ def main(words: Sequence[str]) -> int:
             of_module: list[Tried] = []
             for tried in try_sample(copy, module, args, began + 60 * args.minutes):
                 of_module.append(tried)
-                if args.keep:
+                if args.keep and not args.report:
                     with args.keep.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(asdict(tried)) + "\n")
                 if tried.verdict == SURVIVED:
@@ -328,9 +331,8 @@ def main(words: Sequence[str]) -> int:
     killed = len(results) - len(left)
     print(f"{killed} of {counted} mutants killed ({_percent(killed, counted)}), {known.count(None)} not explained")
     if args.write:
-        kept = sum(1 for tried in results if args.kept.get(tried.key, SURVIVED) != SURVIVED)
-        how = f"{len(results) - kept} of {len(results)} tried in {(time.monotonic() - began) / 60:.0f} minutes"
-        how += f", {kept} kept as killed from the runs before it (`--keep`)" if kept else ""
+        how = f"{len(results)} tried"
+        how += ", in several runs: what was killed once was not tried again (`--keep`)" if args.keep else ""
         PAGE.write_text(page(results, survivors, seed=args.seed, each=args.each, how=how), encoding="utf-8")
     return 0 if None not in known and 100 * killed >= TARGET_PERCENT * counted else 1
 
