@@ -244,3 +244,13 @@ def test_a_stored_rule_that_fits_no_more_is_a_warning_and_no_crash(stored: dict[
     assert isinstance(decoded.rules[0], LostRule)
     assert len(decoded.warnings) == 1
     assert decoded.warnings[0].isprintable()
+
+
+@pytest.mark.row("RTP-41")
+def test_every_mistake_in_a_list_of_rules_is_one_line() -> None:
+    with pytest.raises(RuleError) as refused:
+        parse_rules([{"rule": "breakeven", "gain_pct": 0}, {"rule": "breakevn"}])
+
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("exit_rules.1.gain_pct = 0: must be a number from 0.01 to 1000")
+    assert second.startswith("exit_rules.2.rule = 'breakevn': no such rule; did you mean breakeven?")

@@ -11,11 +11,12 @@ from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.ma_cross import REASON_CROSS, MaCross
 from engine.exit_rules.min_lock import MinLock
 from engine.exit_rules.pct_below_hwm import PctBelowHwm
-from engine.exit_rules.rule import ExitRule, Proposal
+from engine.exit_rules.rule import ExitRule, Proposal, RuleFacts, RuleMemory, hold_best
 from engine.exit_rules.supertrend import Supertrend
 from engine.exit_rules.time_exit import TimeExit
 from engine.order import Side
 from engine.price_book import NO_HIGH, NO_LOW
+from engine.reading import Readings
 
 Open = Any
 LAKH = 1_00_000_00
@@ -143,6 +144,34 @@ def test_without_a_price_there_is_no_gain_and_no_best_gain(open_position: Open, 
 
     position.ltp, position.best = 1, 2
     assert (position.facts.gain_paise, position.facts.best_gain_paise) == (side.sign * -99_99, side.sign * -99_98)
+
+
+@pytest.mark.row("I-4")
+@pytest.mark.parametrize(("side", "looser", "tighter"), [(Side.BUY, 99_00, 102_00), (Side.SELL, 101_00, 98_00)])
+def test_the_level_a_rule_holds_never_loosens(open_position: Open, side: Side, looser: int, tighter: int) -> None:
+    position = open_position(Breakeven(), side=side)
+    proposed = [hold_best(position.facts, position.memory, paise) for paise in (100_00, looser, tighter, 100_00)]
+
+    assert [proposal.stop_paise for proposal in proposed] == [100_00, 100_00, tighter, tighter]
+    assert position.memory.level_paise == tighter
+
+
+class Plain(ExitRule, frozen=True, kw_only=True):
+    """Overrides what every rule must: its answer to a price."""
+
+    def on_price(self, facts: RuleFacts, memory: RuleMemory, readings: Readings) -> Proposal:
+        memory.mark_paise += 1
+        return Proposal(stop_paise=memory.mark_paise)
+
+
+def test_a_rule_that_says_no_more_is_asked_by_prices_and_candles_and_waits_for_nothing(open_position: Open) -> None:
+    position = open_position(Plain())
+
+    assert [position.at(100_00).stop_paise, position.candle().stop_paise] == [1, 2]
+    assert position.band() == (NO_LOW, NO_HIGH)
+    assert (position.rule.wake_ns(position.facts, position.memory), position.rule.arms_at(position.facts)) == (0, 0)
+    assert (position.story().inputs, position.story().level_paise, position.story().age_ns) == ("", 0, 0)
+    assert (position.rule.needs(), position.rule.cannot_arm(position.facts, position.board)) == ((), "")
 
 
 def test_percent_count_the_best_price_and_rupees_the_price_of_now(open_position: Open) -> None:
