@@ -59,7 +59,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if not handles and not vars(self)["_stopping"]:
             if not timers:
                 raise Deadlock("every task waits and no timer is set")
-            self.now_s = max(self.now_s, timers[0][0])
+            if timers[0][0] > self.now_s:
+                self.now_s = timers[0][0]
         if timers and timers[0][0] < (due_s := self.time() + _RESOLUTION_S):
             while timers and timers[0][0] < due_s:
                 handles.append(heappop(timers)[2])

@@ -26,7 +26,7 @@ def price(kind: OptionType, forward: float, strike: float, years: float, vol: fl
     At expiry or without volatility it is the discounted intrinsic value.
     """
     sign = 1.0 if kind is OptionType.CE else -1.0
-    discount = math.exp(-rate * max(years, 0.0))
+    discount = math.exp(-rate * years) if years > 0.0 else 1.0
     if years <= 0.0 or vol <= 0.0:
         return discount * max(sign * (forward - strike), 0.0)
     spread = vol * math.sqrt(years)
@@ -51,4 +51,6 @@ class Smile(msgspec.Struct, frozen=True, kw_only=True):
         spread = base_vol * math.sqrt(years if years > 1 / 365 else 1 / 365)
         away = math.log(strike / forward) / spread
         factor = 1.0 + self.skew * away + self.curvature * away * away
-        return base_vol * min(self.ceiling, max(self.floor, factor))
+        if factor < self.floor:
+            return base_vol * self.floor
+        return base_vol * (factor if factor < self.ceiling else self.ceiling)

@@ -251,7 +251,9 @@ def _quoted(symbol: str, at_ns: int, fair_rupees: float, noise: int) -> Tick:
     bid_lots = 1 + (noise >> 16) % 12 * ((noise >> 20) % 4)
     ask_lots = 1 + (noise >> 24) % 12 * ((noise >> 28) % 4)
     middle = paise_from_rupees(fair_rupees) + wobble
-    bid = max(TICK_PAISE, floor_to_tick(middle - spread_ticks * TICK_PAISE // 2, TICK_PAISE))
+    bid = floor_to_tick(middle - spread_ticks * TICK_PAISE // 2, TICK_PAISE)
+    if bid < TICK_PAISE:
+        bid = TICK_PAISE
     ask = bid + spread_ticks * TICK_PAISE
     ltp = ask if (noise >> 32) & 1 else bid
     return Tick(symbol, at_ns, ltp, bid, bid_lots * LOT, ask, ask_lots * LOT)

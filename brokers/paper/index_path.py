@@ -97,13 +97,14 @@ class DayPath:
         if minute != self._bridge_minute:
             self._bridge = self._bridged(minute)
             self._bridge_minute = minute
-        return self._bridge[inside]
+        return math.exp(self._bridge[inside])
 
     def vol_factor(self, step: int) -> float:
         """How lively this minute is: 1 = as usual. Option volatility follows it at a distance."""
         return math.exp(self._minutes[step // STEPS_PER_MINUTE].log_vol)
 
     def _bridged(self, minute: int) -> list[float]:
+        """The log levels of a minute's steps."""
         facts = self._minutes[minute]
         random = Random(f"{self._seed}/{self.day.isoformat()}/{minute}")
         moves = [random.gauss(0.0, facts.step_size) for _ in range(STEPS_PER_MINUTE)]
@@ -111,7 +112,7 @@ class DayPath:
         tilt = (facts.log_move - walk[-1]) / STEPS_PER_MINUTE
         jump_from = facts.jump_step if facts.jump_step >= 0 else STEPS_PER_MINUTE
         return [
-            math.exp(facts.log_start + walk[step] + tilt * step + (facts.jump if step >= jump_from else 0.0))
+            facts.log_start + walk[step] + tilt * step + (facts.jump if step >= jump_from else 0.0)
             for step in range(STEPS_PER_MINUTE)
         ]
 

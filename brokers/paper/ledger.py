@@ -184,8 +184,8 @@ class Ledger:
         ended = self._ended
         return [
             row
-            if (row := ended.get(broker_id)) is not None
-            and row.at_ns == order.changed_ns
+            if broker_id in ended
+            and (row := ended[broker_id]).at_ns == order.changed_ns
             and row.filled_qty == order.filled_qty
             and row.state is order.state
             else self._report_of(order)

@@ -359,7 +359,7 @@ class FaultyAccount:
     async def _seen_orders(self) -> Sequence[OrderReport]:
         shown = self._shown_ended
         return [
-            row if shown.get(row.broker_id) is row else self._seen_in_book(row)
+            row if row.broker_id in shown and shown[row.broker_id] is row else self._seen_in_book(row)
             for row in await self._inner.read_orders()
         ]
 
