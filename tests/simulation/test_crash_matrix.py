@@ -33,9 +33,11 @@ def test_the_scripted_morning_has_everything_in_it_and_breaks_nothing() -> None:
 
 
 @pytest.mark.row("OPS-15", "OPS-17", "LEG-72")
+@pytest.mark.fault("STO-01", "STO-02", "STO-03")
+@pytest.mark.invariant("R2")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_point_of_the_morning_is_recovered_from(part: int) -> None:
-    """STO-01, STO-02, STO-03, R2: nothing sent twice, nothing bare, every paisa accounted for."""
+    """Nothing sent twice, nothing bare, every paisa accounted for."""
     broken: list[str] = []
     for point in range(part, undisturbed().points, PARTS):
         result = run_day(Cell(style=ExitStyle.RESTING, point=point).plan())
@@ -45,9 +47,10 @@ def test_every_point_of_the_morning_is_recovered_from(part: int) -> None:
     assert broken == []
 
 
+@pytest.mark.fault("STO-04")
+@pytest.mark.invariant("R2", "R7")
 @pytest.mark.parametrize("nested", range(0, NESTED_POINTS, 3))
 def test_a_recovery_that_is_killed_too_is_recovered_from(nested: int) -> None:
-    """STO-04, R1, R7."""
     broken: list[str] = []
     for point in range(20 + nested, undisturbed().points, 60):
         result = run_day(Cell(style=ExitStyle.RESTING, point=point, nested=nested).plan())
