@@ -143,8 +143,12 @@ class NoReverse:
             cause = reversal_cause(truth, group)
             if not cause:
                 verdicts.broken("E2", key, f"{group.symbol}: {group.held_qty} without a cause, {group.filled_of}")
-            elif _alarm_stands(truth, group) and (_is_refused(truth, group) or cause == "external fill"):
-                continue  # whose units they are a person must say, and is asked
+            elif _alarm_stands(truth, group) and (
+                cause == "external fill"  # whose units they are a person must say, and is asked
+                or _is_refused(truth, group)
+                or truth.remaining(group, Role.REPAIR) >= -group.held_qty  # taken, and held by the broker (ORD-25)
+            ):
+                continue
             elif age_ns > window_ns(truth, group, T_REPAIR_NS) + lost_orders_ns(truth, group):
                 text = f"{group.symbol}: {group.held_qty} after {cause}, not repaired in {age_ns / NS_PER_S:.1f} s"
                 verdicts.broken("E2", key, text)
