@@ -403,6 +403,26 @@ def test_a_refusal_is_dated(answer: Answer) -> None:
     assert (order.state, order.state_ns) == (S.REJECTED, AT)
 
 
+def test_every_accepted_change_counts_towards_the_brokers_cap_and_is_dated() -> None:
+    blotter, order = blotter_with(state=S.WORKING, broker_id=ID)
+    for number in (1, 2, 3):
+        order.pending, order.asked_qty, order.asked_limit_paise = Pending.MODIFY, 75, 155_00 + number
+        blotter.apply_modify_answer(TAG, Acked(ID), 60 * NS_PER_S)
+        assert order.modify_count == number
+
+    older = report(limit_paise=155_00)
+    blotter.apply_report("A", older, AT, read_ns=61 * NS_PER_S)
+    assert (blotter.take_hand_changes(), order.limit_paise) == ([], 155_03), "a book from before the change showed"
+
+
+def test_a_ghost_is_dated_by_when_it_appeared() -> None:
+    blotter, order = blotter_with(state=S.UNKNOWN)
+    blotter.prove_absent(TAG, AT)
+    blotter.apply_report("A", report(), AT + 5)
+
+    assert (order.state, order.state_ns) == (S.WORKING, AT + 5)
+
+
 def test_a_trade_without_quantity_is_not_new() -> None:
     """UPD-10."""
     blotter, order = blotter_with(state=S.WORKING, broker_id=ID)

@@ -35,6 +35,7 @@ class Told(ExitRule, frozen=True, kw_only=True):
         return self.answer
 
     def band(self, facts: RuleFacts, memory: RuleMemory) -> tuple[int, int]:
+        assert facts is not None
         return self.low_paise, self.high_paise
 
     def wake_ns(self, facts: RuleFacts, memory: RuleMemory) -> int:
@@ -109,6 +110,7 @@ def test_a_rule_that_fails_while_nobody_can_be_told_makes_every_tick_count_until
 def test_the_band_is_what_no_rule_looks_at(bench: Any) -> None:
     world = ruled(bench, Told(low_paise=146_00, high_paise=160_00), Told(low_paise=147_00, high_paise=149_00))
     assert world.bracket.rules_band(world.now_ns) == (147_00, 149_00)
+    assert not world.bracket._untold_errors
 
     short = ruled(bench, Told(high_paise=155_00), side=Side.SELL)
     short.tick(149_00)
@@ -176,6 +178,7 @@ def test_the_first_reason_to_leave_ends_the_asking_and_is_a_signal_of_this_brack
     (signal,) = world.out.signals
 
     assert (signal.bracket_id, signal.exit_reason, signal.priority) == ("B1", LEAVES, "MEDIUM")
+    assert (signal.symbol, signal.bot) == (world.body.symbol, "legs")
     assert (signal.trigger_paise, signal.stop_paise, signal.target_paise) == (150_00, 145_00, 155_00)
     assert world.out.touched_brackets == {"B1"}
     assert (world.body.exit_asked_ns, asked(world)) == (world.now_ns, [1, 0])
