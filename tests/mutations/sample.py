@@ -247,7 +247,7 @@ def explanation(tried: Tried, survivors: Sequence[dict[str, str]]) -> dict[str, 
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "-"
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def page(tried: Sequence[Tried], survivors: Sequence[dict[str, str]], *, seed: int, each: int, how: str) -> str:
