@@ -77,10 +77,17 @@ class Crasher:
     def __init__(self, crashes: tuple[Crash, ...]) -> None:
         self._crashes = list(crashes)
         self._met = 0
+        self._is_over = False
         self.points = 0
         """Points of the whole day so far: the size of a crash matrix."""
 
+    def end(self) -> None:
+        """The day was judged: nobody is killed any more, and what is still done is no point of it."""
+        self._is_over = True
+
     def strikes(self, point: CrashPoint, now_ns: int) -> Crash | None:
+        if self._is_over:
+            return None
         number, self.points = self.points, self.points + 1
         if not self._crashes:
             return None

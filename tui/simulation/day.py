@@ -197,6 +197,7 @@ class _Day:
     async def _close(self) -> None:
         """The last look: everything must have come to rest; then the desk is stopped as at any day's end."""
         self.oracle.finish()
+        self.crasher.end()
         if self.now is not None:
             await self.now.desk.stop("the day is over", flatten=True)
 
