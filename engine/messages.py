@@ -165,7 +165,7 @@ class Msg(Enum):
     GUARDIAN = Text("INFO", "[GUARDIAN] {text}")
     GUARDIAN_WARN = Text("WARN", "[GUARDIAN] {text}")
     GUARDIAN_SILENT = Text("CRITICAL", "[GUARDIAN] the desk does not beat any more: {text}")
-    GUARDIAN_TAKES = Text("CRITICAL", "[GUARDIAN] {text}")
+    GUARDIAN_TAKES = Text("CRITICAL", "[GUARDIAN] now: {text}")
     GUARDIAN_STUCK = Text("CRITICAL", "[GUARDIAN] not flat yet: {text}")
     GUARDIAN_FLAT = Text("CRITICAL", "[GUARDIAN] flat: {text}")
     GUARDIAN_LOST = Text("CRITICAL", "[CRITICAL] nobody watches this desk from outside: {reason}")

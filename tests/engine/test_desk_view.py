@@ -74,6 +74,7 @@ class Shown:
                 differences=0,
                 updates=[],
                 reconciler=SimpleNamespace(unexpected_qty=lambda symbol, product: 0),
+                recovery=SimpleNamespace(headline=lambda now_ns: ""),
             ),
             doubts=OrderDoubts(),
             bracket=lambda key: world.bracket,

@@ -85,8 +85,8 @@ def words(view: DeskView) -> dict[str, ProtectionWord]:
 
 PE, CE = "24500PE", "24500CE"
 STEPS: dict[str, Callable[[DeskView], bool]] = {
-    "stop_sent": lambda view: words(view) == {PE: ProtectionWord.PLACING, CE: ProtectionWord.PLACING},
-    "no_reply": lambda view: words(view) == {PE: ProtectionWord.NAKED, CE: ProtectionWord.NAKED},
+    "stop_sent": lambda view: words(view)[PE] is ProtectionWord.PLACING,
+    "no_reply": lambda view: words(view)[PE] is ProtectionWord.NAKED,
     "unknown": lambda view: words(view)[PE] is ProtectionWord.UNKNOWN and bool(stops(view, PE)[0].doubt),
     "looked_up": lambda view: any((order.doubt and order.doubt.looks >= 5) for order in stops(view, PE)[:1]),
     "found": lambda view: words(view) == {PE: ProtectionWord.PROTECTED, CE: ProtectionWord.UNKNOWN},

@@ -131,7 +131,9 @@ class FaultPlan:
         end_ns: int = _FOR_EVER,
         storms: Sequence[tuple[int, int]] = (),
         ambiguity_s: float = AMBIGUITY_S,
+        is_scripted: bool = False,
     ) -> None:
+        """Rules of a script draw by their place in it, those of a seed by their knob: one left out moves no other."""
         self.start_ns = start_ns
         self.end_ns = end_ns
         self.storms = tuple(storms)
@@ -144,9 +146,11 @@ class FaultPlan:
         self.log: list[Fired] = []
         self._armed: dict[Door, list[_Armed]] = {door: [] for door in Door}
         seen: Counter[str] = Counter()
-        for rule in self.rules:
-            armed = _Armed(rule, Random(f"{seed}/{rule.knob.knob}/{seen[rule.knob.knob]}"))
-            seen[rule.knob.knob] += 1
+        for index, rule in enumerate(self.rules):
+            knob = rule.knob.knob
+            name = f"{seed}/{index}/{knob}" if is_scripted else f"{seed}/{knob}/{seen[knob]}"
+            armed = _Armed(rule, Random(name))
+            seen[knob] += 1
             for door in (rule.door,) if rule.door else rule.knob.doors:
                 self._armed[door].append(armed)
         for rules_of_door in self._armed.values():  # a span is the weather in which single faults strike
@@ -163,7 +167,7 @@ class FaultPlan:
         seed: int = 0,
     ) -> FaultPlan:
         """Exactly these faults (`faults.script` reads them from a file)."""
-        return cls(rules, seed=seed, start_ns=start_ns, end_ns=end_ns, ambiguity_s=ambiguity_s)
+        return cls(rules, seed=seed, start_ns=start_ns, end_ns=end_ns, ambiguity_s=ambiguity_s, is_scripted=True)
 
     @classmethod
     def of_seed(
