@@ -99,7 +99,7 @@ class DeskCommit:
         except JournalError as error:
             desk.on_journal_error(error)
             self._release_late(held)
-            self._release(held)
+            self._drop(held)
 
     def _batch(self, now_ns: int) -> Batch:
         desk = self._desk
@@ -184,6 +184,13 @@ class DeskCommit:
         held = self._entries_held.pop(tag)
         held.commands = [command for command in held.commands if _tag_of(command) != tag]
         self._desk.on_withdrawn(tag)
+
+    def _drop(self, held: _Held) -> None:
+        """The batch was not taken: what may only leave with its record never leaves."""
+        commands, held.commands = held.commands, ()
+        for command in commands:
+            self._entries_held.pop(_tag_of(command), None)
+            self._withdraw(command)
 
     def _withdraw(self, command: Command) -> None:
         desk = self._desk

@@ -244,3 +244,24 @@ def test_the_alarm_comes_and_goes_with_a_backlog_that_is_full(run_desk, seed_set
         assert not rig.desk.disk.reason
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.invariant("O1")
+def test_an_entry_whose_record_was_not_taken_at_all_is_never_sent(run_desk, seed_setup) -> None:
+    """The backlog is full at the very step that decides it: nothing had refused entries before."""
+
+    async def scenario(rig):
+        rig.ticks(100.0)
+        await rig.quiet(1.0, 100.0)
+        rig.desk.parts.writer._waiting_max = 0
+        rig.request(Enter, side=Side.BUY)
+        await rig.quiet(3.0, 100.0)
+        assert rig.venue.placed() == []
+        assert "journal" in rig.desk.alarms
+
+        rig.desk.parts.writer._waiting_max = 10_000
+        await rig.quiet(5.0, 100.0)
+        assert rig.venue.placed() == [], "nor later, on an old price"
+        assert not rig.desk.any_active
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
