@@ -70,8 +70,6 @@ class Blotter:
         """Tag -> the largest quantity the order ever had."""
         self._elsewhere: dict[str, int] = {}
         """Tag -> units traded by orders of other broker ids that carry it too (ORD-15)."""
-        self._ended_as: dict[tuple[str, str], OrderReport] = {}
-        """(Account, broker id) -> the row that was merged last, of orders that have ended."""
         self.forgotten: set[str] = set()
         """Tags of orders that were dropped from memory: the broker's book of the day still shows them, and they are
         ours."""
@@ -103,7 +101,6 @@ class Blotter:
             self._unended.pop(tag, None)
             self._unrecorded.pop(tag, None)
             self._tag_of.pop((order.account, order.broker_id), None)
-            self._ended_as.pop((order.account, order.broker_id), None)
             self._changed_ns.pop(tag, None)
             self._ever_asked.pop(tag, None)
             self._elsewhere.pop(tag, None)
@@ -193,13 +190,7 @@ class Blotter:
         if order.is_provisional:
             self._unrecorded[order.tag] = order
         self._merge_state(order, report, at_ns)
-        if order.is_terminal:
-            self._ended_as[account, report.broker_id] = report
         return order
-
-    def is_old_news(self, account: str, report: OrderReport) -> bool:
-        """The very row that an ended order was merged with before: most of a book that is read every few seconds."""
-        return self._ended_as.get((account, report.broker_id)) == report
 
     def apply_trade(self, account: str, trade: Trade, at_ns: int) -> tuple[Order | None, bool]:
         """Book one trade record. Returns the order and whether the record is new; keeps records that came too early."""

@@ -292,8 +292,6 @@ class Desk:
         """Take in pushes, or whole books whose read began at `read_ns`: all is merged before anything is decided."""
         changed: dict[str, Order] = {}
         for report in reports:
-            if self.blotter.is_old_news(self.account, report):
-                continue
             known = self.blotter.find(self.account, report)
             before = known.fingerprint() if known is not None else None
             order = self.blotter.apply_report(self.account, report, now_ns, read_ns=read_ns)
