@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tui.simulation.faults import FaultChoice
 
 EXIT_BROKEN: Final = 1
+EXIT_WRONG: Final = 2
 _SEEDS_MAX: Final = 1_000_000
 _EXAMPLES: Final = """examples:
   strikedesk simulate --seeds 1..200                         200 days with faults and crashes
@@ -134,6 +135,8 @@ def run_simulate(arguments: argparse.Namespace) -> int:
     jobs = 1 if arguments.verbose else arguments.jobs or os.cpu_count() or 1
     if arguments.what == "crashes":
         return _run_matrix(jobs, nested=arguments.nested)
+    from tui.simulation.day import NoSuchPick
+
     plans = _plans(arguments)
     started = time.perf_counter()
     results: list[DayResult] = []
@@ -146,6 +149,9 @@ def run_simulate(arguments: argparse.Namespace) -> int:
                 advance()
                 if result.violations and arguments.first_break:
                     break
+    except NoSuchPick as error:
+        print(f"strikedesk simulate: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_WRONG
     except KeyboardInterrupt:
         print(f"strikedesk: stopped after {len(results)} of {len(plans)} days", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED

@@ -106,3 +106,14 @@ def test_ctrl_c_ends_it_in_one_line(capsys, monkeypatch):
     assert code == 130
     assert told == "strikedesk: stopped after 0 of 3 days\n"
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("option", ["--keys", "--kills"])
+def test_a_number_that_the_seed_does_not_draw_is_one_line_and_no_verdict(option, capsys):
+    code = main(["simulate", "--seeds", "2", option, "9999", "--until", "09:16:00"])
+
+    told = capsys.readouterr()
+    assert code == 2
+    assert f"{option} 9999: this seed has " in told.err
+    assert "Traceback" not in told.err
+    assert "BROKEN" not in told.out

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import time as time_of_day
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -75,6 +75,13 @@ CUT_OFF: Final = time_of_day(15, 20)
 """When a broker begins to square off intraday positions itself (facts/market.md)."""
 _REST_NS: Final = 5 * NS_PER_S
 _FIRST_CRASH_NS: Final = 60 * NS_PER_S
+
+
+_T = TypeVar("_T")
+
+
+class NoSuchPick(ValueError):
+    """A key or a kill was asked for that the seed does not draw: the caller's slip, no verdict on the day."""
 
 
 class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +173,7 @@ class _Day:
         if crashes is None:
             first_ns = self.open_ns + _FIRST_CRASH_NS
             crashes = drawn_crashes(plan.seed, plan.profile, first_ns, self.quiet_ns - 120 * NS_PER_S)
-            crashes = crashes if plan.kills is None else tuple(crashes[index] for index in plan.kills)
+            crashes = _picked(crashes, plan.kills, "kills")
         self.kills = len(crashes)
         self.crasher = Crasher(crashes)
         self.now: DeskLife | None = None
@@ -179,8 +186,7 @@ class _Day:
     async def run(self) -> DayResult:
         await self._build()
         await self._be_born()
-        presses, keys = self.terms.presses, self.plan.keys
-        self.trader.sit_down(presses if keys is None else tuple(presses[index] for index in keys))
+        self.trader.sit_down(_picked(self.terms.presses, self.plan.keys, "keys"))
         self.faults.hand.start()
         end_ns = self.close_ns - _REST_NS
         if self.plan.until is not None:
@@ -400,6 +406,17 @@ class _Day:
     def _at_first_try(self, tags: list[str]) -> bool:
         closing = [tag for tag in tags if self.truth.intents[tag].role is Role.EXIT]
         return len(closing) == 1 and not self.truth.intended[closing[0], "modify"]
+
+
+def _picked(drawn: tuple[_T, ...], numbers: tuple[int, ...] | None, what: str) -> tuple[_T, ...]:
+    """Those that were asked for; None = all. Raises NoSuchPick."""
+    if numbers is None:
+        return drawn
+    unknown = [number for number in numbers if number >= len(drawn)]
+    if unknown:
+        known = f"0 to {len(drawn) - 1}" if drawn else "none"
+        raise NoSuchPick(f"--{what} {unknown[0]}: this seed has {len(drawn)} ({known})")
+    return tuple(drawn[number] for number in numbers)
 
 
 def _nobody(_tick: Tick) -> None:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.pool import Pool
 
-from tui.simulation.day import DayPlan, DayResult, run_day
+from tui.simulation.day import DayPlan, DayResult, NoSuchPick, run_day
 from tui.simulation.oracle import Violation
 
 
@@ -42,6 +42,8 @@ def _leave_interrupts_alone() -> None:
 def _run_safely(plan: DayPlan) -> DayResult:
     try:
         return run_day(plan)
+    except NoSuchPick:
+        raise
     except Exception as error:  # noqa: BLE001 - one day's crash is that seed's verdict, not the end of the run
         where = traceback.format_exc().splitlines()
         broken = Violation(
