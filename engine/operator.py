@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.grid.terms import TradeSide
 from engine.order import Side
 
 
@@ -32,6 +33,32 @@ class ExitLeg(msgspec.Struct, frozen=True, kw_only=True):
     bot: str = ""
 
 
+class ExitLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave one level of a grid: its working orders cancelled, confirmed, what is open closed at market on both tokens.
+
+    `level_id` is that of one cycle: a level that was reset since has another, and is left alone.
+    """
+
+    request_id: str
+    bot: str
+    level_id: str
+
+
+class ExitSide(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for every level of one side of a grid."""
+
+    request_id: str
+    bot: str
+    side: TradeSide
+
+
+class ExitBot(msgspec.Struct, frozen=True, kw_only=True):
+    """Square off everything that one bot holds, its working orders cancelled; it enters nothing until resumed."""
+
+    request_id: str
+    bot: str
+
+
 class CancelScope(StrEnum):
     ENTRIES = "entries"
     """Working entry orders only; protection stays."""
@@ -44,6 +71,10 @@ class CancelAll(msgspec.Struct, frozen=True, kw_only=True):
     scope: CancelScope = CancelScope.ENTRIES
     symbols: tuple[str, ...] = ()
     bot: str = ""
+    side: TradeSide | None = None
+    """Of a grid: only the levels of this side."""
+    level_id: str = ""
+    """Of a grid: only this level."""
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +136,9 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 Request = (
     Enter
     | ExitLeg
+    | ExitLevel
+    | ExitSide
+    | ExitBot
     | CancelAll
     | CancelOrder
     | ZeroOut

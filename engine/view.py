@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.grid.view import GridView
 from engine.order import OrderState, OrderType, Pending, Role, Side
 
 
@@ -367,6 +368,7 @@ class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     status: StatusView
     legs: tuple[LegView, ...] = ()
     brackets: tuple[BracketView, ...] = ()
+    grids: tuple[GridView, ...] = ()
     orders: tuple[OrderView, ...] = ()
     """Newest first; unknown orders are never left out."""
     alarms: tuple[AlarmView, ...] = ()
