@@ -14,7 +14,8 @@ from typing import Final
 
 from brokers.paper.black76 import Smile, price
 from brokers.paper.index_path import STEP_NS, DayPath, IndexPath, NextTradingDay, PathModel, Session
-from engine.instant import NS_PER_DAY, NS_PER_S
+from brokers.paper.stepping import mixed, play
+from engine.instant import NS_PER_DAY
 from engine.instrument import Instrument, OptionType, Segment
 from engine.money import floor_to_tick, paise_from_rupees, round_to_tick
 from engine.port import Clock, ReadFailed
@@ -29,11 +30,8 @@ FREEZE_QTY: Final = 1800
 STRIKE_STEP_PAISE: Final = 5000
 STRIKES_EACH_SIDE: Final = 10
 RATE: Final = 0.065
-_LATE_NS: Final = NS_PER_S
-"""A loop that was away longer than this (a suspended machine) takes up the newest step instead of every missed one."""
 _TUESDAY: Final = 1
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_MASK: Final = (1 << 64) - 1
 
 
 class DemoMarket:
@@ -108,21 +106,16 @@ class DemoMarket:
 
     async def run(self) -> None:
         """Ticks for ever: one sleep per step, day after day. Ends only by cancellation."""
-        day = self._path.day_open_at(self._start_ns)
-        step = max(0, -(-(self._start_ns - day.open_ns) // STEP_NS))
-        while True:
-            if self._on_instruments is not None:
-                self._on_instruments(list(self._master(day).values()))
-            while step < day.steps:
-                await self._clock.sleep_until(day.open_ns + step * STEP_NS)
-                late_ns = self._clock.now_ns() - (day.open_ns + step * STEP_NS)
-                if late_ns > _LATE_NS:
-                    step = min(day.steps - 1, step + late_ns // STEP_NS)
-                for tick in self.ticks_of(day, step):
-                    for listener in self._listeners:
-                        listener(tick)
-                step += 1
-            day, step = self._path.day_open_at(day.close_ns), 0
+        await play(self._clock, self._start_ns, self._path.day_open_at, self._list_contracts, self._show)
+
+    def _list_contracts(self, day: DayPath) -> None:
+        if self._on_instruments is not None:
+            self._on_instruments(list(self._master(day).values()))
+
+    def _show(self, day: DayPath, step: int) -> None:
+        for tick in self.ticks_of(day, step):
+            for listener in self._listeners:
+                listener(tick)
 
     def ticks_of(self, day: DayPath, step: int) -> list[Tick]:
         """What one step shows of the index and the subscribed strikes, in order of subscription."""
@@ -152,7 +145,7 @@ class DemoMarket:
         instrument = self._master(day).get(symbol)
         if instrument is None or instrument.option_type is None:
             return None
-        noise = _mixed(self._salt_of(instrument) ^ (at_ns // STEP_NS))
+        noise = mixed(self._salt_of(instrument) ^ (at_ns // STEP_NS))
         # Three steps of four show a tick, about three a second; the first of a day always does.
         if step and not noise & 3:
             return None
@@ -162,7 +155,7 @@ class DemoMarket:
         salt = self._salts.get(instrument.symbol)
         if salt is None:
             contract = instrument.strike_paise * 2 + (instrument.option_type is OptionType.CE)
-            salt = self._salts[instrument.symbol] = _mixed(_mixed(self._seed) ^ contract)
+            salt = self._salts[instrument.symbol] = mixed(mixed(self._seed) ^ contract)
         return salt
 
     def _fair_rupees(self, day: DayPath, instrument: Instrument, step: int, at_ns: int) -> float:
@@ -257,11 +250,3 @@ def _quoted(symbol: str, at_ns: int, fair_rupees: float, noise: int) -> Tick:
     ask = bid + spread_ticks * TICK_PAISE
     ltp = ask if (noise >> 32) & 1 else bid
     return Tick(symbol, at_ns, ltp, bid, bid_lots * LOT, ask, ask_lots * LOT)
-
-
-def _mixed(value: int) -> int:
-    """SplitMix64's finaliser (Steele, Lea, Flood 2014): neighbouring inputs give unrelated 64-bit numbers."""
-    value = (value + 0x9E3779B97F4A7C15) & _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)
