@@ -30,6 +30,8 @@ class TradeType(StrEnum):
     SELL_OCO = "sellocots"
     BUY = "buyts"
     SELL = "sellts"
+    GRID = "gridts"
+    """Both sides without a hedge: the older geometric bot's only way (GRD-67), not one of the seed's five."""
 
     @property
     def is_hedged(self) -> bool:
@@ -48,6 +50,7 @@ _SIDES: Final[dict[TradeType, tuple[Side, ...]]] = {
     TradeType.SELL_OCO: (Side.SELL,),
     TradeType.BUY: (Side.BUY,),
     TradeType.SELL: (Side.SELL,),
+    TradeType.GRID: (Side.BUY, Side.SELL),
 }
 
 
