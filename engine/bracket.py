@@ -17,11 +17,11 @@ from engine.bracket_close import round_trips
 from engine.bracket_exit import REASON_AWAY, BracketExit
 from engine.bracket_protection import REASON_UNPROTECTED
 from engine.bracket_rules import REASON_STOP
-from engine.bracket_state import BracketBody
+from engine.bracket_state import BracketBody, EntryKind
 from engine.instant import NS_PER_S
 from engine.messages import Msg
 from engine.money import divide_half_up, rupees_text
-from engine.order import Order, OrderState, OrderType, Pending, Role
+from engine.order import OPENING_ROLES, Order, OrderState, Pending, Role
 from engine.outbox import Outbox, RoundTrip
 from engine.price_book import NO_HIGH, NO_LOW, PriceBook
 from engine.reading import Readings
@@ -58,15 +58,6 @@ class Bracket(BracketExit):
 
     # --- events -------------------------------------------------------------------------------------------------
 
-    def enter(self, now_ns: int, out: Outbox) -> None:
-        """Send the entry, a marketable limit through the touch (LEG-12). The caller has seen a fresh price."""
-        body = self.body
-        body.state = BracketState.ENTERING
-        body.opened_ns = now_ns
-        limit = self.marketable(body.side, now_ns)
-        self.place_sliced(Role.ENTRY, OrderType.MARKET, body.qty, limit, "entry", now_ns, out)
-        out.touched_brackets.add(body.bracket_id)
-
     def adopt(self, price_paise: int, now_ns: int, out: Outbox, exits: Sequence[Order] = ()) -> None:
         """Take over `body.qty` units found at the broker without an entry order of ours, and protect them (LEG-39).
 
@@ -89,12 +80,14 @@ class Bracket(BracketExit):
     def on_tick(self, now_ns: int, out: Outbox) -> None:
         """A price outside the armed band: stop first, then target, then the trail (design §5.7)."""
         body = self.body
+        if self.awaits_entry:
+            self.plan(now_ns, out)
         if self.open_qty <= 0 or body.exit_reason or not body.entry_paise:
             return
         ltp = self.tick.ltp_paise
         if ltp <= 0:
             return
-        if self.is_through(ltp, body.stop_paise):
+        if body.stop_paise and self.is_through(ltp, body.stop_paise):
             self._stop_touched(now_ns, out)
         elif body.target_paise and self.sign * (ltp - body.target_paise) >= 0:
             self._target_touched(now_ns, out)
@@ -224,6 +217,8 @@ class Bracket(BracketExit):
             self.cancel_all(Role.REPAIR, "ensure_exits", now_ns, out)
         if open_qty < 0:
             self.plan_surplus(-open_qty, now_ns, out)
+        elif open_qty == 0 and self.awaits_entry:
+            body.state = BracketState.ENTERING
         elif open_qty == 0:
             self._plan_flat(now_ns, out)
         else:
@@ -231,7 +226,9 @@ class Bracket(BracketExit):
                 self.leave(
                     REASON_GHOST, "square_off", now_ns, out
                 )  # the trade is over: a late fill opens nothing again
-            if not body.exit_reason and not self.takes_exit_back(now_ns, out):
+            if body.trim_qty and not body.exit_reason:
+                self.plan_trim(now_ns, out)
+            elif not body.exit_reason and not self.takes_exit_back(now_ns, out):
                 self.plan_protection(open_qty, now_ns, out)
             if not body.exit_reason and self.exhausted:
                 self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)
@@ -241,13 +238,17 @@ class Bracket(BracketExit):
 
     def _plan_entry(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         body = self.body
-        for order in self.live(Role.ENTRY):
+        if body.terms.entry_kind is EntryKind.STOP:
+            self.plan_stop_entry(now_ns, out)
+            return
+        rests = body.terms.entry_kind is EntryKind.LIMIT
+        for order in self.live_entries():
             due = now_ns >= body.opened_ns + body.terms.entry_fill_timeout_ns
-            rest_unwanted = due and body.terms.entry_rest == "cancel"
+            rest_unwanted = body.entry_cancelled_by_us if rests else due and body.terms.entry_rest == "cancel"
             if (rest_unwanted or body.exit_reason) and order.state is not OrderState.UNKNOWN:
                 body.entry_cancelled_by_us = True
                 self.cancel(order, f"{body.symbol}_entry_rest", now_ns, out)
-            while body.polls_done < len(_POLL_AFTER_NS) and now_ns >= self._poll_ns():
+            while not rests and body.polls_done < len(_POLL_AFTER_NS) and now_ns >= self._poll_ns():
                 body.polls_done += 1
                 self.look_up(order, now_ns, out)
 
@@ -262,7 +263,7 @@ class Bracket(BracketExit):
         self.cancel_exits(context, now_ns, out)
         entered = self.entered_qty
         if entered:
-            self.cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
+            self.cancel_entries(now_ns, out)
             self.body.flat_ns = self.body.flat_ns or now_ns
             self.body.state = BracketState.EXITING  # until the broker says flat as well (I-5)
         if any(order.is_live for order in self.mine):
@@ -333,14 +334,18 @@ class Bracket(BracketExit):
             return "Target Hit (recovered - OCO race)" if self.body.ended_away else "Target Hit (OCO Race)"
         if self.body.exit_reason and (self.filled(Role.EXIT) or (self.body.stop_is_exit and stop)):
             return self.body.exit_reason
-        last = max((o for o in self.mine if o.role is not Role.ENTRY and o.filled_qty), key=lambda o: o.state_ns)
+        closing = [order for order in self.mine if order.role not in OPENING_ROLES and order.filled_qty]
+        last = max(closing, key=lambda order: order.state_ns)
         reason = REASON_TARGET if last.role is Role.TARGET or (target and not stop) else REASON_STOP
         return f"{reason} (recovered)" if self.body.ended_away else reason
 
     def _give_up_entry(self, now_ns: int, out: Outbox) -> None:
         """The entry ended without a fill."""
         body = self.body
-        entry = self.orders_of(Role.ENTRY)[-1]
+        entry = next(reversed(self.entry_orders()), None)
+        if entry is None or (body.terms.entry_kind is not EntryKind.MARKET and body.entry_cancelled_by_us):
+            self._end_unentered("withdrawn", now_ns, out)
+            return
         if entry.state is OrderState.REJECTED:
             reason = entry.reject_text or entry.reject_code
         elif entry.reject_code == WITHDRAWN or body.exit_reason:
@@ -348,10 +353,16 @@ class Bracket(BracketExit):
         else:
             reason = f"no fill, {entry.state.value}"
         out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=entry.tag, reason=reason)
+        self._end_unentered(f"not entered: {reason}", now_ns, out)
+
+    def _end_unentered(self, reason: str, now_ns: int, out: Outbox) -> None:
+        body = self.body
         body.state = BracketState.FLAT
         body.closed_ns = now_ns
-        body.closed_reason = f"not entered: {reason}"
+        body.closed_reason = reason
         self._closed_signature = self._signature()
+        out.touched_brackets.add(body.bracket_id)
+        out.end_alarm(f"hedge:{body.bracket_id}")
 
     def _signature(self) -> int:
         """Changes whenever a fill or a trade record is added; tells late news from old."""
@@ -400,6 +411,8 @@ class Bracket(BracketExit):
                 self.note_exit_refusal(order, now_ns, out)
             elif order.role in (Role.EXIT, Role.REPAIR):
                 self.note_close_refusal(order, now_ns, out)
+            elif order.role is Role.HEDGE:
+                self.note_hedge_refusal(order, now_ns, out)
             elif len(self.orders_of(Role.ENTRY)) > 1:  # a slice; a lone entry says it when it is given up
                 reason, body = order.reject_text or order.reject_code, self.body
                 out.say(Msg.PLACE_FAILED, source=body.bot, symbol=body.symbol, tag=order.tag, reason=reason)
@@ -423,7 +436,7 @@ class Bracket(BracketExit):
         self.look_up(order, now_ns, out)
 
     def _book_fills(self, order: Order, now_ns: int, out: Outbox) -> None:
-        if order.role is Role.ENTRY:
+        if order.role in OPENING_ROLES:
             self.book_entry(order, now_ns, out)
         elif order.filled_qty and order.role in (Role.TARGET, Role.STOP):
             self._book_exit(order, out)
@@ -472,6 +485,10 @@ class Bracket(BracketExit):
     def band(self) -> tuple[int, int]:
         """(low, high): a last price strictly between them changes nothing here."""
         body = self.body
+        if self.awaits_entry:
+            if body.entry_due_ns:
+                return NO_HIGH, NO_HIGH  # every tick counts while a passed stop is not filled
+            return (NO_LOW, body.level_paise) if self.sign > 0 else (body.level_paise, NO_HIGH)
         if self.open_qty <= 0 or body.exit_reason or not body.entry_paise:
             return NO_LOW, NO_HIGH
         if body.stop_touched_ns:
@@ -491,8 +508,8 @@ class Bracket(BracketExit):
         body = self.body
         if body.state is BracketState.FLAT:
             return 0
-        wakes: list[int] = []
-        if self.live(Role.ENTRY):
+        wakes = self.entry_wakes()
+        if self.live(Role.ENTRY) and body.terms.entry_kind is EntryKind.MARKET:
             if body.polls_done < len(_POLL_AFTER_NS):
                 wakes.append(self._poll_ns())
             if body.terms.entry_rest == "cancel" and not body.entry_cancelled_by_us:

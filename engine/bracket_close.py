@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.bracket_state import BracketBody
-from engine.order import Order, Role
+from engine.order import OPENING_ROLES, Order, Role
 from engine.outbox import RoundTrip
 
 _CLOSING_ORDER = (Role.TARGET, Role.EXIT, Role.STOP)
@@ -21,7 +21,7 @@ def leg_costs_paise(body: BracketBody) -> int:
 
 def round_trips(body: BracketBody, orders: Sequence[Order], reason: str) -> list[RoundTrip]:
     """One trade from fills alone, plus one surplus row when more was sold than held. Sums are exact in paise."""
-    entries = [order for order in orders if order.role is Role.ENTRY]
+    entries = [order for order in orders if order.role in OPENING_ROLES]
     repairs = [order for order in orders if order.role is Role.REPAIR]
     qty = sum(order.filled_qty for order in entries) + body.adopted_qty
     entry_value = sum(order.value_paise for order in entries) + body.adopted_value_paise

@@ -21,6 +21,7 @@ from engine.view import ExitStyle
 
 REASON_OWNED: Final = "Not Closed At Broker"
 REASON_AWAY: Final = "Closed Externally"
+REASON_TRIM: Final = "Surplus Hedge"
 _PROOF_NS: Final = 2 * NS_PER_S
 """How long an order without proof holds back the exit."""
 _EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
@@ -101,9 +102,14 @@ class BracketExit(BracketProtection):
             text = f"{body.symbol}: closed {surplus_qty} too many, trading them back"
             out.raise_alarm(f"surplus:{body.bracket_id}", text)
         self.cancel_exits("ensure_exits", now_ns, out)
-        self.cancel_all(Role.ENTRY, "entry_rest", now_ns, out)
+        self.cancel_entries(now_ns, out)
         alone = not self.live(Role.EXIT)  # one closing order at a time (E3)
         self._close_out(Role.REPAIR, surplus_qty, "OCO surplus", now_ns, out, may_place=alone)
+
+    def plan_trim(self, now_ns: int, out: Outbox) -> None:
+        """Close the units that are too many, and keep the others (GRD-18)."""
+        left = self.body.trim_qty - self.filled(Role.EXIT)
+        self._close_out(Role.EXIT, max(left, 0), REASON_TRIM, now_ns, out, may_place=True)
 
     def _close_out(self, role: Role, qty: int, reason: str, now_ns: int, out: Outbox, *, may_place: bool) -> None:
         """Keep marketable orders of `role` for `qty` units at the broker: chase what works, add what is missing."""
@@ -288,6 +294,10 @@ class BracketExit(BracketProtection):
         out.touched_brackets.add(body.bracket_id)
 
     # --- taking orders away ------------------------------------------------------------------------------------------
+
+    def cancel_entries(self, now_ns: int, out: Outbox) -> None:
+        """Whatever would still open something."""
+        self._cancel_for(self.live_entries(), "entry_rest", now_ns, out)
 
     def cancel_all(self, role: Role, context: str, now_ns: int, out: Outbox) -> None:
         self._cancel_for(self.live(role), context, now_ns, out)

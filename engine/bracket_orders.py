@@ -11,7 +11,7 @@ from typing import Final
 from engine.bracket_state import BracketBody
 from engine.instant import NS_PER_S
 from engine.messages import Msg
-from engine.order import EXIT_ROLES, Order, OrderState, OrderType, Pending, Role, Side
+from engine.order import EXIT_ROLES, OPENING_ROLES, Order, OrderState, OrderType, Pending, Role, Side
 from engine.order_pricing import marketable_limit
 from engine.outbox import CancelOrder, LookUp, ModifyOrder, Outbox, PlaceOrder
 from engine.price_book import PriceBook
@@ -121,7 +121,7 @@ class BracketOrders:
     @property
     def entered_qty(self) -> int:
         """Units that ever came into the position."""
-        return self.filled(Role.ENTRY) + self.body.adopted_qty
+        return sum(order.filled_qty for order in self.mine if order.role in OPENING_ROLES) + self.body.adopted_qty
 
     @property
     def working_exit_qty(self) -> int:
@@ -164,7 +164,7 @@ class BracketOrders:
 
         A change that makes an order no larger always fits: held back, it would only be decided again, for ever.
         """
-        if order.role is Role.ENTRY or (isinstance(command, ModifyOrder) and command.qty <= order.qty):
+        if order.role in OPENING_ROLES or (isinstance(command, ModifyOrder) and command.qty <= order.qty):
             return True
         size = order.qty if isinstance(command, PlaceOrder) else command.qty - order.filled_qty
         others = sum(other.remaining_qty for other in self.live(order.role) if other is not order)

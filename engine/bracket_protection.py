@@ -48,10 +48,11 @@ class BracketProtection(BracketRules):
     def book_entry(self, order: Order, now_ns: int, out: Outbox) -> None:
         """New entry fills: average, levels, and the lines operators grep for. Levels come from fills alone (HRD-01)."""
         body = self.body
-        filled = self.filled(Role.ENTRY)
+        entries = self.entry_orders()
+        filled = sum(entry.filled_qty for entry in entries)
         if not filled:
             return
-        value = sum(entry.value_paise for entry in self.orders_of(Role.ENTRY)) + body.adopted_value_paise
+        value = sum(entry.value_paise for entry in entries) + body.adopted_value_paise
         body.entry_paise = divide_half_up(value, self.entered_qty)
         self.derive_levels(now_ns, out)
         if not body.first_fill_ns:
@@ -96,6 +97,8 @@ class BracketProtection(BracketRules):
     def _fixed_target(self) -> int:
         """By the terms, as a share of the entry or a distance from it; 0 = none."""
         body, terms, tick = self.body, self.body.terms, self.instrument.tick_paise
+        if body.level_target_paise:
+            return body.level_target_paise
         if terms.target_bps:
             return target_from_percent(body.entry_paise, terms.target_bps, tick, body.side)
         offset = terms.target_offset_paise
@@ -113,6 +116,9 @@ class BracketProtection(BracketRules):
     def plan_protection(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Stop first, then target; each sized to what is open now. What this style watches here must not rest."""
         style = self.body.style
+        if self.body.terms.covered_elsewhere:
+            self._plan_targets(open_qty, now_ns, out)
+            return
         if not self.body.stop_paise:
             self.leave(REASON_UNPROTECTED, "ensure_exits", now_ns, out)  # no rule gave it a stop (RTP-03)
             return
@@ -310,8 +316,13 @@ class BracketProtection(BracketRules):
             return
         if not targets and self._lost(Role.TARGET) >= body.terms.exit_retries:
             self._give_up_target(f"ended {body.terms.exit_retries} times without a fill", out)
-        elif now_ns >= body.retry_at_ns and self.live(Role.STOP) and self.may_write(now_ns, out):
+        elif now_ns >= body.retry_at_ns and self._may_rest_target and self.may_write(now_ns, out):
             self._place_targets(rest, now_ns, out)
+
+    @property
+    def _may_rest_target(self) -> bool:
+        """Not before a stop does, where there is one (BUG-96)."""
+        return bool(self.live(Role.STOP)) or self.body.terms.covered_elsewhere
 
     def _place_targets(self, qty: int, now_ns: int, out: Outbox) -> None:
         limit = self.body.target_paise
@@ -396,7 +407,9 @@ class BracketProtection(BracketRules):
 
     @property
     def covered_qty(self) -> int:
-        """Units whose stop is working at the broker."""
+        """Units whose stop is working at the broker, or whose loss another position limits."""
+        if self.body.terms.covered_elsewhere:
+            return max(0, min(self.body.hedged_qty, self.open_qty))
         return min(sum(stop.sure_qty for stop in self.working_stops()), max(self.open_qty, 0))
 
     def protection(self, now_ns: int) -> ProtectionWord:

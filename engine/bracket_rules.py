@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from engine.bracket_orders import BracketOrders
+from engine.bracket_entry import BracketEntry
 from engine.bracket_state import BracketBody
 from engine.exit_rules.registry import decode_rules
 from engine.exit_rules.rule import NO_HIGH, NO_LOW, ExitRule, Proposal, RuleFacts, RuleMemory, Story
@@ -25,8 +25,8 @@ REASON_STOP: Final = "Stoploss Hit"
 REASON_TRAIL: Final = "Trailing Stop"
 
 
-class BracketRules(BracketOrders):
-    """Adds the exit rules, and the decision to leave, to the bracket's orders."""
+class BracketRules(BracketEntry):
+    """Adds the exit rules, and the decision to leave, to the bracket's entry."""
 
     def __init__(
         self,

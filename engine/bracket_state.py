@@ -56,6 +56,17 @@ class ExitBy(StrEnum):
     """Both exits are cancelled, confirmed, and one order at market closes what is open (LEG-49)."""
 
 
+class EntryKind(StrEnum):
+    """How a position is opened."""
+
+    MARKET = "market"
+    """A marketable limit through the touch, taken back when it does not fill (LEG-12)."""
+    LIMIT = "limit"
+    """Rests at its level until it fills or is taken back (GRD-13)."""
+    STOP = "stop"
+    """Rests as a stop; once its level is passed it is re-priced until it fills (H-01, H-10)."""
+
+
 class BracketTerms(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """How one position is entered, protected and left.
 
@@ -100,6 +111,10 @@ class BracketTerms(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     naked_limit_ns: int = 60 * NS_PER_S
     """Open without working protection for this long: leave the position; 0 = never."""
     exit_by: ExitBy = ExitBy.AUTO
+    entry_kind: EntryKind = EntryKind.MARKET
+    covered_elsewhere: bool = False
+    """No stop of its own: what limits its loss is another position of its bot, which says how much of it that covers
+    (`BracketBody.hedged_qty`)."""
 
 
 class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -197,4 +212,19 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     writes: list[int] = []
     """Instants of the last minute's writes, for the order budget (O4)."""
     writes_today: int = 0
+    is_hedge: bool = False
+    """It limits the loss of another position of its bot (GRD-06)."""
+    level_paise: int = 0
+    """Where its entry rests: the limit, or the trigger of a stop entry; 0 = at the market."""
+    level_target_paise: int = 0
+    """A target that stands at its own price, whatever the entry filled at (GRD-14); 0 = by the terms."""
+    entry_due_ns: int = 0
+    """When the level of a stop entry was passed: from here on it is at the market (H-07)."""
+    entry_is_watched: bool = False
+    """The venue takes no stop for it: nothing rests until its level is passed (H-09)."""
+    entry_rejects: int = 0
+    hedged_qty: int = 0
+    """Units whose loss another position limits; kept by the bot."""
+    trim_qty: int = 0
+    """Units to close while the rest stays (GRD-18)."""
     tags: list[str] = []

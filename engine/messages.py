@@ -57,6 +57,7 @@ class Msg(Enum):
     SL_BREACHED_EXIT = Text("WARN", "[WARN] SL trigger {trigger} >= LTP {ltp}: stop already hit, exiting now")
     STOP_DECISION = Text("INFO", "[STOP] {symbol} {reason}: {type} trigger {trigger} limit {limit} qty {qty} LTP {ltp}")
     FALLBACK = Text("WARN", "[FALLBACK] {symbol} SL-M refused, using SL trigger {trigger} limit {limit}")
+    HEDGE_WATCHED = Text("WARN", "[FALLBACK] {symbol} venue takes no stop ({reason}): hedge at {trigger} is watched here")
     STOP_JUMPED = Text("WARN", "[WARN] {symbol} stop {trigger} not filled at LTP {ltp}: re-pricing to {limit}")
     HYBRID = Text("WARN", "[WARN] {symbol} second exit refused for margin: SL kept, TP watched here (hybrid)")
     MARKET_ON_TARGET = Text("INFO", "[TARGET] {symbol} LTP {ltp} >= TP {target}: converting to market")

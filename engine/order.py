@@ -47,9 +47,12 @@ class Role(StrEnum):
     EXIT = "exit"
     REPAIR = "repair"
     """Buys back a surplus after both exits filled."""
+    HEDGE = "hedge"
+    """Opens a position that limits the loss of another one: it protects, so it is never held back as an entry is."""
 
 
 EXIT_ROLES: Final = frozenset({Role.TARGET, Role.STOP, Role.EXIT})
+OPENING_ROLES: Final = frozenset({Role.ENTRY, Role.HEDGE})
 
 
 class OrderState(StrEnum):

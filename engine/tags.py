@@ -11,7 +11,7 @@ from engine.order import Role
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LENGTH_MIN = 12
-_ROLE_LETTER = {Role.ENTRY: "E", Role.TARGET: "T", Role.STOP: "S", Role.EXIT: "X", Role.REPAIR: "R"}
+_ROLE_LETTER = {Role.ENTRY: "E", Role.HEDGE: "H", Role.TARGET: "T", Role.STOP: "S", Role.EXIT: "X", Role.REPAIR: "R"}
 
 
 def base36(number: int, width: int) -> str:

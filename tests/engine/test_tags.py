@@ -46,4 +46,5 @@ def test_a_tag_says_its_run_its_number_and_its_role() -> None:
         "SD001100003S",
         "SD001100004X",
         "SD001100005R",
+        "SD001100006H",
     ]
