@@ -214,7 +214,7 @@ class Floor:
         )
         self.desk.blotter.add(order)
         self.desk.bots[body.bot].restore([body])
-        self.desk.on_trade(self.venue.trade(tag, order.broker_id, symbol, Side.BUY, PRICE))
+        self.desk.main.on_trade(self.venue.trade(tag, order.broker_id, symbol, Side.BUY, PRICE))
 
     async def settle(self) -> None:
         await self.clock.sleep_until(self.clock.now_ns() + 20 * NS_PER_MS)

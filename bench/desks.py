@@ -87,14 +87,14 @@ def make_desk(
     return Desk(
         DeskParts(
             clock=clock,
-            port=port,
+            ports=(port,),
             market=market or NoMarket(),
             instruments={instrument.symbol: instrument for instrument in (*legs, *indices)},
             calendar=Calendar.load(),
             writer=writer,
             log=log or LogBook(Redactions()),
             run_no=run_no,
-            groups=tuple(
+            bots=tuple(
                 GroupParts(terms=_terms(bot, bracket), legs=symbols, trigger=trigger)
                 for bot, symbols in _groups([leg.symbol for leg in legs], apart)
             ),

@@ -122,7 +122,7 @@ def all_protected(venue: Venue, desk: Desk) -> bool:
 async def drop(desk: Desk) -> None:
     """As a crash leaves it: the tasks are gone, the file is what it is."""
     desk.timer.disarm()
-    desk.reader.close()
+    desk.main.reader.close()
     for task in list(desk._tasks):
         task.cancel()
     await asyncio.gather(*desk._tasks, return_exceptions=True)
@@ -160,7 +160,7 @@ async def measure(positions: int, orders: int, folder: Path) -> list[Spent]:
         judge(venue, desk, rows, positions)
         await drop(desk)
         journal.close()
-    summary = desk.reader.recovery.summary
+    summary = desk.main.reader.recovery.summary
     print(f"recovery of {positions} positions and {rows} orders of the day, {FILLED_WHILE_DOWN} filled while down")
     if summary is not None:
         print(f"  {summary.matched} orders matched, {len(summary.held)} positions held")

@@ -17,13 +17,15 @@ from engine.reconcile import Key, OwnRow, Verdict
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 
 class AverageCheck:
     """Remembers what was told."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
+        self._account = account
         self._priced: set[tuple[Key, int]] = set()
         self._odd: set[str] = set()
 
@@ -35,7 +37,7 @@ class AverageCheck:
         self._priced.add(name)
         desk = self._desk
         ours, theirs = rupees_text(own.average_paise), rupees_text(verdict.average_paise)
-        desk.say(Msg.PRICE_MISMATCH, symbol=verdict.symbol, ours=ours, theirs=theirs)
+        self._account.say(Msg.PRICE_MISMATCH, symbol=verdict.symbol, ours=ours, theirs=theirs)
         if own.is_price_proven:
             return
         for bracket in brackets:
@@ -48,11 +50,11 @@ class AverageCheck:
     def check_reports(self, reports: Sequence[OrderReport]) -> None:
         """A report that says otherwise than its order's trades is told once (UPD-11)."""
         for report in reports:
-            order = self._desk.blotter.find(self._desk.account, report)
+            order = self._desk.blotter.find(self._account.account_id, report)
             if order is None or order.is_provisional or order.filled_qty != report.filled_qty or not order.filled_qty:
                 continue
             off = abs(order.average_paise - report.average_paise) if report.average_paise else 0
             if off > 1 and order.tag not in self._odd:
                 self._odd.add(order.tag)
                 ours, theirs = rupees_text(order.average_paise), rupees_text(report.average_paise)
-                self._desk.say(Msg.ODD_AVERAGE, symbol=order.symbol, tag=order.tag, trades=ours, report=theirs)
+                self._account.say(Msg.ODD_AVERAGE, symbol=order.symbol, tag=order.tag, trades=ours, report=theirs)

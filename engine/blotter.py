@@ -86,11 +86,11 @@ class Blotter:
             del self._unended[tag]
         return list(self._unended.values())
 
-    def lacks_records(self) -> bool:
-        """Some fill of some order has no trade record yet; its cost does not grow with the day's history."""
+    def lacks_records(self, account: str) -> bool:
+        """Some fill of an order of this account has no trade record yet; its cost does not grow with the day."""
         for tag in [tag for tag, order in self._unrecorded.items() if not order.is_provisional]:
             del self._unrecorded[tag]
-        return bool(self._unrecorded)
+        return any(order.account == account for order in self._unrecorded.values())
 
     def forget_finished(self, keep: int) -> None:
         """Bound memory: drop the oldest finished orders, newest `keep` stay (X3)."""

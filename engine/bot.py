@@ -80,6 +80,11 @@ class Bot(Protocol):
     def product(self) -> str: ...
 
     @property
+    def places(self) -> Mapping[str, Collection[str]]:
+        """By account, its main one first: the symbols that it may hold there."""
+        ...
+
+    @property
     def lots(self) -> int:
         """Lots of one entry when the trader names none."""
         ...
@@ -230,7 +235,8 @@ def book_trip(bot: Bot, trip: RoundTrip, previous: RoundTrip | None, out: Outbox
 
 @runtime_checkable
 class Adopter(Protocol):
-    """A bot that can take over units which it has not bought itself, and says when it wants to (CON-08)."""
+    """A bot of one account that can take over units which it has not bought itself, and says when it wants to
+    (CON-08)."""
 
     @property
     def on_unexpected(self) -> OnUnexpected: ...

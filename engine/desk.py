@@ -22,11 +22,11 @@ from engine.bot import REASON_EOD, Bot
 from engine.bracket import Bracket
 from engine.candle_feed import CandleFeed
 from engine.decision_hash import DecisionHash
+from engine.desk_account import DeskAccount
 from engine.desk_commit import DeskCommit
 from engine.desk_disk import DeskDisk
 from engine.desk_events import HubVoice
-from engine.desk_parts import DeskParts, GroupParts
-from engine.desk_reads import BookReader
+from engine.desk_parts import BotParts, BotTools, DeskParts
 from engine.desk_requests import TraderRequests
 from engine.desk_restore import restore_desk
 from engine.desk_stop import DeskStop
@@ -34,19 +34,17 @@ from engine.desk_timer import DeskTimer
 from engine.entry_schedule import EntrySchedule
 from engine.event_hub import EventHub
 from engine.exposure import ExposureClock
-from engine.gateway import Gateway
 from engine.instant import NS_PER_DAY, NS_PER_S, ist_date, ist_time_ns
 from engine.instrument import Instrument
 from engine.journal.errors import JournalBacklogFull, JournalError
-from engine.legs import LegsBot
 from engine.local_check import refuse_locally
 from engine.messages import Msg
 from engine.metrics import Metrics
 from engine.operator import Request
-from engine.order import Order, OrderState, Side, Trade
+from engine.order import Order, OrderState, Side
 from engine.order_doubts import OrderDoubts
 from engine.outbox import ModifyOrder, Op, Outbox, PlaceOrder, RoundTrip
-from engine.port import Answer, OrderReport
+from engine.port import Answer
 from engine.position_checks import PositionChecks
 from engine.positions import PositionBook
 from engine.price_book import PriceBook
@@ -87,18 +85,13 @@ class Desk:
         self.decisions_begun = 0
         """Tells two short decisions from a long one (`engine.stall_guard`)."""
         self.candles = CandleFeed(self)
-        tags = TagMaker(parts.run_no)
-        for group in parts.groups:
-            self._seat(group, tags)
-        self.account = parts.port.account_id
+        self._seat_all()
         self.doubts = OrderDoubts()
         self.metrics = Metrics(parts.stopwatch_ns)
-        self.gateway = Gateway(
-            parts.port, parts.clock, parts.limits, self.blotter.orders, self.on_answer, self.on_withdrawn
-        )
-        self.gateway.sending = self.metrics.sending
-        self.gateway.fits = self._fits
-        self.reader = BookReader(self)
+        self.accounts = {port.account_id: DeskAccount(self, port) for port in parts.ports}
+        """By id, in the order of the configuration."""
+        self.main = next(iter(self.accounts.values()))
+        """The first: its name stands on the status line."""
         self.requests = TraderRequests(self)
         self.ending = DeskStop(self)
         self.out = Outbox()
@@ -120,19 +113,32 @@ class Desk:
         self._has_started = False
         self.is_paused = False
         self.stopping = ""
-        self.recovered = False
         self.disk = DeskDisk(self)
-        self.mismatch = ""
         self.engine_error = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self.failures: deque[str] = deque(maxlen=20)
 
-    def _seat(self, group: GroupParts, tags: TagMaker) -> None:
-        prices = [self.prices[symbol] for symbol in group.legs]
-        bot = LegsBot(group.terms, prices, self.parts.port.rules, tags, self.blotter.orders, self.candles.readings)
-        schedule = EntrySchedule(group.trigger, self.parts.calendar, prices[0].instrument, bot.name)
+    def _seat_all(self) -> None:
+        """Every bot takes its place. Raises ValueError for one whose account this desk does not have."""
+        rules = {port.account_id: port.rules for port in self.parts.ports}
+        tools = BotTools(
+            prices=self.prices,
+            rules=rules,
+            tags=TagMaker(self.parts.run_no),
+            orders=self.blotter.orders,
+            readings=self.candles.readings,
+        )
+        for part in self.parts.bots:
+            self._seat(part, part.build(tools))
+
+    def _seat(self, part: BotParts, bot: Bot) -> None:
+        strangers = bot.places.keys() - {port.account_id for port in self.parts.ports}
+        if strangers:
+            raise ValueError(f"bot {bot.name}: this desk has no account {', '.join(sorted(strangers))}")
+        first = next(iter(bot.instruments.values()))
         self.bots[bot.name] = bot
-        self.seats[bot.name] = Seat(bot, schedule, group.trend)
+        schedule = EntrySchedule(part.trigger, self.parts.calendar, first, bot.name)
+        self.seats[bot.name] = Seat(bot, schedule, part.trend)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -142,14 +148,24 @@ class Desk:
             return
         self._has_started = True
         restore_desk(self)
-        self.parts.port.listen(self.on_report, self.on_trade)
+        for account in self.accounts.values():
+            account.port.listen(account.on_report, account.on_trade)
         self.parts.market.listen(self.metrics.timed(self.on_tick))
-        await self.parts.port.connect()
+        for account in self.accounts.values():
+            await account.port.connect()
         await self.parts.market.connect()
         await self.parts.market.subscribe(list(self.prices))
-        self.spawn("gateway", self.gateway.run, restarts=True)  # exits need it whatever broke
-        await self.reader.recover()
+        for account in self.accounts.values():  # exits need it whatever broke
+            self.spawn(account.words("gateway"), account.gateway.run, restarts=True)
+        await self._recover()
         self.step(self._begin)
+
+    async def _recover(self) -> None:
+        """Every account on its own: one whose books cannot be read does not keep the others' positions waiting."""
+        main, *others = self.accounts.values()
+        tasks = [self.spawn(account.words("recovery"), account.reader.recover) for account in others]
+        await main.reader.recover()
+        await asyncio.gather(*tasks)
 
     def _begin(self, now_ns: int) -> None:
         self.timer.begin()
@@ -162,19 +178,24 @@ class Desk:
         with suppress(TimeoutError):  # a disk that stays away: closing the journal tells what it did not take
             async with asyncio.timeout(_DRAIN_S):
                 await self.parts.writer.drain()
-        self.reader.close()
+        for account in self.accounts.values():
+            account.reader.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.parts.market.close()
-        await self.parts.port.close()
+        for account in self.accounts.values():
+            await account.port.close()
         return code
 
-    def spawn(self, name: str, job: Callable[[], Coroutine[Any, Any, None]], *, restarts: bool = False) -> None:
+    def spawn(
+        self, name: str, job: Callable[[], Coroutine[Any, Any, None]], *, restarts: bool = False
+    ) -> asyncio.Task[None]:
         """Run a task under the desk's eyes: it is named, kept, and its death is an alarm (PRC-07, PRC-08)."""
         task = asyncio.get_running_loop().create_task(self._supervised(name, job, restarts), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _supervised(self, name: str, job: Callable[[], Coroutine[Any, Any, None]], restarts: bool) -> None:
         while True:
@@ -237,15 +258,6 @@ class Desk:
 
     # --- events: orders -----------------------------------------------------------------------------------------
 
-    def on_report(self, report: OrderReport) -> None:
-        """A pushed order update."""
-        self.step(lambda now: self.merge([report], [], now))
-        self.reader.note_update(report)
-
-    def on_trade(self, trade: Trade) -> None:
-        """A pushed trade record."""
-        self.step(lambda now: self.merge([], [trade], now))
-
     def on_answer(self, tag: str, op: Op, answer: Answer) -> None:
         """The gateway's answer to one of our calls."""
         self.step(lambda now: self._take_answer(tag, op, answer, now))
@@ -280,41 +292,11 @@ class Desk:
             self.say_order(Msg.UNKNOWN_ORDER, order, reason=reason)
         self.settle([order], now_ns)
 
-    def merge(
-        self,
-        reports: Sequence[OrderReport],
-        trades: Sequence[Trade],
-        now_ns: int,
-        *,
-        read_ns: int = 0,
-        recovered: bool = False,
-    ) -> None:
-        """Take in pushes, or whole books whose read began at `read_ns`: all is merged before anything is decided."""
-        changed: dict[str, Order] = {}
-        for report in reports:
-            known = self.blotter.find(self.account, report)
-            before = known.fingerprint() if known is not None else None
-            order = self.blotter.apply_report(self.account, report, now_ns, read_ns=read_ns)
-            if order is None or order.fingerprint() == before:
-                continue  # a book that is read every few seconds mostly tells what we know
-            changed[order.tag] = order
-            if before is not None and before[0] is OrderState.UNKNOWN and order.state is not OrderState.UNKNOWN:
-                self.say_order(Msg.RESOLVED_ORDER, order, outcome=f"found, {order.state.value}")
-        for trade in trades:
-            order, is_new = self.blotter.apply_trade(self.account, trade, now_ns)
-            if order is not None and is_new:
-                changed[order.tag] = order
-        for order, detail in self.blotter.take_disbelieved():
-            self.say_order(Msg.DISBELIEVED, order, detail=detail)
-            if not read_ns:  # a book that says so is read again soon enough
-                self.reader.look_up(order.tag)
-        self.settle(list(changed.values()), now_ns, recovered=recovered)
-
     def settle(self, orders: Sequence[Order], now_ns: int, *, recovered: bool = False) -> None:
         """Orders that changed, with the fills that came of it: into the commit, the positions, and to their bots."""
         for order, trade in self.blotter.take_booked():
             self.commit.note_fill(order, trade)
-            self.positions.add(self.account, order.product, trade)
+            self.positions.add(order.account, order.product, trade)
         self.commit.note_orders(orders)
         self.route(orders, now_ns, recovered=recovered)
 
@@ -345,7 +327,8 @@ class Desk:
             self._square_off_if_due(seat, now_ns)
             self._look_at_schedule(seat, now_ns)
         if self.timer.status_is_due(now_ns):
-            self.reader.status_pass()
+            for account in self.accounts.values():
+                account.reader.status_pass()
 
     def _look_at_schedule(self, seat: Seat, now_ns: int) -> None:
         bot = seat.bot
@@ -375,7 +358,8 @@ class Desk:
             return
         self.positions.roll_day()
         self.tick_doubts.begin_day()
-        self.reader.reconciler.roll_day()
+        for account in self.accounts.values():
+            account.reader.reconciler.roll_day()
         self.trips.clear()
         for seat in rolled:
             seat.charges.clear()
@@ -424,9 +408,10 @@ class Desk:
             if bot.body.day_net_paise == before_paise:
                 self.bots[trip.bot].book(trip, previous, self.out)
 
-    def check_status(self, now_ns: int) -> list[str]:
-        """One status pass of every bot; returns the symbols looked at."""
-        checked = [self.decide(name, lambda bot: bot.check_status(now_ns, self.out)) for name in self.bots]
+    def check_status(self, now_ns: int, account: str = "") -> list[str]:
+        """One status pass of every bot, or of those that trade in one account; returns the symbols looked at."""
+        names = [name for name, bot in self.bots.items() if not account or account in bot.places]
+        checked = [self.decide(name, lambda bot: bot.check_status(now_ns, self.out)) for name in names]
         return list(dict.fromkeys(symbol for symbols in checked for symbol in symbols))
 
     def square_off(self, reason: str, now_ns: int) -> int:
@@ -444,7 +429,8 @@ class Desk:
         """Of all bots, bot by bot, oldest first."""
         return [bracket for name in self.bots for bracket in self.decide(name, lambda bot: bot.open_brackets())]
 
-    def _fits(self, order: Order, command: PlaceOrder | ModifyOrder) -> bool:
+    def fits(self, order: Order, command: PlaceOrder | ModifyOrder) -> bool:
+        """Whether a decided request still fits what is open; asked in the moment of sending."""
         bracket = self.bracket(order.bracket_id)
         return bracket is None or bracket.fits(order, command)
 
@@ -457,10 +443,19 @@ class Desk:
         """What any bot may trade, by symbol."""
         return {symbol: found for bot in self.bots.values() for symbol, found in bot.instruments.items()}
 
+    def accounts_of(self, bot: str) -> list[DeskAccount]:
+        """Where one bot trades; of all bots without a name."""
+        return [self.accounts[name] for name in self.bots[bot].places] if bot else list(self.accounts.values())
+
     @property
-    def holdings(self) -> list[tuple[str, str]]:
-        """(symbol, product) of every position that may be ours: the broker nets these over all bots (CON-43)."""
-        return list(dict.fromkeys((symbol, bot.product) for bot in self.bots.values() for symbol in bot.instruments))
+    def recovered(self) -> bool:
+        """The first reconciliation of every account is done (R4)."""
+        return all(account.recovered for account in self.accounts.values())
+
+    @property
+    def mismatch(self) -> str:
+        """Positions that differ from a broker's, in any account."""
+        return "; ".join(account.words(account.mismatch) for account in self.accounts.values() if account.mismatch)
 
     # --- what may be entered --------------------------------------------------------------------------------------
 
@@ -486,22 +481,27 @@ class Desk:
         if not bot:
             blocks = [self.entry_block(now_ns, name) for name in self.bots]
             return blocks[0] if all(blocks) else ""
-        seat = self.seats[bot]
+        seat, accounts = self.seats[bot], self.accounts_of(bot)
+        fenced = next((account.words(account.fenced) for account in accounts if account.fenced), "")
+        down = next((account.words(account.gateway.path_error) for account in accounts if account.path_is_down), "")
+        places = seat.bot.places
         facts = DeskFacts(
             recovered=self.recovered,
             is_paused=self.is_paused or seat.is_paused,
             journal_error=self.disk.reason,
             session_reason=self.session_reason(now_ns, bot),
-            order_path_error=self.gateway.path_error,
+            order_path_error=down,
             square_off_passed=seat.square_off_passed(now_ns),
             stopping=bool(self.stopping),
             day_net_paise=self.day_net_paise,
-            unknown_orders=sum(1 for order in self.blotter.live_orders() if order.state is OrderState.UNKNOWN),
+            unknown_orders=sum(
+                1 for o in self.blotter.live_orders() if o.state is OrderState.UNKNOWN and o.account in places
+            ),
             mismatch=self.mismatch,
             bot_broken=seat.broken,
             bot_day_net_paise=seat.day_net_paise,
         )
-        block = self.engine_error or desk_block(facts, self.risk, seat.bot.limits)
+        block = self.engine_error or fenced or desk_block(facts, self.risk, seat.bot.limits)
         return block or self.price_watch.stale_feed(seat.bot.instruments)
 
     @property
@@ -537,7 +537,8 @@ class Desk:
             self.deciding = ""
         if not self.out.is_empty:  # a bot failed while it was asked when to look again
             self.commit.flush()
-        self.reader.follow()
+        for account in self.accounts.values():
+            account.reader.follow()
 
     # --- words ----------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ class DeskCommit:
             self._desk.doubts.note(order, now_ns)
 
     def note_fill(self, order: Order, trade: Trade) -> None:
-        self._fills.append(FillRow.of(trade, account=self._desk.account, bracket_id=order.bracket_id))
+        self._fills.append(FillRow.of(trade, account=order.account, bracket_id=order.bracket_id))
 
     def note_answer(self, tag: str, op: Op, answer: Answer, now_ns: int) -> None:
         self._answers.append(desk_rows.answer_row(tag, op, answer, now_ns))
@@ -173,11 +173,11 @@ class DeskCommit:
     def _hand_over(self, command: Command) -> None:
         desk = self._desk
         if isinstance(command, LookUp):
-            desk.reader.look_up(command.tag)
+            desk.accounts[command.account].reader.look_up(command.tag)
         elif isinstance(command, ProveFlat):
-            desk.reader.prove_flat(command.bracket_id)
-        else:
-            desk.gateway.submit(command)
+            desk.accounts[command.account].reader.prove_flat(command.bracket_id)
+        elif (order := desk.blotter.orders.get(command.tag)) is not None:  # None: finished, and forgotten meanwhile
+            desk.accounts[order.account].gateway.submit(command)
 
     def _take_back(self, tag: str) -> None:
         """A cancel of an entry that waits for its record: neither is sent."""
@@ -252,7 +252,7 @@ class DeskCommit:
             image = desk_rows.encode_body(seat.bot.body)
             if image != seat.image:
                 seat.image = image
-                rows.append(BotRow(bot=name, account=self._desk.account, body=image))
+                rows.append(BotRow(bot=name, account=next(iter(seat.bot.places)), body=image))
         return rows
 
 

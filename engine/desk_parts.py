@@ -9,20 +9,24 @@ from typing import Protocol
 import msgspec
 
 from engine.alerts import AlertBook
+from engine.bot import Bot
 from engine.entry_trigger import TriggerSettings
 from engine.gateway import GatewayLimits
 from engine.instant import NS_PER_S
 from engine.instrument import Instrument
 from engine.journal.records import Restored
 from engine.journal.writer import Writer
-from engine.legs import LegsTerms
+from engine.legs import LegsBot, LegsTerms, ReadingsOf
 from engine.messages import Msg
 from engine.order import Order
 from engine.port import BrokerPort, Clock, MarketPort
 from engine.position_checks import CheckLimits
+from engine.price_book import PriceBook
 from engine.risk import RiskLimits
 from engine.session import Calendar
+from engine.tags import TagMaker
 from engine.trend_watch import TrendWatch
+from engine.venue_rules import VenueRules
 from engine.view import LogLine
 
 
@@ -67,6 +71,36 @@ class DeskLabels(msgspec.Struct, frozen=True, kw_only=True):
     index_symbol: str = ""
 
 
+class BotTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk lends to a bot that is being built."""
+
+    prices: Mapping[str, PriceBook]
+    """By symbol."""
+    rules: Mapping[str, VenueRules]
+    """Of each account's venue, by account id."""
+    tags: TagMaker
+    """One for all bots: no order id exists twice."""
+    orders: Mapping[str, Order]
+    """All of the desk's, by tag."""
+    readings: ReadingsOf
+
+
+class BotParts(Protocol):
+    """One bot that is to sit at the desk, of whatever kind."""
+
+    @property
+    def trigger(self) -> TriggerSettings | None:
+        """None: it is entered only by key, or decides on its own."""
+        ...
+
+    @property
+    def trend(self) -> TrendWatch | None: ...
+
+    def build(self, tools: BotTools) -> Bot:
+        """Called once. Every account and symbol that it names is the desk's."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class GroupParts:
     """One group of legs: a bot of its own beside the others."""
@@ -77,6 +111,11 @@ class GroupParts:
     trigger: TriggerSettings | None = None
     """None: entries only by key."""
     trend: TrendWatch | None = None
+
+    def build(self, tools: BotTools) -> Bot:
+        prices = [tools.prices[symbol] for symbol in self.legs]
+        rules = tools.rules[self.terms.account]
+        return LegsBot(self.terms, prices, rules, tools.tags, tools.orders, tools.readings)
 
 
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,18 +132,19 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(slots=True, kw_only=True)
 class DeskParts:
     clock: Clock
-    port: BrokerPort
+    ports: tuple[BrokerPort, ...]
+    """One for each trading account, the main one first; at least one."""
     market: MarketPort
     instruments: Mapping[str, Instrument]
-    """By symbol: the legs of all groups, and the index when there is one."""
+    """By symbol: all that any bot trades, and the index when there is one."""
     calendar: Calendar
     writer: Writer
     log: LogSink
     run_no: int
-    groups: tuple[GroupParts, ...]
+    bots: tuple[BotParts, ...]
     """At least one; no two of one name."""
     risk: RiskLimits = field(default_factory=RiskLimits)
-    """Caps over all groups together."""
+    """Caps over all bots together."""
     times: DeskTimes = field(default_factory=DeskTimes)
     checks: CheckLimits = field(default_factory=CheckLimits)
     labels: DeskLabels

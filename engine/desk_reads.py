@@ -27,6 +27,7 @@ from engine.view import BracketState
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 _T = TypeVar("_T")
 
@@ -59,16 +60,17 @@ _UPDATES_KEPT: Final = 50
 
 
 class BookReader:
-    """Owns no order; hands what it reads to the desk's step."""
+    """One per account. Owns no order; hands what it reads to the desk's step."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
-        self._port = desk.parts.port
+        self._account = account
+        self._port = account.port
         self._clock = desk.clock
-        self.reconciler = Reconciler(desk)
-        self.rows = PositionRows(desk)
+        self.reconciler = Reconciler(desk, account)
+        self.rows = PositionRows(desk, account)
         self.book = BookCheck()
-        self.recovery = Recovery(desk, self)
+        self.recovery = Recovery(desk, account, self)
         self._listed: frozenset[str] = frozenset()
         """Tags and broker ids of the newest order book."""
         self._listed_ns = 0
@@ -144,10 +146,13 @@ class BookReader:
         """A pushed update, merged already. One that ends an order, or fills one of somebody else's, moved a position:
         the broker's book is read as soon as its burst is over, at no cost to what the push itself decided (HRD-44)."""
         self.updates.append((self._clock.now_ns(), report))
-        ours = self._desk.blotter.find(self._desk.account, report) is not None
-        moved = report.state in TERMINAL if ours else report.symbol in self._desk.instruments and _is_over(report)
+        ours = self._find(report) is not None
+        moved = report.state in TERMINAL if ours else report.symbol in self._account.symbols and _is_over(report)
         if moved:
             self._read_positions_by(self._clock.now_ns() + _PUSH_SETTLES_NS)
+
+    def _find(self, report: OrderReport) -> Order | None:
+        return self._desk.blotter.find(self._account.account_id, report)
 
     def close(self) -> None:
         """The desk is over: nothing is read any more."""
@@ -160,7 +165,7 @@ class BookReader:
         self._asked = True
         if not self._running and self.recovery.is_done:
             self._running = True
-            self._desk.spawn("books", self._read_until_quiet)
+            self._desk.spawn(self._account.words("books"), self._read_until_quiet)
 
     def _read_positions_by(self, at_ns: int) -> None:
         if self._again is not None:
@@ -178,18 +183,18 @@ class BookReader:
 
     def follow(self) -> None:
         """After every step: seldom while all is flat, often from the moment an entry is decided (LEG-36, LEG-45)."""
-        is_down = bool(self._desk.gateway.path_error)
+        is_down = self._account.path_is_down
         if self._path_was_down and not is_down:
             self.reconcile()
         elif is_down and not self._path_was_down:
             self._try_path_later()
         self._path_was_down = is_down
-        active = self._desk.any_active
+        active = self._account.any_active
         if active == self._was_active:
             return
         self._was_active = active
         self._schedule()
-        if not active and self._desk.recovered:
+        if not active and self._account.recovered:
             self._clock.call_at(self._clock.now_ns(), self._tell_all_flat)
 
     def _try_path_later(self) -> None:
@@ -197,14 +202,14 @@ class BookReader:
         self._clock.call_at(self._clock.now_ns() + _PATH_AGAIN_NS, self._try_path)
 
     def _try_path(self) -> None:
-        if self._desk.gateway.path_error and not self._desk.stopping:
+        if self._account.path_is_down and not self._desk.stopping:
             self._ask()
             self._try_path_later()
 
     def _tell_all_flat(self) -> None:
         flat_ns = self._desk.parts.times.reconcile_flat_ns
-        if not self._desk.any_active:
-            self._desk.step(lambda _now: self._desk.say(Msg.ALL_FLAT, minutes=f"{flat_ns / 60 / NS_PER_S:g}"))
+        if not self._account.any_active:
+            self._desk.step(lambda _now: self._account.say(Msg.ALL_FLAT, minutes=f"{flat_ns / 60 / NS_PER_S:g}"))
 
     def _schedule(self) -> None:
         if self._due is not None:
@@ -245,7 +250,7 @@ class BookReader:
             closed = self._closed_rows
             news = [row for row in orders if row.broker_id not in closed or closed[row.broker_id] != row]
             trades = await self._read_records(news, began_ns)
-            self._desk.gateway.note_books_read(began_ns)
+            self._account.gateway.note_books_read(began_ns)
             self._desk.step(lambda now: self._take_books(orders, news, trades, now, began_ns))
             self._note_closed(news, len(orders))
             self.note_book(orders, began_ns)
@@ -268,7 +273,7 @@ class BookReader:
         fill does not wait for its price. Raises ReadFailed."""
         if not self._lacks_records(news):
             return None
-        self._desk.step(lambda now: self._desk.merge(news, (), now, read_ns=began_ns))
+        self._desk.step(lambda now: self._account.merge(news, (), now, read_ns=began_ns))
         return await self._read(self._port.read_trades())
 
     async def _read(self, asked: Awaitable[_T]) -> _T:
@@ -307,7 +312,7 @@ class BookReader:
         now_ns: int,
         read_ns: int,
     ) -> None:
-        self._desk.merge(news, trades or (), now_ns, read_ns=read_ns)
+        self._account.merge(news, trades or (), now_ns, read_ns=read_ns)
         self._note_books(orders, news, trades)
         self._follow_hand(now_ns)
 
@@ -336,7 +341,7 @@ class BookReader:
 
     def _is_taken_in(self, row: OrderReport) -> bool:
         """Nothing of this row is open with us; one that contradicts what we hold is looked at every time."""
-        order = self._desk.blotter.find(self._desk.account, row)
+        order = self._find(row)
         if order is None:
             return True
         settled = order.state is row.state and order.pending is Pending.NONE
@@ -360,14 +365,14 @@ class BookReader:
     def _lacks_records(self, reports: Sequence[OrderReport]) -> bool:
         """Some fill of ours has no trade record yet: the trade book is worth a read."""
         for report in reports:
-            order = self._desk.blotter.find(self._desk.account, report)
+            order = self._find(report)
             if order is not None and report.filled_qty > order.traded_qty:
                 return True
         return False
 
     def _seek_records(self) -> None:
         """A price that was only assumed is put right by its trade record, however late that comes (LEG-48)."""
-        if not self._desk.blotter.lacks_records():
+        if not self._desk.blotter.lacks_records(self._account.account_id):
             self._records_after_ns = _RECORDS_AGAIN_NS
         elif self._records is None:
             self._records = self._clock.call_at(self._clock.now_ns() + self._records_after_ns, self._on_records)
@@ -381,25 +386,25 @@ class BookReader:
         took_ns = self._clock.now_ns() - began_ns
         self._desk.metrics.note(Span.STATUS, took_ns)
         if took_ns > _SLOW_PASS_NS:
-            self._desk.say(Msg.PERF, seconds=f"{took_ns / NS_PER_S:.1f}")
+            self._account.say(Msg.PERF, seconds=f"{took_ns / NS_PER_S:.1f}")
 
         def check(now_ns: int) -> None:
-            symbols = self._desk.check_status(now_ns)
+            symbols = self._desk.check_status(now_ns, self._account.account_id)
             for symbol in symbols:
                 self.passes[symbol] = self.passes.get(symbol, 0) + 1
             if symbols:
-                self._desk.say(Msg.STATUS_PASS, symbols=" ".join(symbols))
+                self._account.say(Msg.STATUS_PASS, symbols=" ".join(symbols))
 
         self._desk.step(check)
 
     def _note_failure(self, reason: str) -> None:
         self._reads_failed = True
-        for order in self._desk.blotter.live_orders():
+        for order in self._account.live_orders():
             if order.state is OrderState.UNKNOWN:
                 self._desk.doubts.looked(order, failed=True)
 
         def tell(_now_ns: int) -> None:
-            for bracket in self._desk.open_brackets():
+            for bracket in self._account.open_brackets():
                 whose, symbol = bracket.body.bot, bracket.body.symbol
                 if bracket.live(Role.TARGET):
                     self._desk.say(Msg.STATUS_FAILED_TP, source=whose, symbol=symbol, reason=reason)
@@ -411,7 +416,7 @@ class BookReader:
     def _settle_absent(self, began_ns: int) -> None:
         """An unanswered order that clean reads do not show, after its window, was not placed (ORD-02)."""
         window_ns = ns_from_s(self._port.ambiguity_s)
-        for order in self._desk.blotter.live_orders():
+        for order in self._account.live_orders():
             if order.state is not OrderState.UNKNOWN or order.tag in self._listed:
                 self._absent.pop(order.tag, None)
                 continue
@@ -431,12 +436,12 @@ class BookReader:
     def note_book(self, orders: Sequence[OrderReport], began_ns: int) -> int:
         """Look for what this book should show of ours. Live orders that it lacks are over when that is proven, never at
         first sight; returns how many of an earlier day have expired."""
-        live = self._desk.blotter.live_orders()
+        live = self._account.live_orders()
         self._listed = _names(orders)
         self._listed_ns, self._lacks = began_ns, None
         now_ns = self._clock.now_ns()
         missing = self.book.look(live, self._listed, began_ns=began_ns, ended_ns=now_ns, day_ns=self._desk.day_ns)
-        if missing.expired or missing.gone or self.book.is_waiting or "books" in self._desk.alarms:
+        if missing.expired or missing.gone or self.book.is_waiting or self._book_alarm in self._desk.alarms:
             self._desk.step(lambda now: self._end_missing(missing.expired, missing.gone, now))
         if self.book.is_waiting and self._missing_again is None and self.recovery.is_done:
             self._missing_again = self._clock.call_at(now_ns + _MISSING_AGAIN_NS, self._on_missing)
@@ -446,9 +451,13 @@ class BookReader:
         """How many orders that ended at this broker today its newest book does not show: above 0 it proves nothing by
         what it leaves out."""
         if self._lacks is None:
-            orders = self._desk.blotter.orders.values()
+            orders = self._account.orders()
             self._lacks = lacking(orders, self._listed, began_ns=self._listed_ns, day_ns=self._desk.day_ns)
         return self._lacks
+
+    @property
+    def _book_alarm(self) -> str:
+        return self._account.alarm_id("books")
 
     def _on_missing(self) -> None:
         self._missing_again = None
@@ -456,12 +465,13 @@ class BookReader:
 
     def _end_missing(self, expired: Sequence[Order], gone: Sequence[Order], now_ns: int) -> None:
         desk, lacks = self._desk, self.book_lacks()
-        if lacks and "books" not in desk.alarms:
+        if lacks and self._book_alarm not in desk.alarms:
             effect = "nothing is concluded from what it does not show"
-            desk.say(Msg.BOOK_LACKS, count=lacks, effect=effect)
-            desk.out.raise_alarm("books", f"the broker's order book lacks {lacks} order(s) of ours: {effect}")
-        elif not lacks and "books" in desk.alarms:
-            desk.out.end_alarm("books")
+            text = f"the broker's order book lacks {lacks} order(s) of ours: {effect}"
+            self._account.say(Msg.BOOK_LACKS, count=lacks, effect=effect)
+            desk.out.raise_alarm(self._book_alarm, self._account.words(text))
+        elif not lacks and self._book_alarm in desk.alarms:
+            desk.out.end_alarm(self._book_alarm)
         for order in expired:
             order.move(OrderState.EXPIRED, now_ns)
         believed = gone if not lacks else ()
@@ -481,7 +491,7 @@ class BookReader:
 
     def _unlisted(self, orders: Sequence[OrderReport], began_ns: int) -> list[Order]:
         listed = _names(orders)
-        live = self._desk.blotter.live_orders()
+        live = self._account.live_orders()
         return [order for order in live if order.intended_ns < began_ns and not is_listed(order, listed)]
 
     def settle_never_placed(self, orders: Sequence[OrderReport], began_ns: int, now_ns: int) -> None:
@@ -514,7 +524,7 @@ class BookReader:
 
     def begin_schedule(self) -> None:
         """The first read is taken in: from here on the schedule's."""
-        self._was_active = self._desk.any_active
+        self._was_active = self._account.any_active
         self._schedule()
         self._clock.call_at(self._clock.now_ns() + _BOOK_FLAT_NS, self._look_while_flat)
         if self._asked or self.book.is_waiting:
@@ -537,7 +547,7 @@ class BookReader:
         self._desk.metrics.note(Span.RECONCILE, now_ns - began_ns)
         if now_ns - began_ns > _SLOW_RECONCILE_NS:
             seconds = f"{(now_ns - began_ns) / NS_PER_S:.1f}"
-            self._desk.step(lambda _now: self._desk.say(Msg.PERF_RECONCILE, seconds=seconds))
+            self._desk.step(lambda _now: self._account.say(Msg.PERF_RECONCILE, seconds=seconds))
         if quiet[0] and not self.reconciler.lost.is_waiting:
             self.reconciled_ns = now_ns
         else:
@@ -572,7 +582,7 @@ class BookReader:
             reports = await self._read(self._port.read_positions())
         except ReadFailed as error:
             return f"positions could not be read: {error}"
-        symbols = {symbol.upper() for symbol in self._desk.instruments}
+        symbols = {symbol.upper() for symbol in self._account.symbols}
         open_rows = [report for report in reports if report.symbol.upper() in symbols and report.net_qty]
         return ", ".join(f"{report.symbol} {report.net_qty:+d} {report.product}" for report in open_rows)
 

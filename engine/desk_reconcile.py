@@ -9,7 +9,7 @@ never touched (UPD-07, I-8).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -44,6 +44,7 @@ from engine.view import BracketState
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 REASON_WATCHDOG: Final = "Risk Watchdog"
 REASON_UNEXPECTED: Final = "Unexpected Position"
@@ -65,11 +66,12 @@ _FOUND: Final = frozenset({Difference.UNEXPECTED, Difference.OURS_UNKNOWN, Diffe
 class Reconciler:
     """Every method runs inside a step of the desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
-        self.averages = AverageCheck(desk)
-        self.lost = LostOrders(desk)
-        self.trades = TradeRows(desk)
+        self._account = account
+        self.averages = AverageCheck(desk, account)
+        self.lost = LostOrders(desk, account)
+        self.trades = TradeRows(desk, account)
         self._prefix = run_prefix(desk.parts.run_no)
         """Of this run's tags: ours, even when the order is forgotten already."""
         self._start: dict[Key, tuple[int, int]] = {}
@@ -131,14 +133,14 @@ class Reconciler:
     def _is_own_report(self, report: OrderReport) -> bool:
         blotter, tag = self._desk.blotter, report.tag
         known = tag in self._own_tags or tag in blotter.forgotten
-        return known or blotter.find(self._desk.account, report) is not None
+        return known or blotter.find(self._account.account_id, report) is not None
 
     def _tell_foreign(self, report: OrderReport) -> None:
         if report.symbol.upper() not in self._symbols():
             return
         filled = f" filled {report.filled_qty}" if report.filled_qty else ""
         text = f"{report.side.value} {report.qty} {report.product} {report.state.value}{filled}"
-        self._desk.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
+        self._account.say(Msg.FOREIGN_ORDER, symbol=report.symbol, text=text)
         is_told = report.symbol in self._second_desk or report.tag in self._own_tags
         if is_tag(report.tag) and self._start and not is_told:
             text = f"{report.symbol}: an order with a tag like ours that is not ours: a second desk on this account?"
@@ -147,7 +149,7 @@ class Reconciler:
     def freeze(self, symbol: str, text: str) -> None:
         """No entries until the day is over: somebody else, or nobody, looks after an order here (PRC-13)."""
         self._second_desk[symbol] = text
-        self._desk.out.raise_alarm(f"second-desk:{symbol}", text)
+        self._desk.out.raise_alarm(self._account.alarm_id(f"second-desk:{symbol}"), self._account.words(text))
 
     # --- start-up -----------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class Reconciler:
         rows = rows_by_key(positions)
         lost = [trade for trade in self.trades.all if is_tag(trade.tag) and not self._is_own(trade)]
         self._lost_trades = {(trade.tag, trade.trade_id) for trade in lost}
-        self._own_tags = set(self._desk.blotter.orders) | {trade.tag for trade in lost}
+        self._own_tags = {order.tag for order in self._account.orders()} | {trade.tag for trade in lost}
         live = self.lost.begin(orders, now_ns)
         self._corrections.clear()
         self._told_taken.clear()
@@ -196,29 +198,25 @@ class Reconciler:
         self._told_taken.clear()
         self._has_foreign.clear()
         for symbol in self._second_desk:
-            self._desk.out.end_alarm(f"second-desk:{symbol}")
+            self._desk.out.end_alarm(self._account.alarm_id(f"second-desk:{symbol}"))
         self._second_desk.clear()
         self.foreign_orders.clear()
         self.trades.clear()
 
     # --- what is ours -------------------------------------------------------------------------------------------
 
-    def _brackets(self) -> Iterator[Bracket]:
-        for bot in self._desk.bots.values():
-            yield from bot.brackets.values()
-
     def _open_in(self, key: Key) -> list[Bracket]:
         """Oldest first."""
-        return [b for b in self._desk.open_brackets() if key_of(b.body.symbol, b.body.product) == key]
+        return [b for b in self._account.open_brackets() if key_of(b.body.symbol, b.body.product) == key]
 
     def _symbols(self) -> set[str]:
-        return {symbol.upper() for bot in self._desk.bots.values() for symbol in bot.instruments}
+        return {symbol.upper() for symbol in self._account.symbols}
 
     def own_rows(self) -> dict[Key, OwnRow]:
         """One row for every symbol and product that a bot may hold, or does."""
-        names = {key_of(*name): name for name in self._desk.holdings}
+        names = {key_of(*name): name for name in self._account.holdings}
         held: dict[Key, list[Bracket]] = {}
-        for bracket in self._desk.open_brackets():
+        for bracket in self._account.open_brackets():
             key = key_of(bracket.body.symbol, bracket.body.product)
             names.setdefault(key, (bracket.body.symbol, bracket.body.product))
             held.setdefault(key, []).append(bracket)
@@ -239,7 +237,7 @@ class Reconciler:
 
     def _closed_qty(self, key: Key) -> int:
         """Signed units of today's positions that are over here; asked only when something was found (RTP-51)."""
-        over = [b for b in self._brackets() if b.body.state is BracketState.FLAT]
+        over = [b for b in self._account.brackets() if b.body.state is BracketState.FLAT]
         return sum(b.sign * b.entered_qty for b in over if key_of(b.body.symbol, b.body.product) == key)
 
     def _is_own(self, trade: Trade) -> bool:
@@ -285,7 +283,7 @@ class Reconciler:
     def _filled_orders(self) -> dict[Key, list[Order]]:
         """Orders of ours that have traded, those excepted that are in no bracket's books."""
         filled: dict[Key, list[Order]] = {}
-        for order in self._desk.blotter.orders.values():
+        for order in self._account.orders():
             if order.filled_qty and order.bracket_id:
                 filled.setdefault(key_of(order.symbol, order.product), []).append(order)
         return filled
@@ -395,8 +393,8 @@ class Reconciler:
         key = verdict.key
         self._sightings.forget(key)
         for kind in _ENDS_WHEN_EQUAL:
-            if f"{kind}:{verdict.symbol}" in self._desk.alarms:
-                self._desk.out.end_alarm(f"{kind}:{verdict.symbol}")
+            if (alarm_id := self._account.alarm_id(f"{kind}:{verdict.symbol}")) in self._desk.alarms:
+                self._desk.out.end_alarm(alarm_id)
         foreign, base = self.tape(key).foreign_qty, self._base.get(key, 0)
         if foreign * base >= 0 and abs(foreign) <= abs(base):
             self._base[key] = foreign
@@ -416,17 +414,18 @@ class Reconciler:
 
     def _stand(self, standing: dict[Key, str]) -> None:
         """Entries stay blocked and the alarm stays up until the last difference is gone."""
-        desk = self._desk
+        desk, account = self._desk, self._account
+        alarm_id = account.alarm_id("mismatch")
         for key, text in standing.items():
             if self.standing.get(key) != text:
                 expected, actual = text.split(" ours ")[1].split(" (")[0].split(", broker ")
-                desk.say(Msg.MISMATCH, symbol=text.split(" ours ")[0], expected=expected, actual=actual)
+                account.say(Msg.MISMATCH, symbol=text.split(" ours ")[0], expected=expected, actual=actual)
         text = "; ".join([*standing.values(), *self._second_desk.values()])
-        if text and text != desk.mismatch:
-            desk.out.raise_alarm("mismatch", text)
-        elif not text and (desk.mismatch or "mismatch" in desk.alarms):
-            desk.out.end_alarm("mismatch")
-        desk.mismatch = text
+        if text and text != account.mismatch:
+            desk.out.raise_alarm(alarm_id, account.words(text))
+        elif not text and (account.mismatch or alarm_id in desk.alarms):
+            desk.out.end_alarm(alarm_id)
+        account.mismatch = text
         self.standing = standing
 
     # --- acting -------------------------------------------------------------------------------------------------
@@ -451,7 +450,7 @@ class Reconciler:
     def _is_unbelieved(self, verdict: Verdict, now_ns: int) -> bool:
         """No trade explains it, and the books that show it are not to be trusted with it (faults §4.7): a row that
         nobody can read may hold the units, the order book is not whole, or there is no row of anything at all."""
-        reader = self._desk.reader
+        reader = self._account.reader
         if reader.rows.may_hide(verdict.symbol, verdict.qty):
             return True
         if verdict.difference not in _CONTESTED:
@@ -466,7 +465,7 @@ class Reconciler:
     def _take_out(self, verdict: Verdict, now_ns: int) -> None:
         """Units of ours left without an order of ours: exits shrink to what the broker still shows (LEG-40, LEG-41)."""
         desk, key = self._desk, verdict.key
-        desk.say(
+        self._account.say(
             Msg.MISMATCH, symbol=verdict.symbol,
             expected=f"{verdict.expected_qty:+d}", actual=f"{verdict.actual_qty:+d}",
         )  # fmt: skip
@@ -489,21 +488,20 @@ class Reconciler:
             self._correct(key, EventKind.OWN, -verdict.qty, now_ns)
         if verdict.difference is Difference.REVERSED:
             text = f"{verdict.symbol}: broker {verdict.actual_qty:+d}, the other way round from ours, not by our orders"
-            desk.out.raise_alarm(f"reversed:{verdict.symbol}", text)
+            desk.out.raise_alarm(self._account.alarm_id(f"reversed:{verdict.symbol}"), self._account.words(text))
 
     def _holders(self, key: Key) -> list[Bracket]:
         """Positions of this row, open ones first, newest first; today's finished ones after them."""
-        mine = [b for b in self._brackets() if key_of(b.body.symbol, b.body.product) == key and b.entered_qty]
+        mine = [b for b in self._account.brackets() if key_of(b.body.symbol, b.body.product) == key and b.entered_qty]
         return sorted(mine, key=lambda b: (b.body.state is BracketState.FLAT, -b.body.opened_ns))
 
     def _take_from(self, bracket: Bracket, qty: int, value_paise: int, now_ns: int) -> None:
-        desk, symbol = self._desk, bracket.body.symbol
-        left = bracket.open_qty - qty
+        symbol, left = bracket.body.symbol, bracket.open_qty - qty
         if left > 0:
-            desk.say(Msg.REDUCED_EXTERNALLY, symbol=symbol, qty=qty, left=left)
+            self._account.say(Msg.REDUCED_EXTERNALLY, symbol=symbol, qty=qty, left=left)
         else:
-            desk.say(Msg.CLOSED_EXTERNALLY, symbol=symbol)
-        bracket.take_away(qty, value_paise, now_ns, desk.out)
+            self._account.say(Msg.CLOSED_EXTERNALLY, symbol=symbol)
+        bracket.take_away(qty, value_paise, now_ns, self._desk.out)
         self.replan(bracket, now_ns)
 
     def replan(self, bracket: Bracket, now_ns: int) -> None:
@@ -529,13 +527,13 @@ class Reconciler:
             return False
         if verdict.difference is Difference.STILL_OPEN:
             reason = REASON_WATCHDOG
-            self._desk.say(Msg.OWNED_NOT_CLOSED, symbol=verdict.symbol, qty=abs(qty))
+            self._account.say(Msg.OWNED_NOT_CLOSED, symbol=verdict.symbol, qty=abs(qty))
         elif policy is OnUnexpected.FLATTEN:
             reason = REASON_UNEXPECTED
-            self._desk.say(Msg.FLATTENING, symbol=verdict.symbol, qty=f"{qty:+d}")
+            self._account.say(Msg.FLATTENING, symbol=verdict.symbol, qty=f"{qty:+d}")
         else:
             reason = ""
-            self._desk.say(Msg.ADOPTING, symbol=verdict.symbol)
+            self._account.say(Msg.ADOPTING, symbol=verdict.symbol)
         if not self._open(bot, verdict, qty, reason, now_ns):
             return False
         self._consented.discard(verdict.symbol.upper())
@@ -553,8 +551,8 @@ class Reconciler:
         return bracket is not None
 
     def bot_for(self, symbol: str, product: str) -> Bot | None:
-        for bot in self._desk.bots.values():
-            if symbol in bot.instruments and bot.product == product:
+        for bot in self._account.bots:
+            if symbol in bot.places[self._account.account_id] and bot.product == product:
                 return bot
         return None
 
@@ -575,11 +573,11 @@ class Reconciler:
                 left -= bracket.open_qty
                 self._correct(verdict.key, EventKind.OWN, -bracket.net_qty, now_ns)
                 self._correct(to, EventKind.OWN, bracket.net_qty, now_ns)
-                desk.say(Msg.CONVERTED, symbol=verdict.symbol, old=verdict.product, new=verdict.product_to)
+                self._account.say(Msg.CONVERTED, symbol=verdict.symbol, old=verdict.product, new=verdict.product_to)
                 bracket.convert(verdict.product_to, now_ns, desk.out)
         if left:
             alarm = f"{verdict.symbol}: {left} units changed from {verdict.product} to {verdict.product_to}, only part"
-            desk.out.raise_alarm(f"converted:{verdict.symbol}", alarm)
+            desk.out.raise_alarm(self._account.alarm_id(f"converted:{verdict.symbol}"), self._account.words(alarm))
 
     # --- for the proof of flat ----------------------------------------------------------------------------------
 

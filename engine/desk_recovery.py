@@ -37,6 +37,7 @@ from engine.view import BracketState, ExitStyle
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
     from engine.desk_reads import BookReader
 
 _PATIENCE_NS: Final = 30 * NS_PER_S
@@ -76,14 +77,19 @@ class _Before(NamedTuple):
 
 
 class Recovery:
-    """One per desk; owns the order of things at the start and what is told of it."""
+    """One per account; owns the order of things at the start and what is told of it."""
 
-    def __init__(self, desk: Desk, reader: BookReader) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount, reader: BookReader) -> None:
         self._desk = desk
+        self._account = account
         self._reader = reader
         self._clock = desk.clock
         self.is_done = False
         """The books were taken in once; from here on every read may decide."""
+        self.is_known = False
+        """What is held here is known, by journal and books or, after so long, by the journal alone."""
+        self._is_holding = False
+        """All wait for the read that is under way."""
         self.summary: RecoverySummary | None = None
         """Of the newest recovery, when it was told."""
         self._told_ns = 0
@@ -108,7 +114,7 @@ class Recovery:
         books = await self._books_within(_PATIENCE_NS)
         if books is None:
             self._desk.step(self._go_blind)
-            self._desk.spawn("recovery", self._go_on, restarts=True)
+            self._desk.spawn(self._account.words("recovery"), self._go_on, restarts=True)
             return
         await self._recover(books)
 
@@ -119,7 +125,7 @@ class Recovery:
             if books is not None:
                 self.hold_all()
                 await self._recover(books)
-                self._desk.step(lambda _now: self._desk.out.end_alarm(BLIND_START))
+                self._desk.step(lambda _now: self._desk.out.end_alarm(self._account.alarm_id(BLIND_START)))
 
     async def _books_within(self, patience_ns: int) -> Books | None:
         """A complete read, tried again and again for so long; 0 = one try, after the longest pause."""
@@ -136,7 +142,7 @@ class Recovery:
             left_ns = until_ns - self._clock.now_ns()
             again = f"; again in {min(wait_ns, max(left_ns, 0)) // NS_PER_S} s" if left_ns > 0 else ""
             text = f"recovery waits: {reason}{again}"
-            self._desk.step(lambda _now, text=text: self._desk.say(Msg.DESK_WARN, text=text))
+            self._desk.step(lambda _now, text=text: self._account.say(Msg.DESK_WARN, text=text))
             if left_ns <= 0:
                 return None
             await self._clock.sleep_until(self._clock.now_ns() + min(wait_ns, left_ns))
@@ -157,7 +163,7 @@ class Recovery:
                 reader.compare(await reader.read_positions(), again_ns)
         self.is_done = True
         desk.step(self._protect)
-        desk.recovered = True
+        self._account.recovered = True
         reader.begin_schedule()
         if self._ended or self._held:
             self._clock.call_at(self._clock.now_ns() + _TELL_NS, lambda: desk.step(lambda _now: self._tell(books)))
@@ -166,7 +172,7 @@ class Recovery:
 
     def _merge(self, books: Books, now_ns: int) -> None:
         """Everything that happened while down, before anything is decided on it."""
-        self._desk.merge(books.orders, books.trades, now_ns, read_ns=books.began_ns, recovered=True)
+        self._account.merge(books.orders, books.trades, now_ns, read_ns=books.began_ns, recovered=True)
         self._note_ended()
 
     async def _look_twice(self, books: Books) -> None:
@@ -184,7 +190,7 @@ class Recovery:
 
     def _note_ended(self) -> None:
         """Their reason says that nobody watched (OPS-18); kept with the position, whatever happens to us next."""
-        for bracket in self._desk.open_brackets():
+        for bracket in self._account.open_brackets():
             body = bracket.body
             if body.bracket_id in self._was_open and bracket.open_qty <= 0:
                 body.ended_away = True
@@ -192,47 +198,58 @@ class Recovery:
                 self._desk.out.touched_brackets.add(body.bracket_id)
 
     def _begin(self, books: Books, now_ns: int) -> None:
-        desk, reader = self._desk, self._reader
+        desk, account, reader = self._desk, self._account, self._reader
         lost = reader.begin(books.orders, books.trades, books.positions, now_ns)
         reader.reconciler.trades.remember_start(books.began_ns)
         if lost:
             text = f"the broker shows {lost} that this journal does not know: was it deleted, or is it an old copy?"
-            desk.out.raise_alarm(LOST_JOURNAL, f"{text} They are taken over; entries stay off until you resume them")
-        if desk.parts.restored.fast_crashes >= desk.parts.times.restart_loop_starts > 0:
+            text = f"{text} They are taken over; entries stay off until you resume them"
+            desk.out.raise_alarm(account.alarm_id(LOST_JOURNAL), account.words(text))
+        if account.is_main and desk.parts.restored.fast_crashes >= desk.parts.times.restart_loop_starts > 0:
             crashes = desk.parts.restored.fast_crashes
             text = f"the last {crashes} starts crashed within a minute: protecting only, until you resume entries"
             desk.out.raise_alarm(RESTART_LOOP, text)
-        if any(alarm_id in desk.alarms or alarm_id in desk.out.alarms for alarm_id in _UNTIL_RESUMED):
+        if any(alarm_id in desk.alarms or alarm_id in desk.out.alarms for alarm_id in self._until_resumed()):
             desk.is_paused = True  # also after one more restart: the alarm is a row of the journal
 
-    def _go_blind(self, _now_ns: int) -> None:
+    def _go_blind(self, now_ns: int) -> None:
         """Bounded patience: from here on exits go by what the journal knows, and nothing is entered (R7)."""
         desk = self._desk
-        desk.out.raise_alarm(
-            BLIND_START,
+        text = (
             f"the broker's books cannot be read since the start ({self._tries} tries): positions are protected by the "
-            "journal alone, entries stay off; compare with the broker's own screen",
+            "journal alone, entries stay off; compare with the broker's own screen"
         )
+        desk.out.raise_alarm(self._account.alarm_id(BLIND_START), self._account.words(text))
         self._know_books()
         self._held = dict.fromkeys(self._held, 1)
-        self._review(_now_ns, is_contested=False)
+        self._review(now_ns, is_contested=False)
+        self._tell_others(now_ns)
 
-    @property
-    def protects(self) -> bool:
-        """Positions are looked after: by journal and books, or by the journal alone."""
-        return all(bot.books_known for bot in self._desk.bots.values())
+    def _until_resumed(self) -> list[str]:
+        return [self._account.alarm_id(alarm_id) for alarm_id in _UNTIL_RESUMED]
 
     # --- who may send -----------------------------------------------------------------------------------------------
 
     def hold_all(self) -> None:
         """No position sends anything until the books are known."""
-        for bracket in self._desk.open_brackets():
+        self._is_holding = True
+        for bracket in self._account.open_brackets():
             bracket.is_held_back = True
             self._held[bracket.body.bracket_id] = 0
 
     def _know_books(self) -> None:
-        for bot in self._desk.bots.values():
-            bot.books_known = True
+        """A bot goes on when all accounts that it trades in are known: what it holds in one may hedge the other."""
+        self.is_known, self._is_holding = True, False
+        for bot in self._account.bots:
+            accounts = self._desk.accounts_of(bot.name)
+            bot.books_known = all(account.reader.recovery.is_known for account in accounts)
+
+    def _tell_others(self, now_ns: int) -> None:
+        """Positions in other accounts may have waited for this one."""
+        for account in self._desk.accounts.values():
+            recovery = account.reader.recovery
+            if recovery is not self and recovery.is_known and not recovery._is_holding:
+                recovery._review(now_ns, is_contested=recovery.is_done)
 
     def _protect(self, now_ns: int) -> None:
         """Protection is re-armed, wherever broker and journal agree."""
@@ -242,10 +259,12 @@ class Recovery:
         self._review(now_ns, is_contested=True)
         if self._held:
             self._clock.call_at(now_ns + _HOLD_NS, lambda: self._desk.step(self.review))
+        self._tell_others(now_ns)
 
     def _late_news(self) -> list[Order]:
         """Orders of positions that were over, where something came in while nobody was there (UPD-12, ORD-03)."""
-        over = (bracket for bot in self._desk.bots.values() for bracket in bot.brackets.values())
+        known = [bot for bot in self._account.bots if bot.books_known]
+        over = (bracket for bot in known for bracket in bot.brackets.values())
         return [order for bracket in over if bracket.has_late_news for order in bracket.mine]
 
     def review(self, now_ns: int) -> None:
@@ -257,6 +276,8 @@ class Recovery:
         desk = self._desk
         for bracket_id, until_ns in list(self._held.items()):
             bracket = desk.bracket(bracket_id)
+            if bracket is not None and not desk.bots[bracket.body.bot].books_known:
+                continue  # another account of its bot is not known yet
             if bracket is not None and is_contested and now_ns < until_ns and self._is_contested(bracket):
                 continue
             del self._held[bracket_id]
@@ -275,10 +296,13 @@ class Recovery:
     def _remember(self) -> None:
         self._before = {
             tag: _Before(order.state is OrderState.UNKNOWN, len(order.trade_ids), order.traded_qty)
-            for tag, order in self._desk.blotter.orders.items()
+            for tag, order in self._orders().items()
         }
-        self._was_open = {b.body.bracket_id for b in self._desk.open_brackets() if b.open_qty > 0}
+        self._was_open = {b.body.bracket_id for b in self._account.open_brackets() if b.open_qty > 0}
         self._expired, self._ended = 0, set()
+
+    def _orders(self) -> dict[str, Order]:
+        return {order.tag: order for order in self._account.orders()}
 
     def _tell(self, books: Books) -> None:
         """Into the log line by line, into the journal as one event with all facts, and onto the screen."""
@@ -287,8 +311,8 @@ class Recovery:
         self._told_ns = self._clock.now_ns()
         self._is_seen = not summary.is_news
         for text in lines(summary):
-            desk.say(Msg.RECOVERED, text=text)
-        fields: dict[str, object] = {"headline": headline(summary)}
+            self._account.say(Msg.RECOVERED, text=self._account.words(text))
+        fields: dict[str, object] = {"headline": self._account.words(headline(summary))}
         body = msgspec.json.encode(summary)
         desk.out.said.append(
             Said(msg=Msg.RECOVERY_SUMMARY, source=desk.name, symbol="", tag="", fields=fields, body=body)
@@ -296,10 +320,10 @@ class Recovery:
 
     def _summarise(self, books: Books) -> RecoverySummary:
         desk = self._desk
-        orders = desk.blotter.orders
+        orders = self._orders()
         doubted = [orders[tag] for tag, before in self._before.items() if before.is_unknown and tag in orders]
         never = sum(1 for order in doubted if order.reject_code == ABSENT)
-        unknown = tuple(order.tag for order in desk.blotter.live_orders() if order.state is OrderState.UNKNOWN)
+        unknown = tuple(order.tag for order in self._account.live_orders() if order.state is OrderState.UNKNOWN)
         none = _Before(False, 0, 0)
         gains = [(order, self._before.get(tag, none)) for tag, order in orders.items()]
         ours = orders.keys() | desk.blotter.forgotten
@@ -307,7 +331,7 @@ class Recovery:
             began_ns=self._began_ns,
             took_ns=self._clock.now_ns() - self._began_ns,
             tries=self._tries,
-            held=tuple(_held(bracket) for bracket in desk.open_brackets() if bracket.open_qty > 0),
+            held=tuple(_held(bracket) for bracket in self._account.open_brackets() if bracket.open_qty > 0),
             listed=len(books.orders),
             matched=sum(1 for report in books.orders if report.tag in ours),
             found=sum(1 for order in doubted if order.state is not OrderState.UNKNOWN) - never,
@@ -328,15 +352,15 @@ class Recovery:
 
     def _to_decide(self, unknown: Sequence[str]) -> list[str]:
         desk = self._desk
-        texts = [desk.alarms[alarm_id].text for alarm_id in _UNTIL_RESUMED if alarm_id in desk.alarms]
+        texts = [desk.alarms[alarm_id].text for alarm_id in self._until_resumed() if alarm_id in desk.alarms]
         texts += [
             f"{text}: adopt what is unexpected, or put it right at the broker"
             for text in self._reader.reconciler.standing.values()
         ]
-        texts += [f"journal: {text}" for text in desk.parts.restored.differences]
+        texts += [f"journal: {text}" for text in (desk.parts.restored.differences if self._account.is_main else ())]
         if unknown:
             texts.append(f"{len(unknown)} order(s) without an answer: looked for until the broker's window has passed")
-        for bracket in desk.open_brackets():
+        for bracket in self._account.open_brackets():
             if bracket.body.bracket_id in self._ended:
                 texts.append(f"{bracket.body.symbol}: closed by its fills, not yet proven flat by the broker")
         return texts
@@ -345,11 +369,11 @@ class Recovery:
         """For the screen, until somebody acknowledges it or it is old; empty then."""
         if self.summary is None or self._is_seen or now_ns >= self._told_ns + SHOWN_NS:
             return ""
-        return headline(self.summary)
+        return self._account.words(headline(self.summary))
 
     def resume(self) -> None:
         """The trader wants entries again: what kept them off at the start is answered by that."""
-        for alarm_id in _UNTIL_RESUMED:
+        for alarm_id in self._until_resumed():
             if alarm_id in self._desk.alarms:
                 self._desk.out.end_alarm(alarm_id)
 

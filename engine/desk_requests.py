@@ -38,6 +38,7 @@ from engine.view import ActionView
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 _ACTIONS_KEPT = 6
 _IDS_KEPT = 500
@@ -86,7 +87,7 @@ class TraderRequests:
         desk = self._desk
         if stranger := self._stranger(request):
             return stranger
-        if desk.gateway.is_fenced and isinstance(request, _SENDING):
+        if isinstance(request, _SENDING) and self._is_fenced(request):
             return HANDS_OFF
         match request:
             case Enter():
@@ -106,8 +107,8 @@ class TraderRequests:
             case ReloadConfig():
                 return "" if desk.parts.reload_terms is not None else "started without a config file"
             case Acknowledge():
-                waits = desk.alarm_board.awaits_acknowledgement or desk.reader.recovery.headline(now_ns)
-                return "" if waits else "no alarm is waiting"
+                told = any(account.reader.recovery.headline(now_ns) for account in desk.accounts.values())
+                return "" if told or desk.alarm_board.awaits_acknowledgement else "no alarm is waiting"
             case Adopt():
                 return "" if self._unowned(request) else "the broker shows nothing unexpected in this symbol"
             case _:
@@ -168,6 +169,11 @@ class TraderRequests:
         known = bots[bot].instruments if bot else self._desk.instruments
         whose = bot or "this desk"
         return next((f"{name} is no leg of {whose}" for name in names if name not in known), "")
+
+    def _is_fenced(self, request: Request) -> bool:
+        """Nothing of it could be sent: every account that it concerns is another process's now."""
+        bot = request.bot if isinstance(request, Enter | ExitLeg | CancelAll | Adopt) else ""
+        return all(account.gateway.is_fenced for account in self._desk.accounts_of(bot))
 
     # --- whom it concerns -----------------------------------------------------------------------------------------
 
@@ -246,14 +252,17 @@ class TraderRequests:
             case PauseEntries(paused=paused, bot=bot):
                 self._pause(paused, "key", bot)
             case ReconcileNow():
-                desk.reader.reconcile()
+                for account in desk.accounts.values():
+                    account.reader.reconcile()
             case ReloadConfig():
                 self._reload(action)
             case Acknowledge():
                 desk.alarm_board.acknowledge(now_ns)
-                desk.reader.recovery.acknowledge()
+                for account in desk.accounts.values():
+                    account.reader.recovery.acknowledge()
             case Adopt(symbol=symbol):
-                desk.reader.adopt(symbol)
+                _, account, _ = self._unowned(request)[0]
+                account.reader.adopt(symbol)
             case Note():
                 pass
 
@@ -278,7 +287,8 @@ class TraderRequests:
         else:
             desk.is_paused = paused
         if not bot and not paused:
-            desk.reader.recovery.resume()
+            for account in desk.accounts.values():
+                account.reader.recovery.resume()
             for seat in desk.seats.values():
                 seat.is_paused = False  # the whole desk resumes
         if paused:
@@ -339,18 +349,21 @@ class TraderRequests:
         word = "ask" if side is Side.BUY else "bid"
         return f"{instrument.short_name} {lots * instrument.lot_size} ({lots} lot) {word} {touch}"
 
-    def _unowned(self, request: Adopt) -> list[tuple[Target, int]]:
-        """The bots that would take units over, and how many, signed."""
-        found = self._desk.reader.reconciler.unexpected_qty
-        targets = self._targets(request.bot, (request.symbol,))
-        return [(target, qty) for target in targets if (qty := found(request.symbol, target.bot.product))]
+    def _unowned(self, request: Adopt) -> list[tuple[Target, DeskAccount, int]]:
+        """The bots that would take units over, where, and how many, signed."""
+        return [
+            (target, account, qty)
+            for target in self._targets(request.bot, (request.symbol,))
+            for account in self._desk.accounts_of(target.bot.name)
+            if (qty := account.reader.reconciler.unexpected_qty(request.symbol, target.bot.product))
+        ]
 
     def _adopt_text(self, request: Adopt) -> str:
         """The bot that has the symbol first takes it, as reconciliation finds its bot."""
         found = self._unowned(request)
         if not found:
             return "nothing unexpected"
-        target, qty = found[0]
+        target, _, qty = found[0]
         name = target.legs[0].instrument.short_name
         how = "LONG, its exits sell" if qty > 0 else "SHORT, its exits buy"
         return f"{qty:+d} {name} goes to {target.bot.name}: {how}, levels from the broker's average"

@@ -22,15 +22,17 @@ def restore_desk(desk: Desk) -> None:
     for order in (*restored.finished_today, *restored.orders):
         order.doubt(now_ns)
         desk.blotter.add(order)
-    images = {row.bot: row.body for row in restored.bots}
+    images = {(row.account, row.bot): row.body for row in restored.bots}
     for name, seat in desk.seats.items():
-        if name in images:
-            seat.bot.restore_body(images[name])
+        image = images.get((next(iter(seat.bot.places)), name))
+        if image is not None:
+            seat.bot.restore_body(image)
             seat.schedule.begin(seat.bot.body.trigger, now_ns, desk.out)
         seat.bot.books_known = False
         seat.bot.restore([desk_rows.decode_bracket(row.body) for row in restored.brackets if row.bot == name])
         seat.bot.remember([desk_rows.decode_bracket(row.body) for row in restored.closed_today if row.bot == name])
-    desk.reader.recovery.hold_all()
+    for account in desk.accounts.values():
+        account.reader.recovery.hold_all()
     desk.exposure.restore(restored.exposures_today)
     for bracket in desk.open_brackets():
         resume(desk.exposure, bracket)

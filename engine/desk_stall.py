@@ -24,4 +24,5 @@ def note_stall(desk: Desk, ms: int, stack: str) -> None:
             book.at_ns = min(book.at_ns, stale_ns)
 
     desk.step(note)
-    desk.reader.reconcile()
+    for account in desk.accounts.values():
+        account.reader.reconcile()

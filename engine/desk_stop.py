@@ -6,6 +6,7 @@ whatever state a bot is in: exits are the bracket's own, behind the same guard a
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from engine.bot import REASON_STOP_DESK
@@ -100,7 +101,8 @@ class DeskStop:
             self._read_soon()
             return
         if step.act is StopAct.RECONCILE:
-            desk.reader.reconcile()
+            for account in desk.accounts.values():
+                account.reader.reconcile()
             return
         bracket = desk.bracket(step.bracket_id)
         if bracket is None:
@@ -116,10 +118,18 @@ class DeskStop:
 
     async def _read(self) -> None:
         try:
-            self._held = await self._desk.reader.held_by_broker()
+            self._held = await self._held_by_brokers()
             self._proof = Proof.OPEN if self._held else Proof.FLAT
         finally:
             self._is_reading = False
+
+    async def _held_by_brokers(self) -> str:
+        """What every account's broker says is open, in words; all are asked at once."""
+        main, *others = self._desk.accounts.values()
+        asked = [asyncio.ensure_future(account.reader.held_by_broker()) for account in others]
+        found = [await main.reader.held_by_broker(), *await asyncio.gather(*asked)]
+        held = [account.words(text) for account, text in zip((main, *others), found, strict=True) if text]
+        return "; ".join(held)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -129,7 +139,7 @@ class DeskStop:
         if plan.phase is StopPhase.FLAT:
             return EXIT_CLEAN
         if plan.phase is StopPhase.LEFT:
-            self._held = await desk.reader.held_by_broker()
+            self._held = await self._held_by_brokers()
             if not self._held and not desk.any_active:
                 return EXIT_CLEAN
         desk.step(lambda _now: self._tell_left(is_stuck=plan.phase is StopPhase.STUCK))

@@ -21,6 +21,7 @@ from engine.port import OrderReport
 from engine.price_book import PriceBook
 from engine.tick import Tick
 from engine.view import (
+    AccountView,
     AlarmView,
     BracketState,
     BracketView,
@@ -40,6 +41,7 @@ from engine.view import (
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 _ORDERS_SHOWN = 200
 _RATE_SPAN = 10
@@ -104,14 +106,16 @@ class DeskConsole:
         return _ladder_rows(leg, rungs)
 
     def order_updates(self) -> Sequence[UpdateView]:
-        return [self._update(at_ns, report) for at_ns, report in reversed(self._desk.reader.updates)]
+        accounts = self._desk.accounts.values()
+        heard = [(at_ns, report, account) for account in accounts for at_ns, report in account.reader.updates]
+        heard.sort(key=lambda row: row[0])
+        return [self._update(at_ns, report, account) for at_ns, report, account in reversed(heard)]
 
     def metrics(self) -> Sequence[MetricView]:
         return self._desk.metrics.views()
 
     def counts(self) -> Sequence[CountView]:
-        gateway = self._desk.gateway
-        return self._desk.metrics.counts(requests=gateway.writes, throttled=gateway.throttled)
+        return counts_of(self._desk)
 
     def submit(self, request: Request) -> None:
         self._desk.submit(request)
@@ -155,7 +159,10 @@ class DeskConsole:
             realised_paise=leg.realised_paise,
             trail="off",
             note=leg.note,
-            unexpected_qty=self._desk.reader.reconciler.unexpected_qty(leg.symbol, bot.product),
+            unexpected_qty=sum(
+                account.reader.reconciler.unexpected_qty(leg.symbol, bot.product)
+                for account in self._desk.accounts_of(bot.name)
+            ),
         )
         if leg.bracket is not None and leg.is_active:
             view = with_position(view, self._pictures(leg.bracket), leg.bracket, now_ns)
@@ -182,7 +189,8 @@ class DeskConsole:
         return self._same("bracket", body.bracket_id, view)
 
     def _pictures(self, bracket: Bracket) -> PositionPictures:
-        return PositionPictures(bracket, self._desk.doubts, ns_from_s(self._desk.parts.port.ambiguity_s))
+        port = self._desk.accounts[bracket.body.account].port
+        return PositionPictures(bracket, self._desk.doubts, ns_from_s(port.ambiguity_s))
 
     def _orders(self) -> tuple[OrderView, ...]:
         """Orders change only in steps, and a step that changes one has another version; so has one more look."""
@@ -233,8 +241,8 @@ class DeskConsole:
         )
         return self._same("order", order.tag, view)
 
-    def _update(self, at_ns: int, report: OrderReport) -> UpdateView:
-        order = self._desk.blotter.find(self._desk.account, report)
+    def _update(self, at_ns: int, report: OrderReport, account: DeskAccount) -> UpdateView:
+        order = self._desk.blotter.find(account.account_id, report)
         book = self._desk.prices.get(report.symbol)
         return UpdateView(
             at_ns=at_ns,
@@ -263,21 +271,24 @@ class DeskConsole:
     def _status(self, now_ns: int, legs: Sequence[LegView]) -> StatusView:
         desk, labels = self._desk, self._desk.parts.labels
         index = desk.prices.get(labels.index_symbol)
+        accounts = tuple(_account_view(account, now_ns) for account in desk.accounts.values())
+        many = desk.accounts.values()
         return StatusView(
             mode=labels.mode,
             broker=labels.broker,
-            account=desk.account,
+            account=desk.main.account_id,
+            accounts=accounts,
             is_live=labels.is_live,
             now_ns=now_ns,
             index_name=labels.index_symbol,
             index_paise=index.tick.ltp_paise if index else 0,
             index_move=self._move(index) if index else 0,
             feed_ns=max((book.at_ns for book in desk.prices.values()), default=0),
-            order_path_ms=desk.gateway.answer_ms,
-            order_path_ns=desk.gateway.proven_ns,
-            order_path_down=desk.gateway.path_error,
-            reconciled_ns=desk.reader.reconciled_ns,
-            reconcile_diffs=desk.reader.differences,
+            order_path_ms=max(account.path_ms for account in accounts),
+            order_path_ns=min(account.path_ns for account in accounts),
+            order_path_down="; ".join(a.words(a.gateway.path_error) for a in many if a.gateway.path_error),
+            reconciled_ns=min(account.reconciled_ns for account in accounts),
+            reconcile_diffs=sum(account.differences for account in accounts),
             realised_paise=sum(bot.body.day_net_paise for bot in desk.bots.values()),
             unrealised_paise=sum(leg.unrealised_paise for leg in legs),
             charges_paise=sum(desk.charges.values()),
@@ -285,8 +296,8 @@ class DeskConsole:
             entries=self._entries(now_ns),
             square_off_ns=desk.square_off_at_ns(now_ns),
             session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
-            engine_down=desk.engine_error,
-            recovered=desk.reader.recovery.headline(now_ns),
+            engine_down=desk.engine_error or "; ".join(a.words(a.fenced) for a in many if a.fenced),
+            recovered="; ".join(account.recovered for account in accounts if account.recovered),
         )
 
     def _entries(self, now_ns: int) -> str:
@@ -320,7 +331,7 @@ class DeskConsole:
             loop_lag_ms_p50=self.lag_ms_p50,
             loop_lag_ms_p99=self.lag_ms_p99,
             loop_lag_ms_worst=self.lag_ms_worst,
-            orders_last_s=desk.gateway.window.sent_within(now_ns),
+            orders_last_s=max(a.gateway.window.sent_within(now_ns) for a in desk.accounts.values()),
             orders_per_s=desk.parts.limits.orders_per_s,
             survives_us=tuple(survives),
             dies_with_us=tuple(dies),
@@ -350,6 +361,30 @@ class DeskConsole:
             move = 1 if ltp > last else -1
         self._moves[book.instrument.symbol] = (ltp, move)
         return move
+
+
+def counts_of(desk: Desk) -> Sequence[CountView]:
+    """What was counted so far, the requests of all accounts together."""
+    gateways = [account.gateway for account in desk.accounts.values()]
+    return desk.metrics.counts(
+        requests=sum(gateway.writes for gateway in gateways),
+        throttled=sum(gateway.throttled for gateway in gateways),
+    )
+
+
+def _account_view(account: DeskAccount, now_ns: int) -> AccountView:
+    gateway, reader = account.gateway, account.reader
+    return AccountView(
+        account=account.account_id,
+        is_recovered=account.recovered,
+        path_ms=gateway.answer_ms,
+        path_ns=gateway.proven_ns,
+        path_down=account.fenced or gateway.path_error,
+        reconciled_ns=reader.reconciled_ns,
+        differences=reader.differences,
+        mismatch=account.mismatch,
+        recovered=reader.recovery.headline(now_ns),
+    )
 
 
 def _ladder_rows(leg: Leg, rungs: int) -> list[LadderRow]:

@@ -14,22 +14,26 @@ from engine.messages import Msg
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 HANDS_OFF: Final = "hands off: another process has taken over this account"
 
 
 class Fence:
-    """One per desk that holds a lease."""
+    """One per account that a desk holds the lease of; the desk's other accounts go on."""
 
-    def __init__(self, desk: Desk, is_mine: Callable[[], bool], holder: Callable[[], str]) -> None:
+    def __init__(
+        self, desk: Desk, account: DeskAccount, is_mine: Callable[[], bool], holder: Callable[[], str]
+    ) -> None:
         """`holder()` says in words who has the account now."""
         self._desk = desk
+        self._account = account
         self._is_mine = is_mine
         self._holder = holder
-        desk.gateway.may_send = self.may_send
+        account.gateway.may_send = self.may_send
 
     def may_send(self) -> bool:
-        if self._desk.gateway.is_fenced:
+        if self._account.gateway.is_fenced:
             return False
         if self._is_mine():
             return True
@@ -41,13 +45,13 @@ class Fence:
         self.may_send()
 
     def _close(self) -> None:
-        desk = self._desk
-        desk.gateway.is_fenced = True
+        desk, account = self._desk, self._account
+        account.gateway.is_fenced = True
         detail = self._holder()
 
         def tell(_now_ns: int) -> None:
-            desk.engine_error = f"{HANDS_OFF} ({detail})"
-            desk.say(Msg.FENCED, detail=detail)
-            desk.out.raise_alarm("lease", f"{HANDS_OFF}: {detail}")
+            account.fenced = f"{HANDS_OFF} ({detail})"
+            account.say(Msg.FENCED, detail=detail)
+            desk.out.raise_alarm(account.alarm_id("lease"), account.words(f"{HANDS_OFF}: {detail}"))
 
         desk.step(tell)

@@ -114,6 +114,10 @@ class LegsBot:
         return self.terms.product
 
     @property
+    def places(self) -> dict[str, Collection[str]]:
+        return {self.terms.account: self.legs.keys()}
+
+    @property
     def lots(self) -> int:
         return self.terms.lots
 

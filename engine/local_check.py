@@ -44,7 +44,7 @@ def _violates(desk: Desk, command: PlaceOrder, now_ns: int) -> bool:
         trigger_paise=order.trigger_paise,
         product=order.product,
     )
-    violation = check_request(facts, desk.prices[order.symbol].instrument, desk.parts.port.rules)
+    violation = check_request(facts, desk.prices[order.symbol].instrument, desk.accounts[order.account].port.rules)
     # An odd lot that is held must be sold whatever the lot says: exits are never refused here for their quantity.
     if violation is None or (order.role in EXIT_ROLES and violation.code == "lot_size"):
         return False

@@ -23,6 +23,7 @@ from engine.tags import is_tag, role_of
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 REASON_LOST: Final = "found at the broker"
 _LOOKS: Final = 2
@@ -33,8 +34,9 @@ _AGAIN_NS: Final = 3 * NS_PER_S
 class LostOrders:
     """Orders that were found and belong to no bracket yet."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
+        self._account = account
         self._waiting: dict[str, Order] = {}
         self.has_been_needed = False
         self._looks: dict[str, int] = {}
@@ -47,17 +49,18 @@ class LostOrders:
 
     def begin(self, reports: Sequence[OrderReport], now_ns: int) -> int:
         """Take in the first book; returns how many were found that are ours to manage."""
-        desk, found = self._desk, 0
+        desk, account_id, found = self._desk, self._account.account_id, 0
+        reconciler = self._account.reader.reconciler
         for report in reports:
-            is_ours = desk.blotter.find(desk.account, report) is not None or report.tag in desk.blotter.forgotten
+            is_ours = desk.blotter.find(account_id, report) is not None or report.tag in desk.blotter.forgotten
             if not is_tag(report.tag) or is_ours or report.state in TERMINAL or implausible_report(report):
                 continue
-            bot = desk.reader.reconciler.bot_for(report.symbol, report.product)
+            bot = reconciler.bot_for(report.symbol, report.product)
             if isinstance(bot, Adopter) and bot.on_unexpected is not OnUnexpected.ALERT:
                 self._take(bot, report, now_ns)
                 found += 1
-            elif report.symbol in desk.instruments:
-                desk.reader.reconciler.freeze(report.symbol, f"{_words(report)} has a tag of ours: cancel or keep it")
+            elif report.symbol in self._account.symbols:
+                reconciler.freeze(report.symbol, f"{_words(report)} has a tag of ours: cancel or keep it")
         self.settle(now_ns)
         return found
 
@@ -65,7 +68,7 @@ class LostOrders:
         desk = self._desk
         order = Order(
             tag=report.tag,
-            account=desk.account,
+            account=self._account.account_id,
             bracket_id="",
             bot=bot.name,
             role=role_of(report.tag) or Role.EXIT,
@@ -83,7 +86,7 @@ class LostOrders:
             state_ns=now_ns,
         )
         desk.blotter.add(order)
-        desk.blotter.apply_report(desk.account, report, now_ns)
+        desk.blotter.apply_report(self._account.account_id, report, now_ns)
         self._waiting[order.tag] = order
         self.has_been_needed = True
         desk.say(Msg.LOST_ORDER, symbol=order.symbol, tag=order.tag, source=bot.name, text=_words(report))
@@ -109,7 +112,7 @@ class LostOrders:
                 self._cancel(order, now_ns)
 
     def _has_no_position(self, order: Order, *, compared: bool) -> bool:
-        reconciler = self._desk.reader.reconciler
+        reconciler = self._account.reader.reconciler
         if compared:
             in_doubt = reconciler.is_in_doubt(key_of(order.symbol, order.product))
             self._looks[order.tag] = 0 if in_doubt else self._looks.get(order.tag, 0) + 1

@@ -18,6 +18,7 @@ from engine.port import PositionReport
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 _TOLD_MAX: Final = 200
 """Rows told; a book gone mad does not fill the log."""
@@ -26,17 +27,18 @@ _SHOWN: Final = 40
 
 
 class PositionRows:
-    """One per desk."""
+    """One per account."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
+        self._account = account
         self._told: set[tuple[str, str]] = set()
         self._hidden: dict[str, set[int]] = {}
         """Symbol in capitals -> which sides the unreadable rows of the newest book are on; 0 = who knows."""
 
     def readable(self, rows: Sequence[PositionReport]) -> list[PositionReport]:
         """The rows of a book that was just read, without those that cannot be right."""
-        products = self._desk.parts.port.rules.products
+        products = self._account.port.rules.products
         self._hidden = {}
         kept: list[PositionReport] = []
         for row in rows:
@@ -68,5 +70,4 @@ class PositionRows:
         if key in self._told or len(self._told) >= _TOLD_MAX:
             return
         self._told.add(key)
-        desk = self._desk
-        desk.step(lambda _now: desk.say(Msg.ODD_POSITION, symbol=row.symbol[:_SHOWN], detail=reason))
+        self._desk.step(lambda _now: self._account.say(Msg.ODD_POSITION, symbol=row.symbol[:_SHOWN], detail=reason))

@@ -54,7 +54,7 @@ class PriceWatch:
                 price_ns = max(self._desk.prices[symbol].at_ns, self._since_ns)
                 dues += [feed_ns + _QUIET_NS, feed_ns + max_age_ns, price_ns + max_age_ns]
             return min([due for due in dues if due > now_ns], default=0)
-        if not self._desk.reader.recovery.protects:
+        if not self._is_any_known:
             return 0
         self._next_flat_ns = self._next_flat_ns or now_ns + _FLAT_LOOK_NS
         return max(self._next_flat_ns, now_ns + 1)
@@ -67,11 +67,11 @@ class PriceWatch:
         return ""
 
     def look(self, now_ns: int) -> None:
-        if not self._desk.reader.recovery.protects:
+        if not self._is_any_known:
             return
         self._since_ns = self._since_ns or now_ns
         self._ask_for_quotes(now_ns)
-        for bot in list(self._desk.bots.values()):
+        for bot in [bot for bot in self._desk.bots.values() if bot.books_known]:
             held = dict.fromkeys(bracket.body.symbol for bracket in bot.open_brackets() if bracket.open_qty > 0)
             for symbol in held:
                 feed_age_ns = self._age(self.quotes.feed_ns(symbol), now_ns)
@@ -83,6 +83,11 @@ class PriceWatch:
                 if name == bot.name and symbol not in held:
                     self._sees(bot, symbol)
         self._look_at_feed(now_ns)
+
+    @property
+    def _is_any_known(self) -> bool:
+        """Some bot's positions are looked after, by journal and books or by the journal alone."""
+        return any(bot.books_known for bot in self._desk.bots.values())
 
     def _age(self, at_ns: int, now_ns: int) -> int:
         return now_ns - (at_ns if at_ns > self._since_ns else self._since_ns)

@@ -32,6 +32,7 @@ class ProtectOnly:
         self.books_known = bot.books_known
         self.name = bot.name
         self.product = bot.product
+        self.places: Mapping[str, Collection[str]] = bot.places
         self.lots = bot.lots
         self.style = bot.style
         self.instruments: Mapping[str, Instrument] = bot.instruments

@@ -15,13 +15,15 @@ from engine.reconcile import Key, key_of
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 
 class TradeRows:
     """The newest trade book, whole."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount) -> None:
         self._desk = desk
+        self._account = account
         self.all: Sequence[Trade] = ()
         self.heard = 0
         """How many books came so far."""
@@ -71,13 +73,13 @@ class TradeRows:
 
     def order_of(self, trade: Trade) -> Order | None:
         """The order of ours that it is about."""
-        return self._desk.blotter.find(self._desk.account, trade)
+        return self._desk.blotter.find(self._account.account_id, trade)
 
     def key_of(self, trade: Trade) -> Key:
         """Which row it belongs to."""
         order = self.order_of(trade)
         product = order.product if order else self._products.get(trade.broker_id, "")
         if not product:  # a book without its order: it is counted where we trade
-            products = [bot.product for bot in self._desk.bots.values() if trade.symbol in bot.instruments]
-            product = products[0] if products else ""
+            products = (product for symbol, product in self._account.holdings if symbol == trade.symbol)
+            product = next(products, "")
         return key_of(trade.symbol, product)

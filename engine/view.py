@@ -269,13 +269,30 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     naked_worst_ns: int = 0
 
 
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """One trading account: is it reached, and does its broker's book agree with ours."""
+
+    account: str
+    is_recovered: bool
+    """Its books were taken in since the start."""
+    path_ms: float = 0.0
+    path_ns: int = 0
+    path_down: str = ""
+    reconciled_ns: int = 0
+    differences: int = 0
+    mismatch: str = ""
+    recovered: str = ""
+    """What its last recovery found and did, until it is acknowledged or some minutes old."""
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """The two top lines."""
+    """The two top lines. With several accounts the worst of them counts, and `accounts` has each."""
 
     mode: str
     """`PAPER DEMO`, `PAPER REPLAY`, `PAPER`, `LIVE`."""
     broker: str
     account: str
+    """The main one."""
     is_live: bool
     now_ns: int
     index_name: str = ""
@@ -301,6 +318,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     engine_down: str = ""
     recovered: str = ""
     """What the last recovery found and did, until it is acknowledged or some minutes old."""
+    accounts: tuple[AccountView, ...] = ()
 
     @property
     def net_paise(self) -> int:

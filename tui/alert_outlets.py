@@ -33,7 +33,7 @@ def open_channels(config: Config, secrets: Secrets, redactions: Redactions, env:
 
 def open_relay(desk: Desk, channels: list[Channel], account: Account) -> AlertRelay:
     """Ties the channels to the desk's alert book; the caller runs and closes the relay."""
-    relay = AlertRelay(channels, desk.clock, striker(desk.account, account), _teller(desk))
+    relay = AlertRelay(channels, desk.clock, striker(desk.main.account_id, account), _teller(desk))
     desk.parts.alerts.listen(relay.hear)
     return relay
 

@@ -49,7 +49,7 @@ class GuardianLink:
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
         self._stakes = Stakes()
-        self._fence = Fence(desk, lease.is_mine, self._holder)
+        self._fence = Fence(desk, desk.main, lease.is_mine, self._holder)
         path = GuardianFiles.beside(lease.path.with_suffix(".lock")).pulse
         try:
             self._pulse = PulseWriter.open(

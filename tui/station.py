@@ -189,7 +189,7 @@ class Station:
         self.desk = Desk(
             DeskParts(
                 clock=self.clock,
-                port=port,
+                ports=(port,),
                 market=market,
                 instruments=rows,
                 calendar=self.calendar,
@@ -197,7 +197,7 @@ class Station:
                 log=self.log,
                 alerts=self.alerts,
                 run_no=run_no,
-                groups=groups,
+                bots=groups,
                 risk=config.risk_limits,
                 labels=DeskLabels(
                     mode=self.plan.mode_words,
@@ -342,7 +342,7 @@ class Station:
 
         def tell(_now_ns: int) -> None:
             if why:
-                desk.gateway.note_link_lost(why)
+                desk.main.gateway.note_link_lost(why)
                 desk.say(Msg.LINK_LOST, reason=why)
                 desk.out.raise_alarm("link", f"no link to the venue: {why}")
             else:
@@ -351,7 +351,7 @@ class Station:
 
         desk.step(tell)
         if not why and desk.recovered:
-            desk.reader.reconcile()
+            desk.main.reader.reconcile()
 
     def _open_port(self) -> BrokerPort:
         """The trading account, at the venue of another process or in this one, with the faults that were asked for."""

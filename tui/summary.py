@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.desk import Desk
+from engine.desk_view import counts_of
 from engine.instant import clock_text
 from engine.money import divide_half_up, rupees_text
 from engine.outbox import RoundTrip
@@ -34,9 +35,7 @@ def summary(desk: Desk) -> str:
 
 def measured(desk: Desk) -> str:
     """Every figure of the requirements that this build has, against its target (OPS-28)."""
-    gateway = desk.gateway
-    counts = desk.metrics.counts(requests=gateway.writes, throttled=gateway.throttled)
-    return "\n".join(text_of(row).rstrip() for row in table_lines(desk.metrics.views(), counts))
+    return "\n".join(text_of(row).rstrip() for row in table_lines(desk.metrics.views(), counts_of(desk)))
 
 
 def _row(trip: RoundTrip, charges_paise: int) -> str:

@@ -44,25 +44,13 @@ class Shown:
             body=SimpleNamespace(day_net_paise=0),
             open_brackets=lambda: [] if world.is_flat else [world.bracket],
         )
-        self.block = ""
-        self.desk: Any = SimpleNamespace(
-            version=0,
-            clock=SimpleNamespace(now_ns=lambda: world.now_ns),
-            bots={"legs": bot},
-            open_brackets=bot.open_brackets,
-            risk=RiskLimits(),
-            alarms={},
-            blotter=world.blotter,
-            prices={leg.symbol: world.price},
-            requests=SimpleNamespace(views=lambda now: ()),
-            log=SimpleNamespace(seq=3, lines_since=lambda seq: [seq]),
-            account="A",
-            parts=SimpleNamespace(
-                labels=SimpleNamespace(mode="PAPER", broker="paper", is_live=False, index_symbol=""),
-                limits=SimpleNamespace(orders_per_s=8),
-                port=SimpleNamespace(ambiguity_s=45.0),
-                writer=SimpleNamespace(stats=lambda: CommitStats(last_ms=0.3)),
-            ),
+        account = SimpleNamespace(
+            account_id=world.bracket.body.account,
+            port=SimpleNamespace(ambiguity_s=45.0),
+            words=lambda text: text,
+            recovered=True,
+            mismatch="",
+            fenced="",
             gateway=SimpleNamespace(
                 answer_ms=0.0,
                 proven_ns=0,
@@ -76,6 +64,27 @@ class Shown:
                 reconciler=SimpleNamespace(unexpected_qty=lambda symbol, product: 0),
                 recovery=SimpleNamespace(headline=lambda now_ns: ""),
             ),
+        )
+        self.block = ""
+        self.desk: Any = SimpleNamespace(
+            version=0,
+            clock=SimpleNamespace(now_ns=lambda: world.now_ns),
+            bots={"legs": bot},
+            open_brackets=bot.open_brackets,
+            risk=RiskLimits(),
+            alarms={},
+            blotter=world.blotter,
+            prices={leg.symbol: world.price},
+            requests=SimpleNamespace(views=lambda now: ()),
+            log=SimpleNamespace(seq=3, lines_since=lambda seq: [seq]),
+            parts=SimpleNamespace(
+                labels=SimpleNamespace(mode="PAPER", broker="paper", is_live=False, index_symbol=""),
+                limits=SimpleNamespace(orders_per_s=8),
+                writer=SimpleNamespace(stats=lambda: CommitStats(last_ms=0.3)),
+            ),
+            accounts={account.account_id: account},
+            main=account,
+            accounts_of=lambda bot: [account],
             doubts=OrderDoubts(),
             bracket=lambda key: world.bracket,
             exposure=ExposureClock(),

@@ -23,6 +23,7 @@ class Failed:
         self.books_known = True
         self.name, self.product, self.lots, self.style = "bad", "MIS", 1, ExitStyle.RESTING
         self.instruments = {world.bracket.instrument.symbol: world.bracket.instrument for world in worlds}
+        self.places = {"A": list(self.instruments)}
         self.legs: dict[str, Leg] = {}
         self.brackets = {f"B{number}": world.bracket for number, world in enumerate(worlds)}
         for key, bracket in self.brackets.items():

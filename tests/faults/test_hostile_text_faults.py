@@ -153,7 +153,7 @@ def test_a_trade_record_too_many_changes_no_order_and_no_row(run_desk, seed_setu
                 await rig.pass_s(0.2)
         trade = next(trade for trade in rig.exchange.ledger("paper").trades if trade.tag.endswith(role))
         if is_told:
-            rig.desk.on_trade(msgspec.structs.replace(trade, **({"trade_id": "new"} | change)))
+            rig.desk.main.on_trade(msgspec.structs.replace(trade, **({"trade_id": "new"} | change)))
             assert len(rig.said("not believed, books read")) == 1
         await rig.quiet(60.0, 100.0 if role == "E" else 94.9)
         assert not rig.said("journal write failed")

@@ -329,6 +329,6 @@ def test_one_failing_book_of_three_is_no_read_at_all(run_desk, seed_setup, heir)
         await starting
 
         assert again.venue.calls == [] and len(again.said("recovery waits: token expired")) == 2
-        assert again.desk.reader.recovery.summary.tries == 3
+        assert again.desk.main.reader.recovery.summary.tries == 3
 
     run_desk(scenario, seed_setup(symbols=(PE,)))

@@ -108,7 +108,7 @@ def test_the_desk_tells_what_it_found_and_the_journal_keeps_all_of_it(run_desk, 
         rows = conn.execute("SELECT body FROM events WHERE event = 'recovery_summary' ORDER BY seq").fetchall()
         kept = msgspec.json.decode(rows[-1][0], type=RecoverySummary)
         conn.close()
-        assert kept == again.desk.reader.recovery.summary
+        assert kept == again.desk.main.reader.recovery.summary
         assert kept.trips == (BookedTrip(symbol=PE, reason="Target Hit (recovered)", net_paise=375_00),)
         assert kept.fills == 1 and kept.matched == 3 and not kept.decide
 

@@ -177,7 +177,7 @@ def test_an_exit_leaves_while_an_older_read_still_waits(run_desk, seed_setup) ->
     async def scenario(rig):
         await rig.enter(100.0)
         rig.venue.read_delay_s = 8.0
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.pass_s(0.1)
         rig.tick(PE, 95.0)
         took = await rig.wait_until(lambda: rig.net(PE) == 0, 2.0)

@@ -125,7 +125,7 @@ def test_hrd35_partial_exit_sync(run_desk, seed_setup) -> None:
         assert {o.type.value: o.qty - o.filled_qty for o in rig.working()} == {"LIMIT": 25, "SL": 25}
         sent = len(rig.venue.calls)
         for _ in range(10):
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             await rig.quiet(1.0, 101.0)
         assert len(rig.venue.calls) == sent
 
@@ -181,7 +181,7 @@ def test_hrd35_market_on_target(run_desk, seed_setup, desk_sees, exchange_sees, 
         desk_sees(rig, PE, 105.0)
         await rig.pass_s(0.2)
         for _ in range(10):
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             desk_sees(rig, PE, 105.0)
             await rig.pass_s(0.5)
 

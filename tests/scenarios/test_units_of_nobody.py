@@ -18,7 +18,7 @@ def test_units_that_came_without_a_trade_are_named_and_not_touched(run_desk, see
         rig.ticks(150.0)
         holdings = rig.exchange._ledgers["paper"].holdings
         holdings.setdefault((PE, "MIS"), Holding()).apply(Side.BUY, 75, 150_00)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(40.0, 150.0)
 
         assert rig.venue.calls == [] and rig.net(PE) == 75

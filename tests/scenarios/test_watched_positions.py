@@ -109,7 +109,7 @@ def test_a_429_on_an_exit_is_waited_for_and_keeps_entries_away_meanwhile(run_des
         rig.venue.script = first_is_throttled
         rig.tick(PE, 95.0)
         await rig.pass_s(0.1)
-        now_ns, window = rig.clock.now_ns(), rig.desk.gateway.window
+        now_ns, window = rig.clock.now_ns(), rig.desk.main.gateway.window
         assert window.next_slot_ns(now_ns, is_exit=False) >= throttled[0] + 2 * NS_PER_S
         assert window.next_slot_ns(now_ns, is_exit=True) == now_ns
         await rig.quiet(3.0, 95.0)
@@ -118,7 +118,7 @@ def test_a_429_on_an_exit_is_waited_for_and_keeps_entries_away_meanwhile(run_des
         assert len(exits) == 2 and len({request.tag for request in exits}) == 1, "a 429 is proof: the same order again"
         began = [began for began, _ in rig.venue.spans]
         assert began[-1] - throttled[0] == pytest.approx(2 * NS_PER_S, abs=NS_PER_S // 100)
-        assert rig.net(PE) == 0 and rig.desk.gateway.writes == 3
+        assert rig.net(PE) == 0 and rig.desk.main.gateway.writes == 3
 
     run_desk(scenario, seed_setup(symbols=(PE,), **WATCHED))
 

@@ -303,7 +303,7 @@ class Rig:
         return Desk(
             DeskParts(
                 clock=self.clock,
-                port=self.venue,
+                ports=(self.venue,),
                 market=self.market,
                 instruments=self.instruments,
                 calendar=self.calendar,
@@ -311,7 +311,7 @@ class Rig:
                 log=self.log,
                 alerts=self.alerts,
                 run_no=run_no,
-                groups=(
+                bots=(
                     GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),
                     *(self._more(group, terms) for group in setup.groups),
                 ),
@@ -347,7 +347,7 @@ class Rig:
         """End the desk as `kill -9` does: what is on the wire still arrives. Returns the image of its journal."""
         desk = self.desk
         desk.timer.disarm()
-        desk.reader.close()
+        desk.main.reader.close()
         self.market.listeners.clear()
         self.venue.mute_pushes = True
         for task in list(desk._tasks):

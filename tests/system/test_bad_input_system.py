@@ -300,7 +300,7 @@ def test_a_garbled_row_of_an_order_of_ours_is_told_once_and_books_nothing(run_de
         before = rig.venue.story()
         garbled = GARBLED_ORDERS[kind](row_of(rig, "S"))
         for _ in range(3):
-            rig.desk.on_report(garbled)
+            rig.desk.main.on_report(garbled)
         await rig.quiet(3.0)
 
         assert rig.venue.story() == before
@@ -316,7 +316,7 @@ def test_a_row_in_a_state_nobody_knows_neither_ends_nor_frees_an_order(run_desk,
         await rig.enter(100.0)
         before = rig.venue.story()
         for role in "ETS":
-            rig.desk.on_report(replace(row_of(rig, role), state=OrderState.UNKNOWN))
+            rig.desk.main.on_report(replace(row_of(rig, role), state=OrderState.UNKNOWN))
         await rig.quiet(3.0)
 
         assert rig.venue.story() == before
@@ -344,8 +344,8 @@ def test_rows_and_trades_of_strangers_are_left_alone_whatever_they_hold(run_desk
                 filled_qty=chance.choice((-1, 0, 75, 10**18)),
                 state=chance.choice(list(OrderState)),
             )
-            rig.desk.on_report(strange)
-            rig.desk.on_trade(
+            rig.desk.main.on_report(strange)
+            rig.desk.main.on_trade(
                 Trade(
                     trade_id=f"T{number}", broker_id=strange.broker_id, tag=strange.tag, symbol=symbol, side=Side.SELL,
                     qty=strange.qty, price_paise=chance.choice((-1, 0, 10**18)), at_ns=rig.clock.now_ns(),

@@ -144,7 +144,7 @@ def test_an_exit_asked_for_during_a_fill_wait_leaves_in_the_next_write_slot(run_
         rig.tick(CE, 170.0)  # CE ran away: its limit rests
         await rig.wait_until(lambda: rig.leg(PE).bracket.covered_qty == 75)
         assert rig.leg(CE).bracket.open_qty == 0
-        await rig.wait_until(lambda: rig.desk.gateway.is_idle)
+        await rig.wait_until(lambda: rig.desk.main.gateway.is_idle)
 
         asked = rig.clock.now_ns()
         rig.tick(PE, 145.2)
@@ -319,7 +319,7 @@ def test_a_position_is_three_orders_and_says_the_lines_operators_grep(run_desk, 
         rig.request(Enter, side=Side.BUY)
         for _ in range(100):
             await rig.pass_s(0.003)
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             rig.drain()
         await rig.quiet(2.0, 150.0)
 
@@ -663,7 +663,7 @@ def test_forty_writes_stay_under_eight_a_second_and_none_is_throttled(run_desk, 
         before = len(rig.venue.calls)
         rig.request(ZeroOut)
         await rig.pass_s(0.001)
-        queued = rig.desk.gateway.depth + len(rig.venue.calls) - before
+        queued = rig.desk.main.gateway.depth + len(rig.venue.calls) - before
         await rig.quiet(6.0, 100.0)
 
         assert queued == 8, "the targets of eight legs, at once; each stop protects until its target has ended (ORD-25)"

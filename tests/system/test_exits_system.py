@@ -46,12 +46,12 @@ def test_every_pass_leaves_a_trace_of_each_active_leg(run_desk, seed_setup) -> N
     async def scenario(rig):
         await rig.enter(150.0)
         await rig.quiet(20.0, 150.0)
-        passes = dict(rig.desk.reader.passes)
+        passes = dict(rig.desk.main.reader.passes)
         assert passes == {PE: 4, CE: 4}
 
         await rig.quiet(11.0, {PE: 150.0, CE: 155.0})
-        assert rig.desk.reader.passes[PE] == 6
-        assert rig.desk.reader.passes[CE] <= 5, "a flat leg is not asked for"
+        assert rig.desk.main.reader.passes[PE] == 6
+        assert rig.desk.main.reader.passes[CE] <= 5, "a flat leg is not asked for"
 
     run_desk(scenario, seed_setup())
 
@@ -109,16 +109,16 @@ def test_a_check_during_a_check_is_done_right_after_it(run_desk, seed_setup) -> 
     async def scenario(rig):
         await rig.enter(150.0)
         rig.venue.read_delay_s, rig.venue.mute_pushes = 0.5, True
-        reads = rig.desk.reader.reads
-        rig.desk.reader.status_pass()
+        reads = rig.desk.main.reader.reads
+        rig.desk.main.reader.status_pass()
         await rig.pass_s(0.6)  # orders are read, trades not yet
         rig.tick(PE, 155.0)
-        rig.desk.reader.status_pass()
-        rig.desk.reader.status_pass()
+        rig.desk.main.reader.status_pass()
+        rig.desk.main.reader.status_pass()
         took = await rig.wait_until(lambda: rig.facts(PE).tp_order_id is None, limit_s=4)
 
         assert took < 2.0
-        assert rig.desk.reader.reads - reads == 2
+        assert rig.desk.main.reader.reads - reads == 2
 
     run_desk(scenario, seed_setup())
 
@@ -428,7 +428,7 @@ def test_a_partial_target_resizes_the_stop_once(run_desk, seed_setup) -> None:
 
         sent = len(rig.venue.calls)
         for _ in range(10):
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             await rig.quiet(1.0, 154.0)
         assert len(rig.venue.calls) == sent
 
@@ -591,7 +591,7 @@ def test_whatever_asks_for_an_exit_there_is_one(run_desk, seed_setup) -> None:
         await rig.pass_s(0.001)
         for _ in range(5):
             rig.desk.step(lambda now: rig.bot.square_off("EOD Square-Off", now, rig.desk.out))
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             rig.tick(PE, 99.5)
             await rig.pass_s(0.02)
         await rig.quiet(4.0, 99.5)
@@ -704,7 +704,7 @@ def test_a_complete_status_without_a_fill_changes_nothing(run_desk, seed_setup) 
     async def scenario(rig):
         await rig.enter(100.0)
         target = next(o for o in rig.working() if o.type is OrderType.LIMIT)
-        rig.desk.on_report(msgspec.structs.replace(target, state=OrderState.FILLED, filled_qty=0))
+        rig.desk.main.on_report(msgspec.structs.replace(target, state=OrderState.FILLED, filled_qty=0))
         await rig.quiet(1.0, 100.0)
         assert rig.leg(PE).bracket.open_qty == 75 and len(rig.working()) == 2
         assert len(rig.venue.calls) == 3

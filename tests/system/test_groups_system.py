@@ -83,7 +83,7 @@ def test_three_pairs_live_side_by_side_and_no_fill_of_one_moves_another(run_desk
             touched = {tag if isinstance(tag, str) else tag.tag for _, tag in rig.venue.calls[calls:]}
             owners = {(rig.desk.blotter.orders[tag].bot, rig.desk.blotter.orders[tag].symbol) for tag in touched}
             assert owners <= {gone}
-            assert rig.desk.reader.differences == 0
+            assert rig.desk.main.reader.differences == 0
 
         stops = {(WIDE, PE_UP): -4 * 75, (TWIN, CE_FAR): -10 * 150}
         gains = {(FIRST, CE): 5 * 75, (FIRST, PE): 5 * 75, (WIDE, CE_UP): 8 * 75, (TWIN, PE): 20 * 150}

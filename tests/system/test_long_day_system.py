@@ -28,11 +28,11 @@ def test_finished_orders_that_were_dropped_from_memory_are_no_second_desk(run_de
         first = rig.venue.placed()[0]
         assert first.tag not in rig.desk.blotter.orders
 
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(1.0)
 
         assert not rig.said("second desk")
-        assert not rig.desk.reader.reconciler.foreign_orders
+        assert not rig.desk.main.reader.reconciler.foreign_orders
         rig.request(Enter, side=Side.BUY)
         await rig.quiet(1.0)
         assert rig.leg(PE).is_active
@@ -57,12 +57,12 @@ def test_rows_of_ended_orders_are_merged_once_however_often_the_book_is_read(run
         monkeypatch.setattr(rig.desk.blotter, "apply_report", counted)
         await rig.enter(100.0)
         merged.clear()
-        reads = rig.desk.reader.reads
+        reads = rig.desk.main.reader.reads
         for _ in range(5):
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             await rig.quiet(1.0)
 
-        assert rig.desk.reader.reads >= reads + 5
+        assert rig.desk.main.reader.reads >= reads + 5
         resting = {report.tag for report in rig.working(PE)}
         assert set(merged) == resting, "only what can still change is merged again"
 
@@ -81,7 +81,7 @@ def test_a_row_of_an_ended_order_that_changes_is_merged_again(run_desk, seed_set
         stop = rig.desk.blotter.orders[rig.venue.placed(Role.STOP)[0].tag]
         assert stop.state is OrderState.CANCELLED
         for _ in range(3):
-            rig.desk.reader.reconcile()
+            rig.desk.main.reader.reconcile()
             await rig.quiet(1.0)
 
         read = rig.venue.inner.read_orders
@@ -90,7 +90,7 @@ def test_a_row_of_an_ended_order_that_changes_is_merged_again(run_desk, seed_set
             return [_filled(row) if row.tag == stop.tag else row for row in await read()]
 
         rig.venue.inner.read_orders = haunted
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(1.0)
 
         assert stop.filled_qty == 75
@@ -119,7 +119,7 @@ def test_an_average_that_contradicts_the_trades_is_told_though_its_row_never_cha
         rig.venue.inner.read_orders = dear
         await rig.enter(100.0)
         await rig.quiet(6.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(1.0)
         rig.venue.hide_trades = True
         rig.request(ExitLeg, symbol=PE)

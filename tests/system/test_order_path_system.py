@@ -20,7 +20,7 @@ def test_a_flat_desk_enters_again_once_the_broker_answers_its_reads(run_desk, se
         rig.ticks(100)
         rig.request(Enter, side=Side.BUY)
         await rig.quiet(20)
-        assert rig.desk.gateway.path_error == "connection refused"
+        assert rig.desk.main.gateway.path_error == "connection refused"
         silent = rig.desk.entry_block(rig.clock.now_ns())
         rig.venue.script = lambda op, request: None
         rig.venue.reads_fail = False
@@ -29,7 +29,7 @@ def test_a_flat_desk_enters_again_once_the_broker_answers_its_reads(run_desk, se
 
         rig.request(Enter, side=Side.BUY)
         await rig.quiet(1)
-        return silent, rig.desk.gateway.path_error, len(rig.venue.placed(Role.ENTRY, PE)), rig.net(PE)
+        return silent, rig.desk.main.gateway.path_error, len(rig.venue.placed(Role.ENTRY, PE)), rig.net(PE)
 
     silent, path_error, entries, net = run_desk(scenario, seed_setup())
 

@@ -58,7 +58,7 @@ def exits(rig, symbol: str = PE) -> dict[str, tuple[str, int]]:
 @pytest.mark.row("LEG-36", "CON-02")
 def test_it_looks_every_30_s_with_a_position_and_every_300_s_without(run_desk, seed_setup) -> None:
     async def scenario(rig):
-        reader = rig.desk.reader
+        reader = rig.desk.main.reader
         times: list[float] = []
         inner = rig.venue.read_positions
 
@@ -97,7 +97,7 @@ def test_the_short_interval_stands_before_the_purchase_is_sent(run_desk, seed_se
 
         def script(op, request):
             if request.tag.endswith("E"):
-                due_at_send.append(rig.desk.reader._due.when() - rig.clock.loop_time(rig.clock.now_ns()))
+                due_at_send.append(rig.desk.main.reader._due.when() - rig.clock.loop_time(rig.clock.now_ns()))
             return None
 
         rig.venue.script = script
@@ -114,11 +114,11 @@ def test_one_read_of_the_position_book_serves_all_legs(run_desk, seed_setup) -> 
     async def scenario(rig):
         await rig.enter(150.0)
         await rig.quiet(2.0, 150.0)
-        before = rig.desk.reader.position_reads
-        rig.desk.reader.reconcile()
+        before = rig.desk.main.reader.position_reads
+        rig.desk.main.reader.reconcile()
         await rig.pass_s(0.5)
 
-        assert rig.desk.reader.position_reads == before + 1
+        assert rig.desk.main.reader.position_reads == before + 1
 
     run_desk(scenario, seed_setup())
 
@@ -128,7 +128,7 @@ def test_a_slow_run_is_told(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
         rig.venue.read_delay_s = 1.2
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(5.0, 150.0)
 
         assert rig.said("[PERF] reconcile took 2.4s")
@@ -175,7 +175,7 @@ def test_units_that_vanish_without_a_trade_are_looked_for_four_times_and_booked_
     async def scenario(rig):
         await rig.enter(150.0)
         move(rig, -75, 149.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(1.3, 149.0)
         assert rig.leg(PE).bracket.open_qty == 75, "two looks are not enough without a trade"
         assert "position mismatch" in rig.desk.entry_block(rig.clock.now_ns())
@@ -261,7 +261,7 @@ def test_a_target_that_filled_unseen_is_booked_as_ours_and_its_stop_is_cancelled
         await rig.enter(150.0)
         rig.venue.mute_pushes = True
         rig.tick(PE, 155.0)
-        rig.desk.reader.verify_flat()
+        rig.desk.main.reader.verify_flat()
         await rig.pass_s(2.0)
 
         assert rig.trades() == [(PE, 375_00, "Target Hit")]
@@ -285,7 +285,7 @@ def test_a_target_that_fills_after_the_hands_sale_is_bought_back(run_desk, seed_
         rig.tick(PE, 155.0)
         assert rig.net(PE) == -75
         rig.venue.mute_pushes = False
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(5.0, 155.0)
 
         assert rig.net(PE) == 0 and exits(rig) == {}
@@ -357,7 +357,7 @@ def test_a_foreign_order_is_named_and_left_alone(run_desk, seed_setup) -> None:
 
         assert rig.said("[FOREIGN]") == [f"[FOREIGN] {PE} BUY 75 MIS working: not ours, left alone"]
         assert [o.tag for o in rig.working(PE) if not o.tag.startswith("SD")] == ["MYOWN"]
-        assert [o.tag for o in rig.desk.reader.reconciler.foreign_orders.values()] == ["MYOWN"]
+        assert [o.tag for o in rig.desk.main.reader.reconciler.foreign_orders.values()] == ["MYOWN"]
         assert not rig.desk.mismatch, "an order is no position"
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
@@ -372,7 +372,7 @@ def test_units_in_a_reserved_symbol_are_adopted_with_levels_from_their_price(run
         reserve(rig)
         rig.ticks(150.2)
         move(rig, 75, 150.2)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(6.0, 150.2)
 
         assert rig.facts(PE).side == "LONG" and rig.leg(PE).bracket.open_qty == 75
@@ -396,7 +396,7 @@ def test_a_short_found_in_a_reserved_symbol_gets_purchases_for_exits(run_desk, s
         reserve(rig)
         rig.ticks(150.0)
         move(rig, -75, 150.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(6.0, 150.0)
 
         assert exits(rig) == {"LIMIT": ("BUY", 75), "SL": ("BUY", 75)}
@@ -413,7 +413,7 @@ def test_flatten_leaves_what_is_found_and_alert_only_names_it(run_desk, seed_set
         reserve(rig, OnUnexpected.FLATTEN)
         rig.ticks(150.0)
         move(rig, 75, 150.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(8.0, 150.0)
         assert rig.net(PE) == 0 and rig.trades() == [(PE, 0, "Unexpected Position")]
         assert [(r.side, r.qty) for r in rig.venue.placed()] == [(Side.SELL, 75)]
@@ -422,7 +422,7 @@ def test_flatten_leaves_what_is_found_and_alert_only_names_it(run_desk, seed_set
         reserve(rig, OnUnexpected.ALERT)
         rig.ticks(150.0)
         move(rig, 75, 150.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(40.0, 150.0)
         assert rig.net(PE) == 75 and rig.venue.placed() == []
         assert "mismatch" in rig.desk.alarms and rig.desk.entry_block(rig.clock.now_ns())
@@ -439,7 +439,7 @@ def test_without_a_tag_a_reserve_or_a_word_of_the_trader_nothing_is_adopted(run_
         await rig.quiet(40.0, 150.0)
         assert rig.venue.placed() == [] and "mismatch" in rig.desk.alarms
 
-        rig.desk.reader.adopt(PE)
+        rig.desk.main.reader.adopt(PE)
         await rig.quiet(5.0, 150.0)
         assert exits(rig) == {"LIMIT": ("SELL", 75), "SL": ("SELL", 75)}
         assert rig.leg(PE).bracket.covered_qty == 75 and not rig.desk.mismatch
@@ -455,7 +455,7 @@ def test_an_owned_position_that_our_books_call_closed_is_exited_exactly(run_desk
         await rig.quiet(3.0, 155.0)
         assert not rig.leg(PE).is_active
         move(rig, 75, 155.0)
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(8.0, 155.0)
 
         assert rig.said("[CRITICAL]") == [f"[CRITICAL] {PE} the broker still holds 75 units of ours: exiting them"]
@@ -473,7 +473,7 @@ def test_exits_follow_a_position_whose_product_was_converted(run_desk, seed_setu
         await rig.enter(150.0)
         move(rig, -75, 150.0)
         move(rig, 75, 150.0, product="NRML")
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(10.0, 150.0)
 
         assert {o.product for o in rig.working(PE)} == {"NRML"}
@@ -495,7 +495,7 @@ def test_a_different_average_price_is_told_once_with_both(run_desk, seed_setup) 
     async def scenario(rig):
         await rig.enter(100.5)
         holding(rig).basis_paise = 75 * 100_62
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(40.0, 100.5)
 
         assert rig.said("price mismatch") == [f"[RECONCILE] {PE} price mismatch: ours ₹100.50, broker ₹100.62"]
@@ -511,7 +511,7 @@ def test_without_a_price_of_our_own_the_brokers_counts(run_desk, seed_setup) -> 
         rig.venue.hide_trades = True
         await rig.enter(100.5)
         holding(rig).basis_paise = 75 * 100_62
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(2.0, 100.5)
 
         assert rig.leg(PE).bracket.body.entry_paise == 100_62
@@ -599,9 +599,9 @@ def test_a_cancel_that_was_accepted_and_not_done_is_read_again_and_asked_again(r
         rig.venue.script = script
         rig.tick(PE, 155.0)
         await rig.pass_s(0.05)
-        reads = rig.desk.reader.reads
+        reads = rig.desk.main.reader.reads
         await rig.pass_s(1.5)
-        assert rig.desk.reader.reads - reads >= 3, "0.2 s, 0.4 s, 0.6 s"
+        assert rig.desk.main.reader.reads - reads >= 3, "0.2 s, 0.4 s, 0.6 s"
         assert rig.leg(PE).is_active, "an answer is not an end"
         await rig.quiet(12.0, 154.0)
 
@@ -620,7 +620,7 @@ def test_a_stop_that_fills_as_protection_is_rearmed_gets_no_second_one(run_desk,
         rig.venue.mute_pushes = True
         rig.exchange.cancel("paper", rig.facts(PE).tp_order_id, rig.clock.now_ns())
         rig.tick(PE, 145.0)
-        rig.desk.reader.status_pass()
+        rig.desk.main.reader.status_pass()
         await rig.quiet(3.0, 145.0)
 
         assert len(rig.venue.placed()) == 3, "no SELL for a position that is gone"
@@ -724,7 +724,7 @@ def test_one_empty_book_is_not_flat(run_desk, seed_setup) -> None:
             return [] if empties[0] >= 0 else await inner()
 
         rig.venue.read_positions = read_positions
-        rig.desk.reader.reconcile()
+        rig.desk.main.reader.reconcile()
         await rig.quiet(10.0, 150.0)
 
         assert rig.leg(PE).bracket.covered_qty == 75
@@ -738,14 +738,14 @@ def test_one_empty_book_is_not_flat(run_desk, seed_setup) -> None:
 def test_the_last_fifty_pushed_updates_are_kept(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.enter(150.0)
-        tags = {update.tag for _, update in rig.desk.reader.updates}
+        tags = {update.tag for _, update in rig.desk.main.reader.updates}
         assert {request.tag for request in rig.venue.placed()} <= tags
         for index in range(60):
             by_hand(rig, Side.BUY, 75, 120.0, tag=f"H{index}")
         await rig.pass_s(1.0)
 
         listed = [report.tag for report in rig.exchange.orders("paper")]
-        assert len(listed) > 53 and [update.tag for _, update in rig.desk.reader.updates] == listed[-50:]
+        assert len(listed) > 53 and [update.tag for _, update in rig.desk.main.reader.updates] == listed[-50:]
 
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
@@ -755,10 +755,10 @@ def test_a_pushed_fill_acts_at_once_and_a_foreign_one_brings_a_read(run_desk, se
     async def scenario(rig):
         await rig.enter(150.0)
         await rig.quiet(1.0, 150.0)
-        reads = rig.desk.reader.position_reads
+        reads = rig.desk.main.reader.position_reads
         by_hand(rig, Side.SELL, 75, 150.0, symbol=CE)
         await rig.pass_s(0.5)
-        assert rig.desk.reader.position_reads > reads
+        assert rig.desk.main.reader.position_reads > reads
 
         rig.tick(PE, 155.0)
         took = await rig.wait_until(lambda: rig.leg(PE).bracket.open_qty == 0, 1.0)
@@ -830,9 +830,9 @@ def test_units_with_our_tags_and_no_journal_are_adopted(run_desk, seed_setup) ->
 def test_the_intervals_are_the_desks_own(run_desk, seed_setup) -> None:
     async def scenario(rig):
         await rig.pass_s(100)
-        reads = rig.desk.reader.position_reads
+        reads = rig.desk.main.reader.position_reads
         await rig.pass_s(60)
-        assert rig.desk.reader.position_reads == reads + 6
+        assert rig.desk.main.reader.position_reads == reads + 6
 
     run_desk(scenario, seed_setup(times=DeskTimes(reconcile_flat_ns=10 * NS_PER_S)))
 

@@ -215,7 +215,7 @@ def test_a_leg_whose_stop_does_not_rest_is_closed_though_its_bot_leaves(run_desk
 def test_after_a_standstill_prices_are_stale_until_they_move_and_the_books_are_read(run_desk) -> None:
     async def scenario(rig):
         rig.ticks(100.0)
-        reads = rig.desk.reader.reads
+        reads = rig.desk.main.reader.reads
 
         note_stall(rig.desk, 2_300, "station.py:12 f > slow.py:3 g")
 
@@ -223,7 +223,7 @@ def test_after_a_standstill_prices_are_stale_until_they_move_and_the_books_are_r
         rig.request(Enter, side=Side.BUY)
         await rig.pass_s(0.2)
         assert rig.venue.placed() == [], "a price from before the standstill enters nothing"
-        assert rig.desk.reader.reads > reads
+        assert rig.desk.main.reader.reads > reads
         assert not rig.said("[BLIND]"), "stale is not blind"
         rig.ticks(100.0)
         rig.request(Enter, side=Side.BUY)
@@ -317,18 +317,18 @@ def test_a_rule_that_fails_where_nothing_can_be_said_is_set_aside_a_moment_later
 def test_a_failed_read_of_positions_is_asked_again_until_flat_is_proven(run_desk) -> None:
     async def scenario(rig):
         await rig.enter(100.0)
-        before = rig.desk.reader.reconciled_ns
+        before = rig.desk.main.reader.reconciled_ns
         rig.venue.reads_fail = True
         rig.tick(PE, 102.0)
         await rig.quiet(2.0, {PE: 102.0, CE: 100.0})
         assert rig.leg(PE).bracket.open_qty == 0
         assert rig.leg(PE).is_active, "fills alone are no proof"
-        assert rig.desk.reader.reconciled_ns == before
+        assert rig.desk.main.reader.reconciled_ns == before
 
         rig.venue.reads_fail = False
         await rig.quiet(2.5, {PE: 102.0, CE: 100.0})
 
-        assert rig.desk.reader.reconciled_ns > before
+        assert rig.desk.main.reader.reconciled_ns > before
         assert not rig.leg(PE).is_active
 
     run_desk(scenario)
@@ -337,7 +337,7 @@ def test_a_failed_read_of_positions_is_asked_again_until_flat_is_proven(run_desk
 @pytest.mark.invariant("R4")
 def test_a_read_that_fails_at_the_end_of_recovery_does_not_end_the_desk(run_desk) -> None:
     async def scenario(rig):
-        reader, calls = rig.desk.reader, []
+        reader, calls = rig.desk.main.reader, []
         inner = rig.venue.read_positions
 
         async def twice_odd():
@@ -364,7 +364,7 @@ def test_a_read_that_fails_at_the_end_of_recovery_does_not_end_the_desk(run_desk
 @pytest.mark.invariant("X2")
 def test_the_order_path_comes_back_after_its_worker_broke(run_desk) -> None:
     async def scenario(rig):
-        heard = rig.desk.gateway._answered
+        heard = rig.desk.main.gateway._answered
         broken = []
 
         def once(tag, op, answer):
@@ -373,7 +373,7 @@ def test_the_order_path_comes_back_after_its_worker_broke(run_desk) -> None:
                 raise RuntimeError("scripted")
             heard(tag, op, answer)
 
-        rig.desk.gateway._answered = once
+        rig.desk.main.gateway._answered = once
         await rig.enter(100.0)
         await rig.quiet(4.0)
 

@@ -82,7 +82,7 @@ class DeskLife:
         legs_terms = world.terms.legs_terms(account)
         return DeskParts(
             clock=clock,
-            port=WitnessPort(port, truth, self._look, self.life),
+            ports=(WitnessPort(port, truth, self._look, self.life),),
             market=self.market,
             instruments=world.instruments,
             calendar=world.calendar,
@@ -91,7 +91,7 @@ class DeskLife:
             log=LogBook(Redactions(), level="CRITICAL", alerts=alerts, ring_max=50),
             alerts=alerts,
             run_no=run_no,
-            groups=(GroupParts(terms=legs_terms, legs=tuple(world.instruments), trigger=world.terms.trigger),),
+            bots=(GroupParts(terms=legs_terms, legs=tuple(world.instruments), trigger=world.terms.trigger),),
             times=DeskTimes(restart_loop_starts=0),  # its pause would make quiet days of nasty ones
             labels=DeskLabels(mode="SIMULATION", broker="paper", is_live=False),
             limits=GatewayLimits(),

@@ -83,12 +83,14 @@ class Converged:
         for order in desk.blotter.live_orders():
             word = "unanswered" if order.state is OrderState.UNKNOWN else order.state.value
             verdicts.broken("L1", order.tag, f"{order.role.value} is {word} at the end")
-        if not desk.gateway.is_idle:
-            verdicts.broken("L1", "gateway", f"{desk.gateway.depth} requests wait at the end")
+        for gateway in (account.gateway for account in desk.accounts.values()):
+            if not gateway.is_idle:
+                verdicts.broken("L1", "gateway", f"{gateway.depth} requests wait at the end")
         for text in desk.failures:
             verdicts.broken("L1", "desk", f"internal error: {text}")
-        if desk.gateway.path_error:
-            verdicts.broken("L1", "order path", f"still called down at the end: {desk.gateway.path_error}")
+        for gateway in (account.gateway for account in desk.accounts.values()):
+            if gateway.path_error:
+                verdicts.broken("L1", "order path", f"still called down at the end: {gateway.path_error}")
         for key, group in truth.groups.items():
             if group.entered_qty and not group.closed_ns:
                 verdicts.broken("L1", key, f"{group.symbol}: never called closed, state {group.state}")
