@@ -6,6 +6,7 @@ of the secrets file, or an entry of the system's keyring (engine/secrets.py, OPS
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
@@ -34,6 +35,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def secret_names(self) -> tuple[str, ...]:
         """The names of the secrets this account needs before it can connect."""
         return tuple(getattr(self, field) for field in self.__struct_fields__ if field.endswith("_name"))
+
+    @property
+    def login(self) -> tuple[str, ...]:
+        """Names of the secrets that open the trading session; two accounts with the same one are the same. Empty when
+        none is needed."""
+        return self.secret_names
 
 
 class PaperAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +121,10 @@ class XtsAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True)
     market_secret_name: Annotated[str, _SECRET_NAME] = "XTS_MARKET_SECRET"
     """Secret that holds the market-data app's secret."""
 
+    @property
+    def login(self) -> tuple[str, ...]:
+        return (self.trade_key_name, self.trade_secret_name)
+
 
 class DhanAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """DhanHQ."""
@@ -140,3 +151,13 @@ ACCOUNT_KINDS: Final[dict[str, type[Account]]] = {
     "dhan": DhanAccount,
 }
 AnyAccount = PaperAccount | KiteAccount | OpenAlgoAccount | XtsAccount | DhanAccount
+
+
+def session_of(accounts: Mapping[str, Account], name: str) -> str:
+    """The first account that logs in at the same kind of broker with the same secrets: one session serves both."""
+    account = accounts.get(name)
+    if account is None or not account.login:
+        return name
+    return next(
+        other for other, given in accounts.items() if type(given) is type(account) and given.login == account.login
+    )

@@ -6,7 +6,7 @@ Pure. Each fault names one key, so that the loader can put file and line before 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import time
 from decimal import Decimal
 from itertools import chain
@@ -16,10 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.bars import SHORTEST_INTERVAL_NS
-from engine.config.accounts import AnyAccount, PaperAccount
+from engine.config.accounts import Account, AnyAccount, PaperAccount, XtsAccount
 from engine.config.errors import Fault
+from engine.config.grid import Grid
+from engine.config.key import keys_of
 from engine.config.model import Config, Legs
 from engine.exit_rules.time_exit import TimeExit
+from engine.grid.check import GridFacts, violations
+from engine.grid.terms import TradeSide
 from engine.money import rupees_text
 from engine.option_symbol import parse_option_symbol
 
@@ -45,6 +49,7 @@ def faults_of(config: Config) -> Iterator[Fault]:
     yield from _rule_times(config.legs)
     yield from _accounts(config)
     yield from _groups(config)
+    yield from _grids(config)
     yield from _limits(config)
     yield from _gateway(config)
     yield from _alerts(config)
@@ -86,6 +91,72 @@ def _groups(config: Config) -> Iterator[Fault]:
                 f'all groups of a desk trade one account so far, [legs] account = "{config.legs.account}"',
                 f'"{legs.account}"',
             )
+
+
+def _grids(config: Config) -> Iterator[Fault]:
+    """Each grid by itself, and no name twice in the desk (GRD-62)."""
+    taken = [legs.strategy for legs in config.all_groups]
+    for number, grid in enumerate(config.grids, start=1):
+        path = ("grid", str(number))
+        terms = config.grid_terms(grid)
+        for fault in violations(terms, facts=GridFacts(names_taken=tuple(taken))):
+            yield Fault((*path, *fault.key.split(".")), fault.reason, fault.value)
+        taken.append(grid.bot_name)
+        for fault in chain(_grid_roles(config, grid), _grid_numbers(grid), _grid_times(grid)):
+            yield msgspec.structs.replace(fault, path=(*path, *fault.path))
+
+
+def _grid_roles(config: Config, grid: Grid) -> Iterator[Fault]:
+    """Roles name accounts that there are, of the desk's own kind (GRD-38, GRD-39)."""
+    sides = {f"{side.value}_oco": side.entry_side in grid.trade_type.sides for side in TradeSide}
+    for role in ("trade", "upside_oco", "downside_oco"):
+        name: str = getattr(grid.accounts, role)
+        if not name or (role != "trade" and not (grid.trade_type.is_hedged and sides[role])):
+            continue
+        account = config.accounts.get(name)
+        path = ("accounts", role)
+        if account is None:
+            yield Fault(path, f"no such account; one of {', '.join(config.accounts)}", f'"{name}"')
+        elif config.is_live and isinstance(account, PaperAccount):
+            yield Fault(path, 'is a paper account, but [desk] mode is "live"', f'"{name}"')
+        elif not config.is_live and not isinstance(account, PaperAccount):
+            yield Fault(path, 'is a real account, but [desk] mode is "paper"', f'"{name}"')
+        elif (twin := _same_key(config.accounts, account)) is not None:
+            yield Fault(path, f"has the trade key of {twin} but another secret: one of the two is wrong", f'"{name}"')
+
+
+def _same_key(accounts: Mapping[str, Account], account: Account) -> str | None:
+    """An XTS account with the same key and another secret: a key has one secret, and its newest login ends others."""
+    if not isinstance(account, XtsAccount):
+        return None
+    for name, other in accounts.items():
+        is_xts = isinstance(other, XtsAccount) and other.root == account.root
+        if is_xts and other.login[0] == account.login[0] and other.login != account.login:
+            return name
+    return None
+
+
+def _grid_numbers(grid: Grid) -> Iterator[Fault]:
+    for name, (_, key) in keys_of(Grid).items():
+        value = getattr(grid, name)
+        if key.unit in ("₹", "%") and value * 100 % 1:
+            yield Fault((name,), "at most two decimals", f"{value}")
+    if not grid.hedge_sign:
+        yield Fault(("hedge_sign",), "1, or -1 where the tokens move against each other", "0")
+    if grid.exchange in _DERIVATIVES and grid.product_type == "CNC":
+        yield Fault(("product_type",), f"is for shares; on {grid.exchange} use MIS or NRML", '"CNC"')
+
+
+def _grid_times(grid: Grid) -> Iterator[Fault]:
+    close = _CLOSE[grid.exchange]
+    for key in ("no_new_entries_after", "square_off"):
+        value: time = getattr(grid, key)
+        if value != time(0) and not _OPEN <= value <= close:
+            session = f"{grid.exchange} trades from {_OPEN:%H:%M} to {close:%H:%M}; 00:00 = never"
+            yield Fault((key,), f"outside the session, {session}", f"{value:%H:%M}")
+    if time(0) < grid.square_off < grid.no_new_entries_after:
+        last = f"{grid.no_new_entries_after:%H:%M}"
+        yield Fault(("square_off",), f"not before no_new_entries_after {last}", f"{grid.square_off:%H:%M}")
 
 
 def _symbol_problem(symbol: str, exchange: str) -> str | None:

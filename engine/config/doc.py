@@ -25,6 +25,7 @@ from engine.config.environment import (
     TEST_MODE,
     variable_of,
 )
+from engine.config.grid import GEOMETRIC_DEFAULTS, Grid, Roles
 from engine.config.key import KeyType, allowed, keys_of, tables_of
 from engine.config.model import Config
 from engine.exit_rules.parameter import params_of
@@ -59,6 +60,18 @@ _GROUPS = """
 Every table `[groups.NAME]` is a further group of legs with the keys of [legs], traded by a bot of its own in the same
 desk and account. `strategy` defaults to NAME, `account` to that of [legs]. Two groups may hold the same contract, each
 with its own exits; two groups with one `strategy` are refused. Variables: `STRIKEDESK_GROUPS_NAME_LOTS`.
+"""
+
+_GRID = """
+### A geometric grid
+
+`grid_kind = "geometric"` has other defaults, the older bot's: {defaults}. `base_space`, `base_target` and
+`total_quantity` are its shape; `steps`, `spread` and `target_spread` do not count, and it never pauses by quantity.
+
+Every table `[[grid]]` is one grid, a bot of its own; its variables are numbered by the order of the tables, e.g.
+`STRIKEDESK_GRID_1_STEPS`. Two grids of one name are refused, and so is a grid whose own targets would meet: with the
+defaults of `spread` and `target_spread` they do, so give at least one of the two. `strikedesk grid --dry-run` shows the
+levels of a grid; the seed's keys for credentials have no place here, `accounts` names accounts.
 """
 
 _ENVIRONMENT = """
@@ -101,9 +114,17 @@ def _tables() -> Iterator[str]:
             yield from _section(f"{name}.{inner_name}", inner)
         if name == "legs":
             yield from _exit_rules()
+            yield from _grid()
         if name == "desk":
             for kind, account in ACCOUNT_KINDS.items():
                 yield from _section(f'accounts.NAME] with kind = "{kind}"', account, close="")
+
+
+def _grid() -> Iterator[str]:
+    yield from _section("[grid]", Grid)
+    yield from _section("[grid]] accounts = { ... }", Roles, close="")
+    shown = ", ".join(f"`{key} = {_default_text(value).strip('`')}`" for key, value in GEOMETRIC_DEFAULTS.items())
+    yield _GRID.format(defaults=shown).strip("\n") + "\n"
 
 
 def _section(title: str, table: type[msgspec.Struct], close: str = "]") -> Iterator[str]:

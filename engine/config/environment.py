@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from engine.config.accounts import ACCOUNT_KINDS
+from engine.config.grid import Grid
 from engine.config.key import keys_of, tables_of
 from engine.config.model import Config, Legs
 
@@ -64,20 +65,23 @@ def variable_of(path: Path) -> str:
     return PREFIX + "_".join(path).upper().replace("-", "_")
 
 
-def key_variables(account_kinds: Mapping[str, str], groups: Iterable[str] = ()) -> dict[str, Path]:
-    """Every STRIKEDESK_ variable there is, with its key, for accounts of these names and kinds, and these groups."""
+def key_variables(account_kinds: Mapping[str, str], groups: Iterable[str] = (), grids: int = 0) -> dict[str, Path]:
+    """Every STRIKEDESK_ variable there is, with its key, for accounts of these names and kinds, these groups, and so
+    many grids, which are told apart by their number in the file."""
     known = dict(_table_variables(Config, ()))
     for name, kind in account_kinds.items():
         if kind in ACCOUNT_KINDS:
             known |= dict(_table_variables(ACCOUNT_KINDS[kind], ("accounts", name)))
     for name in groups:
         known |= dict(_table_variables(Legs, ("groups", name)))
+    for number in range(1, grids + 1):
+        known |= dict(_table_variables(Grid, ("grid", str(number))))
     return known
 
 
 def unknown_variables(env: Mapping[str, str], known: Mapping[str, Path]) -> list[str]:
     """One fault for each STRIKEDESK_<TABLE>_ variable that is no key; other STRIKEDESK_ variables are left alone."""
-    tables = tuple(f"{PREFIX}{table.upper()}_" for table in (*tables_of(Config), "accounts", "groups"))
+    tables = tuple(f"{PREFIX}{table.upper()}_" for table in (*tables_of(Config), "accounts", "groups", "grid"))
     faults: list[str] = []
     for name in env:
         if name.startswith(tables) and name not in known:

@@ -14,9 +14,13 @@ from typing import Final, cast
 import msgspec
 
 from engine.config.accounts import Account, DhanAccount, KiteAccount, OpenAlgoAccount, PaperAccount, XtsAccount
+from engine.config.grid import Grid
 from engine.config.model import Config, Legs, TriggerKind
 from engine.exit_rules.registry import rule_table
 from engine.exit_rules.rule import ExitRule
+from engine.grid.check import warnings
+from engine.grid.geometry import level_count
+from engine.grid.terms import OnTerminate, TradeSide
 from engine.guardian import OnSilence
 from engine.legs import PairPolicy
 from engine.money import divide_half_up, rupees_text
@@ -24,6 +28,7 @@ from engine.order_pricing import ONE_TICK_GAP
 from engine.view import ExitStyle
 
 MASK: Final = "***"
+_TERMINATE_WORDS: Final = {OnTerminate.KEEP: "keeps", OnTerminate.FLATTEN: "closes"}
 _LABEL_WIDTH: Final = 12
 _STYLE_WORDS: Final = {
     ExitStyle.RESTING: "target and stop both rest at {place}",
@@ -40,6 +45,7 @@ def explain(config: Config, lot_sizes: Mapping[str, int] | None = None) -> str:
     lines = (
         *_desk_lines(config),
         *(line for legs in config.all_groups for line in _group_lines(config, legs, lot_sizes or {})),
+        *(line for grid in config.grids for line in _grid_lines(config, grid)),
         *_limit_lines(config),
         *_alert_lines(config),
         *_guardian_lines(config),
@@ -94,6 +100,34 @@ def _group_lines(config: Config, legs: Legs, lot_sizes: Mapping[str, int]) -> It
         yield "Group", f"{legs.strategy}, a bot of its own{loss}"
     yield from _leg_lines(legs, lot_sizes)
     yield from _exit_lines(legs, place=_place(config))
+
+
+def _grid_lines(config: Config, grid: Grid) -> Iterator[tuple[str, str]]:
+    """A grid in its owner's words; its prices are shown by `strikedesk grid --dry-run`."""
+    terms = config.grid_terms(grid)
+    centre = _rupees(terms.entry_paise) if terms.entry_paise else f"the first price of {grid.token_a_symbol}"
+    sides = " and ".join(side.value for side in terms.trade_type.sides)
+    levels = level_count(terms)
+    yield (
+        "Grid",
+        f"{grid.bot_name}, {terms.kind.value}, {terms.trade_type.value}: {levels} {sides} levels round {centre}",
+    )
+    yield "", f"{grid.token_a_symbol} on {grid.exchange}, {grid.product_type}, account {terms.accounts.trade}"
+    if terms.is_hedged:
+        roles = {f"{side.entry_side.value} entries in {terms.accounts.hedge(side)}": side for side in TradeSide}
+        where = ", ".join(words for words, side in roles.items() if side.entry_side in terms.trade_type.sides)
+        spread = _rupees(terms.oco_spread_paise)
+        yield "Hedge", f"{terms.qty_b} {grid.token_b_symbol} a level, {spread} beyond its price at the fill: {where}"
+        yield "Ends", f"after {terms.oco_stop_count} overdue hedges of one side, or an imbalance of {terms.steps}"
+    for warning in warnings(terms):
+        yield "Note", warning.text
+    stop = _day_end_words(grid.no_new_entries_after, grid.square_off)
+    yield "Day's end", f"{stop}; an ended grid {_TERMINATE_WORDS[terms.on_terminate]} what is open"
+
+
+def _day_end_words(last: time, square_off: time) -> str:
+    entries = f"no entry from {last:%H:%M} IST" if last != time(0) else "entries to the close"
+    return f"{entries}, {f'MIS positions closed at {square_off:%H:%M}' if square_off != time(0) else 'no square-off'}"
 
 
 def _leg_lines(legs: Legs, lot_sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:

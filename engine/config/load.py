@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -29,6 +29,7 @@ from engine.config.environment import (
     unknown_variables,
 )
 from engine.config.errors import ConfigError, Fault, printable, shown, sounds_secret
+from engine.config.grid import Grid
 from engine.config.lines import key_lines, line_of
 from engine.config.model import Config, Legs
 from engine.config.read import YES, EnvText, as_table, read_config
@@ -123,7 +124,7 @@ class _Draft:
         self.file_env = {name: value for name, (value, _) in found.items()}
         if any(value and sounds_secret(name) for name, value in self.file_env.items()):
             _refuse_if_open(path)
-        known = key_variables(self._account_kinds(), self._group_names())
+        known = self._known_variables()
         for name, (value, line) in found.items():
             origin = f"{path}:{line}: {name}"
             if name in known:
@@ -132,7 +133,7 @@ class _Draft:
                 self.notes.append(f"{path}:{line}: {name}: no such key, ignored")
 
     def overlay_environment(self, env: Mapping[str, str]) -> None:
-        known = key_variables(self._account_kinds(), self._group_names())
+        known = self._known_variables()
         wants_seed = env.get(f"{PREFIX}DESK_SEED_ENV", self._raw(("desk", "seed_env")))
         if wants_seed is True or (isinstance(wants_seed, str) and YES.get(wants_seed.lower())):
             for name, value in env.items():
@@ -172,6 +173,8 @@ class _Draft:
         if any(path[0] == "accounts" for path in bad):  # what names an account cannot be judged then
             bad |= {("legs", "account"), ("desk", "market")}
         conflicts = [fault for fault in faults_of(config) if fault.path not in bad]
+        if any(path[0] == "accounts" for path in bad):
+            conflicts = [fault for fault in conflicts if not (fault.path[0] == "grid" and "accounts" in fault.path)]
         in_order = sorted((*misfits, *conflicts), key=lambda fault: line_of(fault.path, self._lines))
         faults = [*self._faults, *(self._placed(fault) for fault in in_order)]
         if faults:
@@ -217,7 +220,7 @@ class _Draft:
     def _set(self, path: KeyPath, value: str, origin: str) -> None:
         table = self.document
         for name in path[:-1]:
-            inner = as_table(table.setdefault(name, {}))
+            inner = as_table(_inner(table, name))
             if inner is None:
                 return  # the file has something else there, which is reported as it stands
             table = inner
@@ -238,6 +241,11 @@ class _Draft:
                 kinds[name] = kind
         return kinds
 
+    def _known_variables(self) -> dict[str, KeyPath]:
+        grids = self.document.get("grid")
+        count = len(cast("list[object]", grids)) if isinstance(grids, list) else 0
+        return key_variables(self._account_kinds(), self._group_names(), count)
+
     def _group_names(self) -> list[str]:
         return [name for name, table in (as_table(self.document.get("groups")) or {}).items() if as_table(table)]
 
@@ -250,6 +258,14 @@ class _Draft:
             return f"{origin}{value}: {fault.reason} ({'.'.join(fault.path)})"
         line = line_of(fault.path, self._lines)
         return f"{self._source}{f':{line}' if line else ''}: {fault.text}"
+
+
+def _inner(table: dict[str, Any], name: str) -> object:
+    """The table inside, made when it is not there; of a list of tables the one with the number that follows."""
+    found = table.setdefault(name, {})
+    if isinstance(found, list):
+        return {str(number): row for number, row in enumerate(cast("list[object]", found), start=1)}
+    return found
 
 
 def _find(path: Path | None, env: Mapping[str, str], draft: _Draft) -> Path | None:
@@ -297,7 +313,14 @@ def _refuse_if_open(path: Path) -> None:
 def _normalised(config: Config) -> Config:
     """Symbols trimmed and in capitals, as all comparisons expect them (LEG-01)."""
     groups = {name: _with_plain_symbols(legs) for name, legs in config.groups.items()}
-    return msgspec.structs.replace(config, legs=_with_plain_symbols(config.legs), groups=groups)
+    grids = tuple(with_plain_tokens(grid) for grid in config.grids)
+    return msgspec.structs.replace(config, legs=_with_plain_symbols(config.legs), groups=groups, grids=grids)
+
+
+def with_plain_tokens(grid: Grid) -> Grid:
+    return msgspec.structs.replace(
+        grid, token_a_symbol=grid.token_a_symbol.strip().upper(), token_b_symbol=grid.token_b_symbol.strip().upper()
+    )
 
 
 def _with_plain_symbols(legs: Legs) -> Legs:

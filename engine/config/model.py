@@ -15,14 +15,16 @@ import msgspec
 
 from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, ExitBy, StopType
-from engine.config.accounts import Account, PaperAccount
+from engine.config.accounts import Account, PaperAccount, session_of
 from engine.config.alerts import Alerts
+from engine.config.grid import Grid
 from engine.config.guardian import GuardianTable
 from engine.config.key import Key
 from engine.config.position_management import PositionManagement
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.exit_rules.rule import ExitRule
+from engine.grid.terms import GridAccounts, GridTerms
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.legs import LegsTerms, PairPolicy
 from engine.money import paise_from_rupees
@@ -430,6 +432,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: dict[str, Account] = msgspec.field(default_factory=lambda: {"paper": PaperAccount()})
     """By name; `paper` is always there."""
     legs: Legs = Legs()
+    grids: tuple[Grid, ...] = ()
+    """Each table [[grid]], in the order of the file; each is a bot of its own."""
     groups: dict[str, Legs] = {}
     """More groups beside [legs], by the name of their table [groups.NAME]; two may hold the same contract (CON-43)."""
     risk: Risk = Risk()
@@ -467,6 +471,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             entries_per_day=self.risk.max_entries_per_day,
             unmanaged=not self.position_management.enabled,
         )
+
+    def grid_terms(self, grid: Grid) -> GridTerms:
+        """How one grid trades; roles with the same login get one account id and so one session (GRD-39)."""
+        trade, up, down = (
+            session_of(self.accounts, name)
+            for name in (grid.accounts.trade, grid.accounts.upside_oco, grid.accounts.downside_oco)
+        )
+        return grid.terms(GridAccounts(trade=trade, upside_oco=up, downside_oco=down))
 
     def legs_terms(self) -> LegsTerms:
         """Of [legs], the first group."""

@@ -18,11 +18,13 @@ import msgspec
 
 from engine.config.accounts import ACCOUNT_KINDS, Account, PaperAccount
 from engine.config.errors import Fault, printable, shown, sounds_secret
+from engine.config.grid import ELSEWHERE, GEOMETRIC_DEFAULTS, Grid
 from engine.config.key import TIME_FORM, Key, KeyType, allowed, keys_of, tables_of
 from engine.config.model import Config, Legs
 from engine.config.position_management import ALWAYS_SO
 from engine.exit_rules.registry import RuleFault, read_rules
 from engine.exit_rules.rule import ExitRule
+from engine.grid.terms import GridKind
 
 Table = TypeVar("Table", bound=msgspec.Struct)
 Path = tuple[str, ...]
@@ -47,7 +49,7 @@ def read_config(document: Mapping[str, object], say: Say) -> Config:
     for name, raw in document.items():
         if name == "accounts":
             values[name] = _read_accounts(raw, say)
-        elif name == "groups":
+        elif name in ("groups", "grid"):
             continue  # they take their account from [legs], wherever that stands
         elif name in tables:
             values[name] = _read_table(tables[name], raw, (name,), say)
@@ -55,6 +57,8 @@ def read_config(document: Mapping[str, object], say: Say) -> Config:
             say(Fault((printable(name[:40]),), _unknown_table(name, tables)))
     if "groups" in document:
         values["groups"] = _read_groups(document["groups"], values.get("legs", Legs()).account, say)
+    if "grid" in document:
+        values["grids"] = _read_grids(document["grid"], values.get("legs", Legs()).account, say)
     return Config(**values)
 
 
@@ -76,11 +80,36 @@ def _read_groups(raw: object, account: str, say: Say) -> dict[str, Legs]:
     return groups
 
 
+def _read_grids(raw: object, account: str, say: Say) -> tuple[Grid, ...]:
+    """[[grid]]: each trades in the account of [legs] unless it names another."""
+    tables = cast("list[object]", raw) if isinstance(raw, list) else [raw, None]
+    if not all(isinstance(table, dict) for table in tables):
+        say(Fault(("grid",), "write each grid as a table [[grid]]", shown(cast("object", raw))))
+        return ()
+    return tuple(
+        read_grid(as_table(table) or {}, account, ("grid", str(number)), say)
+        for number, table in enumerate(tables, start=1)
+    )
+
+
+def read_grid(fields: Mapping[str, object], account: str, path: Path, say: Say) -> Grid:
+    """One grid from raw values; what it leaves out has the defaults of its kind, and `account` as its trade account."""
+    given = {name: value for name, value in fields.items() if name not in ELSEWHERE}
+    for name in fields:
+        if name in ELSEWHERE:
+            say(Fault((*path, name), ELSEWHERE[name]))
+    roles = as_table(given.get("accounts", {}))
+    if roles is not None:
+        given["accounts"] = {"trade": account, **roles}
+    is_geometric = str(given.get("grid_kind", "")).strip() == GridKind.GEOMETRIC
+    return _read_table(Grid, {**GEOMETRIC_DEFAULTS, **given} if is_geometric else given, path, say)
+
+
 def _unknown_table(name: str, tables: Mapping[str, type[msgspec.Struct]]) -> str:
     owner = next((table for table, model in tables.items() if name in keys_of(model)), None)
     if owner is not None:
         return f"stands outside its table; write it under [{owner}]"
-    return f"no such table{_nearest(name, [*tables, 'accounts', 'groups'])}"
+    return f"no such table{_nearest(name, [*tables, 'accounts', 'groups', 'grid'])}"
 
 
 def _read_accounts(raw: object, say: Say) -> dict[str, Account]:

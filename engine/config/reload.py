@@ -34,6 +34,7 @@ def safe_changes(old: Config, new: Config) -> Changes:
     for path, is_live in _changed(old, new, ""):
         (applied if is_live else restart).append(path)
     restart += [f"accounts.{name}" for name in _changed_accounts(old, new)]
+    restart += _changed_grids(old, new)
     kept = dict(old.groups)
     for name in [*old.groups, *(name for name in new.groups if name not in old.groups)]:
         if name not in old.groups or name not in new.groups:
@@ -57,6 +58,20 @@ def _changed(old: msgspec.Struct, new: msgspec.Struct, prefix: str) -> Iterator[
 def _changed_accounts(old: Config, new: Config) -> list[str]:
     names = sorted({*old.accounts, *new.accounts})
     return [name for name in names if old.accounts.get(name) != new.accounts.get(name)]
+
+
+def _changed_grids(old: Config, new: Config) -> list[str]:
+    """A grid keeps its terms while it runs; each is known by its name, wherever it stands in the file."""
+    before, after = ({grid.bot_name: grid for grid in config.grids} for config in (old, new))
+    changed: list[str] = []
+    for name in dict.fromkeys((*before, *after)):
+        one, other = before.get(name), after.get(name)
+        if one is None or other is None:
+            changed.append(f"grid.{name}")
+        else:
+            fields = one.__struct_fields__
+            changed += [f"grid.{name}.{key}" for key in fields if getattr(one, key) != getattr(other, key)]
+    return changed
 
 
 def _merged(old: Table, new: Table) -> Table:
