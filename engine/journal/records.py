@@ -231,9 +231,10 @@ class Batch(msgspec.Struct, kw_only=True):
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What one account's desk has to know again after a start."""
+    """What a desk has to know again after a start."""
 
-    account: str
+    accounts: tuple[str, ...]
+    """Its own; nothing of others is in here."""
     last_run_no: int
     """Number of the newest run in the file; 0 for a new file."""
     tag_counter: int

@@ -42,52 +42,60 @@ from engine.order import TERMINAL, Order
 
 _FAST_NS = 60 * NS_PER_S
 _FINISHED = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
-_OPEN_BRACKETS = "SELECT bracket_id FROM brackets WHERE account = ? AND closed_ns = 0"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def restore(conn: sqlite3.Connection, account: str, trading_day: str) -> Restored:
-    """Everything of one account; see `Restored` for what each field holds."""
-    trade_ids, sums = _fills_by_tag(conn, account)
-    needed = f"account = ? AND (state NOT IN ({_FINISHED}) OR bracket_id IN ({_OPEN_BRACKETS}))"
-    orders = _orders(conn, needed, (account, account), trade_ids)
+def restore(conn: sqlite3.Connection, accounts: tuple[str, ...], trading_day: str) -> Restored:
+    """Everything of these accounts, the main one first; see `Restored` for what each field holds."""
+    ours = _in(accounts)
+    trade_ids, sums = _fills_by_tag(conn, accounts)
+    open_brackets = f"SELECT bracket_id FROM brackets WHERE {ours} AND closed_ns = 0"
+    needed = f"{ours} AND (state NOT IN ({_FINISHED}) OR bracket_id IN ({open_brackets}))"
+    orders = _orders(conn, needed, (*accounts, *accounts), trade_ids)
     day_start = at_ist(date.fromisoformat(trading_day), time())
     day_end = at_ist(date.fromisoformat(trading_day) + timedelta(days=1), time())
-    today = f"account = ? AND intended_ns >= ? AND intended_ns < ? AND NOT ({needed})"
-    finished_today = _orders(conn, today, (account, day_start, day_end, account, account), trade_ids)
+    today = f"{ours} AND intended_ns >= ? AND intended_ns < ? AND NOT ({needed})"
+    finished_today = _orders(conn, today, (*accounts, day_start, day_end, *accounts, *accounts), trade_ids)
     return Restored(
-        account=account,
+        accounts=accounts,
         last_run_no=int(_one(conn, "SELECT max(run_no) FROM runs")),
         tag_counter=int(_one(conn, "SELECT value_int FROM meta WHERE key = 'tag_counter'")),
         brackets=_read(
-            conn, BRACKETS, BracketRow, "account = ? AND closed_ns = 0 ORDER BY opened_ns, bracket_id", account
+            conn, BRACKETS, BracketRow, f"{ours} AND closed_ns = 0 ORDER BY opened_ns, bracket_id", *accounts
         ),
-        closed_today=_closed_between(conn, account, day_start, day_end),
+        closed_today=_closed_between(conn, accounts, day_start, day_end),
         orders=orders,
         finished_today=finished_today,
-        unanswered=_read(conn, INTENTS, IntentRow, "account = ? AND answer = '' ORDER BY seq", account),
+        unanswered=_read(conn, INTENTS, IntentRow, f"{ours} AND answer = '' ORDER BY seq", *accounts),
         trades_today=_read(
-            conn, TRADES, TradeRow, "account = ? AND trading_day = ? ORDER BY closed_ns, trade_id", account, trading_day
+            conn, TRADES, TradeRow, f"{ours} AND trading_day = ? ORDER BY closed_ns, trade_id", *accounts, trading_day
         ),
         exposures_today=_read(
-            conn, EXPOSURES, Exposure, "account = ? AND trading_day = ? ORDER BY ended_ns", account, trading_day
+            conn, EXPOSURES, Exposure, f"{ours} AND trading_day = ? ORDER BY ended_ns", *accounts, trading_day
         ),
-        positions=_positions(conn, account, trading_day),
+        positions=_positions(conn, accounts, trading_day),
         alarms=_read(conn, ALARMS, AlarmRow, "ended_ns = 0 ORDER BY since_ns, alarm_id"),
-        bots=_read(conn, BOTS, BotRow, "account = ? ORDER BY bot", account),
-        fast_crashes=_fast_crashes(conn, account),
+        bots=_read(conn, BOTS, BotRow, f"{ours} ORDER BY bot", *accounts),
+        fast_crashes=_fast_crashes(conn, accounts[0]),
         differences=tuple(_differences((*orders, *finished_today), sums)),
     )
 
 
-def _closed_between(conn: sqlite3.Connection, account: str, from_ns: int, until_ns: int) -> tuple[BracketRow, ...]:
-    where = "account = ? AND closed_ns >= ? AND closed_ns < ? ORDER BY opened_ns, bracket_id"
-    return _read(conn, BRACKETS, BracketRow, where, account, from_ns, until_ns)
+def _in(accounts: tuple[str, ...]) -> str:
+    return f"account IN ({', '.join('?' * len(accounts))})"
+
+
+def _closed_between(
+    conn: sqlite3.Connection, accounts: tuple[str, ...], from_ns: int, until_ns: int
+) -> tuple[BracketRow, ...]:
+    where = f"{_in(accounts)} AND closed_ns >= ? AND closed_ns < ? ORDER BY opened_ns, bracket_id"
+    return _read(conn, BRACKETS, BracketRow, where, *accounts, from_ns, until_ns)
 
 
 def _fast_crashes(conn: sqlite3.Connection, account: str) -> int:
-    """Runs before the newest, which is the one that asks: how many crashed within a minute, up to one that did not."""
+    """Runs before the newest, which is the one that asks: how many crashed within a minute, up to one that did not. A
+    run stands under the main account."""
     newest = "SELECT started_ns, ended_ns FROM runs WHERE account = ? ORDER BY run_no DESC LIMIT 20"
     runs: list[tuple[int, int]] = conn.execute(newest, (account,)).fetchall()
     crashes = 0
@@ -104,12 +112,14 @@ def newest_run(conn: sqlite3.Connection) -> RunRow | None:
     return None if row is None else RunRow(**dict(zip(columns, row, strict=True)))
 
 
-def _fills_by_tag(conn: sqlite3.Connection, account: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+def _fills_by_tag(
+    conn: sqlite3.Connection, accounts: tuple[str, ...]
+) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """Trade ids of each tag in the order they were booked, and their quantity and value (paise)."""
     trade_ids: dict[str, list[str]] = defaultdict(list)
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    booked = "SELECT tag, trade_id, qty, qty * price_paise FROM fills WHERE account = ? ORDER BY seq"
-    for tag, trade_id, qty, value in conn.execute(booked, (account,)):
+    booked = f"SELECT tag, trade_id, qty, qty * price_paise FROM fills WHERE {_in(accounts)} ORDER BY seq"
+    for tag, trade_id, qty, value in conn.execute(booked, accounts):
         trade_ids[tag].append(trade_id)
         sums[tag] = (sums[tag][0] + qty, sums[tag][1] + value)
     return trade_ids, sums
@@ -127,13 +137,14 @@ def _read(conn: sqlite3.Connection, table: Table, struct: type[S], where: str, *
     return tuple(struct(**table.fields(row)) for row in rows)
 
 
-def _positions(conn: sqlite3.Connection, account: str, trading_day: str) -> tuple[PositionRow, ...]:
+def _positions(conn: sqlite3.Connection, accounts: tuple[str, ...], trading_day: str) -> tuple[PositionRow, ...]:
     newest = (
-        "account = ? AND trading_day = (SELECT max(p.trading_day) FROM positions p WHERE p.account = positions.account"
+        f"{_in(accounts)} AND trading_day = "
+        "(SELECT max(p.trading_day) FROM positions p WHERE p.account = positions.account"
         " AND p.symbol = positions.symbol AND p.product = positions.product)"
         " AND (trading_day = ? OR net_qty <> 0) ORDER BY symbol, product"
     )
-    return _read(conn, POSITIONS, PositionRow, newest, account, trading_day)
+    return _read(conn, POSITIONS, PositionRow, newest, *accounts, trading_day)
 
 
 def _differences(orders: tuple[Order, ...], sums: dict[str, tuple[int, int]]) -> list[str]:

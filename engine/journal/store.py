@@ -215,9 +215,10 @@ class Journal:
         """The newest run in the file, ours included; None when there was none."""
         return newest_run(self._conn)
 
-    def load(self, account: str, *, trading_day: str) -> Restored:
-        """What the desk of `account` has to know again; `trading_day` (`YYYY-MM-DD`, IST) is today."""
-        return restore(self._conn, account, trading_day)
+    def load(self, *accounts: str, trading_day: str) -> Restored:
+        """What the desk of these accounts, the main one first, has to know again; `trading_day` (`YYYY-MM-DD`, IST) is
+        today."""
+        return restore(self._conn, accounts, trading_day)
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log, for the health panel (STO-13)."""

@@ -223,6 +223,7 @@ class Group:
     limits: RiskLimits = field(default_factory=RiskLimits)
     bot_times: BotTimes | None = None
     trigger: TriggerSettings | None = None
+    account: str = "paper"
 
 
 @dataclass
@@ -246,6 +247,8 @@ class Setup:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     product: str = "MIS"
     groups: tuple[Group, ...] = ()
+    accounts: tuple[str, ...] = ("paper",)
+    """All at one exchange; the first group trades the first."""
 
     @property
     def all_symbols(self) -> tuple[str, ...]:
@@ -271,9 +274,9 @@ class Rig:
         self.calendar = Calendar.load()
         self.market = HandMarket()
         self.exchange = exchange or PaperExchange(list(self.instruments.values()), setup.rules, lambda *_: True)
-        account = PaperAccount("paper", self.exchange, self.clock, Random(setup.seed), latency=setup.latency)
         self.market.listen(self.exchange.on_tick)
-        self.venue = Venue(account, self.clock)
+        self.venues = {name: self._venue(name) for name in setup.accounts}
+        self.venue = next(iter(self.venues.values()))
         self.journal = journal or Journal.in_memory()
         self.twins: list[dict[str, object]] = []
         """Every written line as its JSON record."""
@@ -283,6 +286,10 @@ class Rig:
         self.desk = self.build()
         self.console = DeskConsole(self.desk, self.alerts)
         self.sequence = 0
+
+    def _venue(self, account: str) -> Venue:
+        random = Random(self.setup.seed)
+        return Venue(PaperAccount(account, self.exchange, self.clock, random, latency=self.setup.latency), self.clock)
 
     def build(self) -> Desk:
         setup = self.setup
@@ -303,7 +310,7 @@ class Rig:
         return Desk(
             DeskParts(
                 clock=self.clock,
-                ports=(self.venue,),
+                ports=tuple(self.venues.values()),
                 market=self.market,
                 instruments=self.instruments,
                 calendar=self.calendar,
@@ -319,7 +326,7 @@ class Rig:
                 times=setup.times,
                 labels=DeskLabels(mode="PAPER TEST", broker="paper", is_live=False),
                 limits=setup.gateway,
-                restored=self.journal.load("paper", trading_day=ist_date(now).isoformat()),
+                restored=self.journal.load(*setup.accounts, trading_day=ist_date(now).isoformat()),
                 charges_of=charges.paise,
                 on_alarm=self.alarms.append,
             )
@@ -329,6 +336,7 @@ class Rig:
         terms = msgspec.structs.replace(
             first,
             bot=group.name,
+            account=group.account,
             lots=group.lots,
             bracket=group.bracket or first.bracket,
             limits=group.limits,
@@ -347,9 +355,11 @@ class Rig:
         """End the desk as `kill -9` does: what is on the wire still arrives. Returns the image of its journal."""
         desk = self.desk
         desk.timer.disarm()
-        desk.main.reader.close()
+        for account in desk.accounts.values():
+            account.reader.close()
         self.market.listeners.clear()
-        self.venue.mute_pushes = True
+        for venue in self.venues.values():
+            venue.mute_pushes = True
         for task in list(desk._tasks):
             task.cancel()
         await asyncio.gather(*desk._tasks, return_exceptions=True)
@@ -431,13 +441,13 @@ class Rig:
     def said(self, part: str) -> list[str]:
         return [text for text in self.texts() if part in text]
 
-    def net(self, symbol: str) -> int:
-        held = [p.net_qty for p in self.exchange.positions("paper") if p.symbol == symbol]
+    def net(self, symbol: str, account: str = "paper") -> int:
+        held = [p.net_qty for p in self.exchange.positions(account) if p.symbol == symbol]
         return sum(held)
 
-    def working(self, symbol: str | None = None) -> list[OrderReport]:
+    def working(self, symbol: str | None = None, account: str = "paper") -> list[OrderReport]:
         live = {"working", "trigger-pending", "part-filled"}
-        orders = self.exchange.orders("paper")
+        orders = self.exchange.orders(account)
         return [o for o in orders if o.state.value in live and (symbol is None or o.symbol == symbol)]
 
 
