@@ -17,7 +17,7 @@ import msgspec
 
 from engine.bars import SHORTEST_INTERVAL_NS
 from engine.config.accounts import Account, AnyAccount, PaperAccount, XtsAccount
-from engine.config.errors import Fault
+from engine.config.errors import Fault, shown
 from engine.config.grid import Grid
 from engine.config.key import keys_of
 from engine.config.model import Config, Legs
@@ -85,12 +85,8 @@ def _groups(config: Config) -> Iterator[Fault]:
         owner = owners.setdefault(legs.strategy.casefold(), f"[groups.{name}]")
         if owner != f"[groups.{name}]":
             yield Fault(("groups", name, "strategy"), f"is the name of {owner} already", f'"{legs.strategy}"')
-        if legs.account != config.legs.account:
-            yield Fault(
-                ("groups", name, "account"),
-                f'all groups of a desk trade one account so far, [legs] account = "{config.legs.account}"',
-                f'"{legs.account}"',
-            )
+        if legs.account != config.legs.account and (problem := _account_problem(config, legs.account)) is not None:
+            yield Fault(("groups", name, "account"), problem, f'"{legs.account}"')
 
 
 def _grids(config: Config) -> Iterator[Fault]:
@@ -113,15 +109,10 @@ def _grid_roles(config: Config, grid: Grid) -> Iterator[Fault]:
         name: str = getattr(grid.accounts, role)
         if not name or (role != "trade" and not (grid.trade_type.is_hedged and sides[role])):
             continue
-        account = config.accounts.get(name)
         path = ("accounts", role)
-        if account is None:
-            yield Fault(path, f"no such account; one of {', '.join(config.accounts)}", f'"{name}"')
-        elif config.is_live and isinstance(account, PaperAccount):
-            yield Fault(path, 'is a paper account, but [desk] mode is "live"', f'"{name}"')
-        elif not config.is_live and not isinstance(account, PaperAccount):
-            yield Fault(path, 'is a real account, but [desk] mode is "paper"', f'"{name}"')
-        elif (twin := _same_key(config.accounts, account)) is not None:
+        if (problem := _account_problem(config, name)) is not None:
+            yield Fault(path, problem, f'"{name}"')
+        elif (twin := _same_key(config.accounts, config.accounts[name])) is not None:
             yield Fault(path, f"has the trade key of {twin} but another secret: one of the two is wrong", f'"{name}"')
 
 
@@ -229,14 +220,10 @@ def _rule_times(legs: Legs) -> Iterator[Fault]:
 
 def _accounts(config: Config) -> Iterator[Fault]:
     legs, desk = config.legs, config.desk
-    names = ", ".join(config.accounts)
     account = config.accounts.get(legs.account)
-    if account is None:
-        yield Fault(("legs", "account"), f"no such account; one of {names}", f'"{legs.account}"')
-    elif config.is_live and isinstance(account, PaperAccount):
-        yield Fault(("legs", "account"), 'is a paper account, but [desk] mode is "live"', f'"{legs.account}"')
-    elif not config.is_live and not isinstance(account, PaperAccount):
-        yield Fault(("legs", "account"), 'is a real account, but [desk] mode is "paper"', f'"{legs.account}"')
+    if (problem := _account_problem(config, legs.account)) is not None:
+        yield Fault(("legs", "account"), problem, f'"{legs.account}"')
+    yield from _one_exchange(config)
     if desk.market not in _MARKETS:
         source = config.accounts.get(desk.market)
         if source is None or isinstance(source, PaperAccount):
@@ -249,6 +236,32 @@ def _accounts(config: Config) -> Iterator[Fault]:
         yield Fault(
             ("accounts", legs.account, "file"), 'the recorded prices to replay, because [desk] market = "replay"', '""'
         )
+
+
+def _account_problem(config: Config, name: str) -> str | None:
+    """Why nothing can trade this account in the desk's mode."""
+    account = config.accounts.get(name)
+    if account is None:
+        return f"no such account; one of {', '.join(config.accounts)}"
+    if config.is_live and isinstance(account, PaperAccount):
+        return 'is a paper account, but [desk] mode is "live"'
+    if not config.is_live and not isinstance(account, PaperAccount):
+        return 'is a real account, but [desk] mode is "paper"'
+    return None
+
+
+def _one_exchange(config: Config) -> Iterator[Fault]:
+    """The paper accounts of a desk are all at one exchange, which has one set of rules."""
+    first = config.accounts.get(config.legs.account)
+    for name in config.account_names:
+        account = config.accounts.get(name)
+        if not isinstance(first, PaperAccount) or not isinstance(account, PaperAccount):
+            continue
+        for key in ("venue", "second_exit_margin", "partial_fills"):
+            given, wanted = getattr(account, key), getattr(first, key)
+            if given != wanted:
+                reason = f"is {shown(wanted)} for {config.legs.account}; paper accounts of one desk share the exchange"
+                yield Fault(("accounts", name, key), reason, shown(given))
 
 
 def _limits(config: Config) -> Iterator[Fault]:

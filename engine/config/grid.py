@@ -26,6 +26,7 @@ from engine.grid.terms import (
 )
 from engine.instant import NS_PER_S
 from engine.money import paise_from_rupees
+from engine.order import Side
 
 _SYMBOL: Final = Key("GRD-05", pattern=r"\s*[A-Za-z0-9][A-Za-z0-9&._-]{0,39}\s*", form="an instrument's symbol")
 _BOT: Final = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?"
@@ -136,6 +137,13 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """No entry from here on (IST); 00:00 = never."""
     square_off: Annotated[time, Key("GRD-58")] = time(15, 15)
     """MIS positions are closed from here on (IST); 00:00 = never."""
+
+    @property
+    def accounts_used(self) -> tuple[str, ...]:
+        """Names of the accounts that its kind of trade needs, the trade account first."""
+        sides = self.trade_type.sides if self.trade_type.is_hedged else ()
+        hedges = (self.accounts.downside_oco if side is Side.BUY else self.accounts.upside_oco for side in sides)
+        return (self.accounts.trade, *hedges)
 
     def terms(self, accounts: GridAccounts) -> GridTerms:
         """In the engine's units."""

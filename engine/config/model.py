@@ -458,6 +458,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.accounts[self.legs.account]
 
     @property
+    def account_names(self) -> tuple[str, ...]:
+        """Every account that this desk trades, that of [legs] first; two with one login are one session (GRD-39)."""
+        roles = (role for grid in self.grids for role in grid.accounts_used)
+        names = (*(legs.account for legs in self.all_groups), *roles)
+        return tuple(dict.fromkeys(session_of(self.accounts, name) for name in names))
+
+    @property
     def index(self) -> str:
         """The index to show and to make the demo market from."""
         return self.desk.index or self.legs.underlying

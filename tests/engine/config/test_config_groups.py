@@ -50,10 +50,16 @@ def test_a_group_trades_the_account_of_legs_unless_it_names_one(config_of: Confi
     config = config_of(f'[groups.far]\n[legs]\naccount = "second"\n{second}')
     assert config.groups["far"].account == "second"
 
-    faults = faults_of(f'[groups.far]\naccount = "second"\n{second}')
-    assert faults == [
-        'config.toml:2: groups.far.account = "second": all groups of a desk trade one account so far, '
-        '[legs] account = "paper"'
+    config = config_of(f'[groups.far]\naccount = "second"\n[groups.near]\n{second}')
+    assert [legs.account for legs in config.all_groups] == ["paper", "second", "paper"]
+    assert config.account_names == ("paper", "second")
+
+    assert faults_of('[groups.far]\naccount = "third"') == [
+        'config.toml:2: groups.far.account = "third": no such account; one of paper'
+    ]
+    assert faults_of(f'[groups.far]\naccount = "second"\n{second}partial_fills = true') == [
+        "config.toml:5: accounts.second.partial_fills = true: is false for paper; paper accounts of one desk share the "
+        "exchange"
     ]
 
 
