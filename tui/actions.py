@@ -22,6 +22,7 @@ class Panel(IntEnum):
     ORDERS = 4
     LOG = 5
     HEALTH = 6
+    GRID = 7
 
 
 PANEL_NAMES: Final[dict[Panel, str]] = {
@@ -31,7 +32,16 @@ PANEL_NAMES: Final[dict[Panel, str]] = {
     Panel.ORDERS: "Orders",
     Panel.LOG: "Log",
     Panel.HEALTH: "Health",
+    Panel.GRID: "Grid",
 }
+
+
+def panels_of(view: DeskView) -> tuple[Panel, ...]:
+    """The panels that this desk has something for, in the order of their keys; a desk that starts has legs."""
+    missing = set() if view.grids else {Panel.GRID}
+    if view.grids and not view.legs:
+        missing |= {Panel.LEGS, Panel.LADDER}
+    return tuple(panel for panel in Panel if panel not in missing)
 
 
 class Danger(IntEnum):
@@ -52,6 +62,8 @@ class Situation(NamedTuple):
     engine_down: str
     is_quitting: bool
     """The quit question is open."""
+    has_level: bool = False
+    """A level of a grid is under the cursor, or the bracket or order of one."""
 
 
 def _always(_: Situation) -> str:
@@ -59,7 +71,17 @@ def _always(_: Situation) -> str:
 
 
 def _needs_leg(now: Situation) -> str:
+    if now.view.grids and not now.view.legs:
+        return "this desk runs a grid, which enters by itself: there is no leg"
     return "" if now.view.legs else "there is no leg on the desk yet"
+
+
+def _needs_position(now: Situation) -> str:
+    if now.has_level:
+        return ""
+    if now.panel is Panel.GRID or (now.view.grids and not now.view.legs):
+        return "no level of the grid under the cursor: go to Grid (7)"
+    return _needs_leg(now)
 
 
 def _needs_entries(now: Situation) -> str:
@@ -85,8 +107,10 @@ def _needs_log(now: Situation) -> str:
 def _needs_details(now: Situation) -> str:
     if now.panel is Panel.ORDERS:
         return _needs_order(now)
-    if now.panel is Panel.LOG:
+    if now.panel is Panel.LOG or now.has_level:
         return ""
+    if now.panel is Panel.GRID:
+        return _needs_position(now)
     return _needs_leg(now) if now.panel in _WITH_DETAILS else "Health has no details: o zooms it"
 
 
@@ -138,12 +162,14 @@ _WITH_DETAILS = frozenset(Panel) - {Panel.HEALTH}
 ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "exit_leg", ("e",), _TWO, "everywhere",
-        "square off the leg under the cursor (in Orders: the leg of that order)",
-        "arm_exit", "E", "Exit", why_disabled=_needs_leg,
+        "square off the leg or grid level under the cursor (in Orders: that of the order); Tab widens a level to its "
+        "side, then to the grid",
+        "arm_exit", "E", "Exit", why_disabled=_needs_position,
     ),
     Action(
         "cancel_all", ("c",), _TWO, "everywhere",
-        "cancel all working entry orders; while armed p adds the protective ones, Tab narrows to one leg",
+        "cancel all working entry orders; while armed p adds the protective ones, Tab narrows to one leg (in Grid: "
+        "grid, side, level, desk)",
         "arm_cancel_all", "C", "Cancel all",
     ),
     Action(
@@ -152,7 +178,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "arm_zero_out", "Z", "Zero out",
     ),
     Action(
-        "pause", ("p",), _HARMLESS, "everywhere", "pause or resume entries (P sends a resume after a tripped limit)",
+        "pause", ("p",), _HARMLESS, "everywhere",
+        "pause or resume entries, in Grid those of that grid (P sends a resume after a tripped limit)",
         "toggle_entries", "P", "Pause",
     ),
     Action(
@@ -168,7 +195,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "sell", ("s",), _TWO, "everywhere", "entry line to sell: Tab legs, digits lots, Enter previews and arms",
         "open_sell", "S", "Sell", frozenset({Panel.LEGS, Panel.LADDER}), _needs_entries,
     ),
-    Action("panel", ("1", "2", "3", "4", "5", "6"), _HARMLESS, "everywhere", "go to panel", "go_panel"),
+    Action("panel", ("1", "2", "3", "4", "5", "6", "7"), _HARMLESS, "everywhere", "go to panel", "go_panel"),
     Action("next_panel", ("tab",), _HARMLESS, "everywhere", "next panel", "next_panel"),
     Action("previous_panel", ("shift+tab",), _HARMLESS, "everywhere", "previous panel", "previous_panel"),
     Action("up", ("up", "k"), _HARMLESS, "everywhere", "row up", "move_up"),
@@ -178,8 +205,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("first", ("home", "g"), _HARMLESS, "everywhere", "first row", "move_first"),
     Action("last", ("end", "G"), _HARMLESS, "everywhere", "last row (in the Log: newest, and follow)", "move_last"),
     Action(
-        "details", ("enter",), _HARMLESS, "Legs, Ladder, OCO, Orders, Log", "details in full; never sends an order",
-        "open_details", label="Details", footer_panels=_WITH_DETAILS, why_disabled=_needs_details,
+        "details", ("enter",), _HARMLESS, "Legs, Ladder, OCO, Orders, Log, Grid",
+        "details in full; never sends an order", "open_details",
+        label="Details", footer_panels=_WITH_DETAILS, why_disabled=_needs_details,
     ),
     Action("back", ("escape",), _HARMLESS, "everywhere", "disarm, close, dismiss or clear, in that order", "back"),
     Action(
@@ -268,9 +296,9 @@ def key_name(key: str) -> str:
 
 
 def keys_text(action: Action) -> str:
-    """`e then E`, `1-6`, `Up or k`."""
+    """`e then E`, `1-7`, `Up or k`."""
     if action.id == "panel":
-        return "1-6"
+        return "1-7"
     first = " or ".join(key_name(key) for key in action.keys)
     return f"{first} then {action.send_key}" if action.danger is Danger.TWO_STROKE else first
 
@@ -311,7 +339,7 @@ def key_table_markdown(actions: Iterable[Action] = ACTIONS) -> str:
     """The key table for README, generated so that it cannot drift."""
     rows = ["| key | action | class | where |", "|---|---|---|---|"]
     for action in actions:
-        keys = " or ".join(f"`{key_name(key)}`" for key in action.keys) if action.id != "panel" else "`1` to `6`"
+        keys = " or ".join(f"`{key_name(key)}`" for key in action.keys) if action.id != "panel" else "`1` to `7`"
         if action.danger is Danger.TWO_STROKE:
             keys += f" then `{action.send_key}`"
         klass = str(int(action.danger))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from engine.console import Console
 from engine.instant import NS_PER_S, clock_text
 from engine.operator import (
@@ -18,7 +20,10 @@ from engine.operator import (
     CancelOrder,
     CancelScope,
     Enter,
+    ExitBot,
     ExitLeg,
+    ExitLevel,
+    ExitSide,
     Note,
     PauseEntries,
     ReconcileNow,
@@ -32,9 +37,29 @@ from tui.actions import ACTION_BY_ID, BINDINGS, SEND_KEYS, Action, Danger, Panel
 from tui.armbar import ArmBar, Arming, Verdict
 from tui.entryline import CommandLine, EntryLine, FilterLine, TextLine
 from tui.format import clean
+from tui.grid_scope import (
+    SCOPE_HINT,
+    GridExit,
+    exit_level,
+    next_cancel,
+    numbers,
+    place_words,
+    widened,
+)
+from tui.intent import intent_of, quantity_of
 from tui.layout import PRESETS
 from tui.outcome import ScreenOutcome
-from tui.selection import bot_of, is_protective, leg_named, most_severe_leg, open_legs, unknown_order, working_orders
+from tui.selection import (
+    bot_of,
+    is_protective,
+    leg_named,
+    most_severe_leg,
+    open_grids,
+    open_legs,
+    unhedged_level,
+    unknown_order,
+    working_orders,
+)
 from tui.state import Page, ScreenState
 
 ANSWER_WAIT_NS = 10 * NS_PER_S
@@ -66,13 +91,18 @@ class Controls:
         self.outcome: ScreenOutcome | None = None
         """Set when the screen has to go."""
         self._now_ns = 0
-        self._view = console.view()
+        self._see(console.view())
+
+    def _see(self, view: DeskView) -> None:
+        self._view = view
+        self.state.adapt(view)
 
     # ---- time and outside events
 
     def tick(self, view: DeskView, now_ns: int) -> None:
         """Once a frame: expire, refresh the armed numbers, notice a changed mode."""
-        self._view, self._now_ns = view, now_ns
+        self._now_ns = now_ns
+        self._see(view)
         expired = self.bar.expire(now_ns)
         if expired is not None:
             self._kept(expired, "time is up")
@@ -83,7 +113,7 @@ class Controls:
             self.bar.disarm()
             self._kept(armed, "the mode changed")
         elif armed.request is not None:
-            self.bar.refresh(clean(self._console.describe(armed.request)), self._quantity(armed.request))
+            self.bar.refresh(self._told(armed.request), quantity_of(armed.request, self._view))
 
     def blur(self, now_ns: int) -> None:
         """The terminal lost the focus: nothing stays armed behind another window."""
@@ -97,7 +127,7 @@ class Controls:
     def press(self, key: str, now_ns: int) -> None:
         """One key. Armed bar first, then a typed line, then the action table."""
         self._now_ns = now_ns
-        self._view = self._console.view()
+        self._see(self._console.view())
         armed = self.bar.armed
         match self.bar.press(key, now_ns):
             case Verdict.SEND if armed is not None:
@@ -144,7 +174,12 @@ class Controls:
     def situation(self) -> Situation:
         state = self.state
         return Situation(
-            state.panel, self._view, state.situation_order(self._view), state.engine_down, state.page is Page.QUIT
+            state.panel,
+            self._view,
+            state.situation_order(self._view),
+            state.engine_down,
+            state.page is Page.QUIT,
+            state.level(self._view) is not None,
         )
 
     def _typed(self, typed: TextLine | EntryLine, key: str) -> bool:
@@ -197,6 +232,10 @@ class Controls:
     # ---- dangerous actions: they arm, `_send` sends
 
     def arm_exit(self, _: str) -> None:
+        pick = self.state.level(self._view)
+        if pick is not None:
+            self._arm_grid_exit(exit_level(pick, self._new_id()))
+            return
         leg = self.state.leg(self._view)
         if leg is None:
             order = self.state.order(self._view)
@@ -213,15 +252,22 @@ class Controls:
             request = Adopt(request_id=self._new_id(), symbol=leg.symbol, bot=bot_of(self._view, leg))
             self._arm("adopt", f"adopt {clean(leg.name)}", request)
 
+    def _arm_grid_exit(self, request: GridExit) -> None:
+        label = f"exit {place_words(request, self._view)}"
+        self._arm("exit_leg", label, request, frozenset({"tab"}), SCOPE_HINT)
+
     def arm_cancel_all(self, _: str) -> None:
-        request = CancelAll(request_id=self._new_id(), scope=CancelScope.ENTRIES)
+        pick = self.state.level(self._view) if self.state.panel is Panel.GRID else None
+        bot = pick.grid.bot if pick is not None else ""
+        request = CancelAll(request_id=self._new_id(), scope=CancelScope.ENTRIES, bot=bot)
         self._arm(
             "cancel_all", self._cancel_label(request), request, frozenset({"tab", "p"}), "Tab scope, p protective too"
         )
 
     def _cancel_label(self, request: CancelAll) -> str:
         legs = [leg for leg in self._view.legs if leg.symbol in request.symbols and request.bot in ("", leg.bot)]
-        where = ", ".join(f"{clean(leg.name)}{_of_bot(request.bot)}" for leg in legs) or "desk"
+        where = ", ".join(f"{clean(leg.name)}{_of_bot(request.bot)}" for leg in legs)
+        where = where or place_words(request, self._view) or "desk"
         what = "ALL orders, protection too" if request.scope is CancelScope.ALL else "entry orders"
         return f"cancel {what} ({where})"
 
@@ -233,13 +279,14 @@ class Controls:
         if entries.startswith("BLOCKED"):
             self._arm("pause", "resume entries", PauseEntries(request_id=self._new_id(), paused=False))
             return
-        paused = entries.startswith("ON")
+        pick = self.state.level(self._view) if self.state.panel is Panel.GRID else None
+        bot = pick.grid.bot if pick is not None else ""
+        paused = not pick.grid.is_paused if pick is not None else entries.startswith("ON")
         if not paused and self.state.engine_down:
             self._flash(f"entries stay off, engine down: {self.state.engine_down}")
             return
-        self._submit_now(
-            PauseEntries(request_id=self._new_id(), paused=paused), "pause entries" if paused else "resume entries"
-        )
+        words = f"{'pause' if paused else 'resume'} entries{_of_bot(bot)}"
+        self._submit_now(PauseEntries(request_id=self._new_id(), paused=paused, bot=bot), words)
 
     def cancel_order(self, _: str) -> None:
         order = self.state.order(self._view)
@@ -276,7 +323,8 @@ class Controls:
 
     def quit(self, _: str) -> None:
         """With nothing open it stops the desk at once; else it asks, and arms stopping for one window."""
-        if not open_legs(self._view) and not working_orders(self._view) and not self.state.engine_down:
+        held = open_legs(self._view) or open_grids(self._view) or working_orders(self._view)
+        if not held and not self.state.engine_down:
             self.outcome = ScreenOutcome.QUIT_STOP_ENGINE
             return
         self.state.open_page(Page.QUIT)
@@ -313,13 +361,17 @@ class Controls:
             arm_key=action.key,
             send_key=action.send_key,
             request=request,
-            text=clean(self._console.describe(request)) if request is not None else self._what_dies(),
-            quantity=self._quantity(request),
+            text=self._told(request) if request is not None else self._what_dies(),
+            quantity=quantity_of(request, self._view),
             mode=mode_text(self._view),
             is_live=self._view.status.is_live,
             named_keys=named,
             hint=hint,
         )
+
+    def _told(self, request: Request) -> str:
+        """The desk's own words; of a part of a grid for which it has none, the numbers of the picture."""
+        return clean(self._console.describe(request) or numbers(request, self._view))
 
     def _what_dies(self) -> str:
         health = self._view.health
@@ -328,29 +380,40 @@ class Controls:
         return f"{len(health.survives_us)} orders keep resting, {len(health.dies_with_us)} watched exits die"
 
     def _rescope(self, armed: Arming, key: str) -> None:
-        """Tab and p while cancel-all is armed: other scope, new numbers. d while the quit question is: leave."""
+        """Tab and p while a cancel or a grid's exit is armed: other scope, new numbers. d answers the quit question."""
         if armed.action_id == "quit":
             self.bar.disarm()
             self.outcome = ScreenOutcome.DETACHED
             return
-        old = armed.request
-        if not isinstance(old, CancelAll):
+        request = self._rescoped(armed.request, key)
+        if request is None:
             return
-        scope, symbols, bot = old.scope, old.symbols, old.bot
-        if key == "p":
-            scope = CancelScope.ENTRIES if scope is CancelScope.ALL else CancelScope.ALL
-        else:
-            leg = self.state.leg(self._view)
-            symbols, bot = ((), "") if symbols or leg is None else ((leg.symbol,), bot_of(self._view, leg))
-        request = CancelAll(request_id=self._new_id(), scope=scope, symbols=symbols, bot=bot)
+        is_cancel = isinstance(request, CancelAll)
+        label = self._cancel_label(request) if is_cancel else f"exit {place_words(request, self._view)}"
         refused = self._console.why_not(request)
         if refused:
             # The scope that was armed stays armed, with its own time.
-            self._flash(f"{self._cancel_label(request)}: {clean(refused)}")
+            self._flash(f"{label}: {clean(refused)}")
             return
-        arming = self._arming("cancel_all", self._cancel_label(request), request, armed.named_keys, armed.hint)
+        arming = self._arming(armed.action_id, label, request, armed.named_keys, armed.hint)
         self.bar.rescope(arming, self._now_ns)
         self._note("armed", arming)
+
+    def _rescoped(self, old: Request | None, key: str) -> CancelAll | GridExit | None:
+        """The armed request with another scope; None when it has none."""
+        pick = self.state.level(self._view)
+        if isinstance(old, ExitLevel | ExitSide | ExitBot):
+            return widened(old, pick, self._new_id()) if pick is not None else None
+        if not isinstance(old, CancelAll):
+            return None
+        if key == "p":
+            scope = CancelScope.ENTRIES if old.scope is CancelScope.ALL else CancelScope.ALL
+            return msgspec.structs.replace(old, request_id=self._new_id(), scope=scope)
+        if pick is not None and self.state.panel is Panel.GRID:
+            return next_cancel(old, pick, self._new_id())
+        leg = self.state.leg(self._view)
+        symbols, bot = ((), "") if old.symbols or leg is None else ((leg.symbol,), bot_of(self._view, leg))
+        return CancelAll(request_id=self._new_id(), scope=old.scope, symbols=symbols, bot=bot)
 
     def _send(self, armed: Arming) -> None:
         """The only door through which a dangerous request leaves."""
@@ -401,23 +464,6 @@ class Controls:
     def progress(self, sent: Sent) -> ActionView | None:
         return next((action for action in self._view.actions if action.request_id == sent.request_id), None)
 
-    def _quantity(self, request: Request | None) -> tuple[object, ...]:
-        """What the armed numbers depend on; prices move all the time and are not part of it."""
-        view = self._view
-        match request:
-            case ExitLeg(symbol=symbol, bot=bot):
-                return tuple(leg.open_qty for leg in view.legs if leg.symbol == symbol and bot in ("", leg.bot))
-            case CancelAll():
-                return tuple(sorted(order.tag for order in view.orders if order.is_open))
-            case ZeroOut():
-                return (tuple(leg.open_qty for leg in view.legs), len(working_orders(view)))
-            case Adopt(symbol=symbol):
-                return tuple(leg.unexpected_qty for leg in view.legs if leg.symbol == symbol)
-            case CancelOrder(tag=tag):
-                return tuple((order.qty, order.filled_qty) for order in view.orders if order.tag == tag)
-            case _:
-                return ()
-
     def _flash(self, text: str) -> None:
         self.state.flash(text, self._now_ns)
 
@@ -433,13 +479,23 @@ class Controls:
         self._submit_now(ReloadConfig(request_id=self._new_id()), "reload the configuration")
 
     def go_panel(self, key: str) -> None:
-        self.state.go(Panel(int(key)))
+        panel = Panel(int(key))
+        if panel in self.state.panels:
+            self.state.go(panel)
+        elif panel is Panel.LEGS:
+            self.state.go(Panel.GRID)  # which stands in the legs' place
+        else:
+            self._flash(f"{key}: this desk has no {'grid' if panel is Panel.GRID else 'leg to show a ladder of'}")
 
     def next_panel(self, _: str) -> None:
-        self.state.go(Panel(self.state.panel % len(Panel) + 1))
+        self._turn(1)
 
     def previous_panel(self, _: str) -> None:
-        self.state.go(Panel((self.state.panel - 2) % len(Panel) + 1))
+        self._turn(-1)
+
+    def _turn(self, by: int) -> None:
+        panels = self.state.panels
+        self.state.go(panels[(panels.index(self.state.panel) + by) % len(panels)])
 
     def move_up(self, _: str) -> None:
         self.state.move(self._view, -1)
@@ -518,9 +574,13 @@ class Controls:
     def go_severe(self, _: str) -> None:
         leg = most_severe_leg(self._view)
         order = unknown_order(self._view)
+        bare = unhedged_level(self._view)
         if leg is not None:
             self.state.leg_cursor.put(leg.key)
             self.state.go(Panel.LEGS)
+        elif bare is not None:
+            self.state.level_cursor.put(bare.key)
+            self.state.go(Panel.GRID)
         elif order is not None:
             self.state.order_cursor.put(order.tag)
             self.state.go(Panel.ORDERS)
@@ -537,22 +597,3 @@ def mode_text(view: DeskView) -> str:
     status = view.status
     broker = "" if status.broker.casefold() in status.mode.casefold() else status.broker  # PAPER is not said twice
     return " ".join(clean(part) for part in (status.mode, broker, status.account) if part)
-
-
-def intent_of(request: Request) -> tuple[object, ...]:
-    """What a request means apart from its id: the same intent in flight is not sent twice."""
-    match request:
-        case Enter(side=side, symbols=symbols, bot=bot):
-            return ("enter", side, symbols, bot)
-        case ExitLeg(symbol=symbol, bot=bot):
-            return ("exit", symbol, bot)
-        case CancelAll(scope=scope, symbols=symbols, bot=bot):
-            return ("cancel all", scope, symbols, bot)
-        case CancelOrder(tag=tag):
-            return ("cancel", tag)
-        case PauseEntries(paused=paused, bot=bot):
-            return ("pause", paused, bot)
-        case Adopt(symbol=symbol, bot=bot):
-            return ("adopt", symbol, bot)
-        case _:
-            return (type(request).__name__,)

@@ -162,9 +162,10 @@ def feed_is_stale(status: StatusView, limits: AgeLimits) -> bool:
 def net_is_stale(view: DeskView, limits: AgeLimits) -> bool:
     """True when some open position is valued with a price that is no longer believed."""
     status = view.status
-    return any(
-        leg.open_qty and freshness(leg.tick_ns, status.feed_ns, status.now_ns, limits).is_stale for leg in view.legs
-    )
+    ticks = [leg.tick_ns for leg in view.legs if leg.open_qty]
+    for grid in view.grids:
+        ticks += [token.tick_ns for token in (grid.token_a, grid.token_b) if token is not None and token.net_qty]
+    return any(freshness(tick_ns, status.feed_ns, status.now_ns, limits).is_stale for tick_ns in ticks)
 
 
 SEVERITY: Final[dict[ProtectionWord, int]] = {word: rank for rank, word in enumerate(ProtectionWord)}

@@ -53,7 +53,8 @@ class FramePump:
         that was built, nothing open, and a frame was built less than half a second ago (idle cost, style/tui.md §17).
         """
         news = (view.version, view.status.feed_ns, view.log_seq)
-        is_still = news == self._shown and not any(leg.open_qty for leg in view.legs)
+        is_open = any(leg.open_qty for leg in view.legs) or any(grid.is_open for grid in view.grids)
+        is_still = news == self._shown and not is_open
         if is_still and self._skipped < self._frame_hz // RESTING_HZ - 1:
             self._skipped += 1
             return True

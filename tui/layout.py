@@ -46,8 +46,20 @@ class Arrangement(NamedTuple):
     panels: dict[Panel, Place]
 
 
-def arrange(width: int, height: int, focus: Panel, preset: str, *, is_zoomed: bool) -> Arrangement:
+class Trades(NamedTuple):
+    """What the desk trades: without legs the grid stands in their place, with both it stands beside them."""
+
+    legs: bool = True
+    grid: bool = False
+
+
+def arrange(
+    width: int, height: int, focus: Panel, preset: str, *, is_zoomed: bool, trades: Trades | None = None
+) -> Arrangement:
     """Place the panels; a panel that is not in the answer is hidden and does no work."""
+    trades = trades or Trades()
+    has_grid = trades.grid or focus is Panel.GRID
+    is_grid_alone = has_grid and not trades.legs and focus not in (Panel.LEGS, Panel.LADDER)
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return Arrangement(True, False, Place(0, 0, width, height), {})
     is_small = width < MEDIUM_WIDTH or height < MEDIUM_HEIGHT
@@ -55,18 +67,24 @@ def arrange(width: int, height: int, focus: Panel, preset: str, *, is_zoomed: bo
     body = Place(0, top, width, height - top - BOTTOM_ROWS)
     if is_zoomed:
         panels = {focus: body}
+    elif is_grid_alone:
+        panels = _grid_alone(body, focus, preset, is_small=is_small)
     elif is_small:
         panels = _small(body, focus, preset)
     elif width < LARGE_WIDTH or height < LARGE_HEIGHT:
         panels = _medium(body, focus, preset)
+        if has_grid and focus is not Panel.LADDER:
+            panels = _in_place_of_ladder(panels, focus)
     else:
         panels = _large(body, preset)
+        if has_grid:
+            panels = _above_ladder(panels)
     return Arrangement(False, is_small, body, panels)
 
 
 def _small(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:
-    """Legs above, always; below them orders and log, or the focused panel."""
-    legs_rows = min(2 * SMALL_BOX_ROWS, body.height // 2 + 1)
+    """Legs above, always; below them orders and log, or the focused panel. A grid needs more rows than a list."""
+    legs_rows = SMALL_BOX_ROWS if focus is Panel.GRID else min(2 * SMALL_BOX_ROWS, body.height // 2 + 1)
     legs = Place(0, body.y, body.width, legs_rows)
     lower = Place(0, body.y + legs_rows, body.width, body.height - legs_rows)
     if focus in (Panel.LEGS, Panel.ORDERS) and preset == "desk":
@@ -75,6 +93,37 @@ def _small(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:
         return {Panel.LEGS: legs, Panel.ORDERS: orders, Panel.LOG: log}
     shown = focus if focus is not Panel.LEGS else (Panel.LADDER if preset == "ladder" else Panel.ORDERS)
     return {Panel.LEGS: legs, shown: lower}
+
+
+def _grid_alone(body: Place, focus: Panel, preset: str, *, is_small: bool) -> dict[Panel, Place]:
+    """The grid where the legs would be, across the screen; what it owns and what it did below it."""
+    if is_small:
+        grid, lower = _stack(body, body.height - 3 if focus is Panel.GRID else max(10, body.height // 2))
+        return {Panel.GRID: grid, Panel.LOG if focus is Panel.GRID else focus: lower}
+    last = Panel.HEALTH if focus is Panel.HEALTH else Panel.LOG
+    if body.width >= LARGE_WIDTH and body.height >= LARGE_HEIGHT - TOP_ROWS - BOTTOM_ROWS:
+        upper, rest = _stack(body, max(24, body.height * 9 // 20))
+        grid, health = _beside(upper, body.width - LARGE_SIDE_WIDTH)
+        lists, log = _stack(rest, rest.height * (2 if preset == "orders" else 1) // (3 if preset == "orders" else 2))
+        oco, orders = _beside(lists, body.width // 2)
+        return {Panel.GRID: grid, Panel.HEALTH: health, Panel.OCO: oco, Panel.ORDERS: orders, Panel.LOG: log}
+    grid, rest = _stack(body, max(11, body.height // 2 - (4 if preset == "orders" else 0)))
+    bottom_rows = min(11, rest.height - 9) if last is Panel.HEALTH else max(4, rest.height // 4)
+    lists, bottom = _stack(rest, rest.height - bottom_rows)
+    oco, orders = _stack(lists, max(4, lists.height * 2 // 5))
+    return {Panel.GRID: grid, Panel.OCO: oco, Panel.ORDERS: orders, last: bottom}
+
+
+def _in_place_of_ladder(panels: dict[Panel, Place], focus: Panel) -> dict[Panel, Place]:
+    """The grid is a ladder of its own: it takes that place, or that of a list where a preset shows no ladder."""
+    given = Panel.LADDER if Panel.LADDER in panels else Panel.ORDERS if focus is Panel.OCO else Panel.OCO
+    return {Panel.GRID if panel is given else panel: place for panel, place in panels.items()}
+
+
+def _above_ladder(panels: dict[Panel, Place]) -> dict[Panel, Place]:
+    """The wide layout keeps both: the grid takes the upper part of the ladder's column."""
+    grid, ladder = _stack(panels[Panel.LADDER], panels[Panel.LADDER].height * 3 // 5)
+    return {**panels, Panel.GRID: grid, Panel.LADDER: ladder}
 
 
 def _medium(body: Place, focus: Panel, preset: str) -> dict[Panel, Place]:

@@ -6,8 +6,10 @@ A cursor remembers the *thing* (a symbol, a tag), so that re-sorted rows do not 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from engine.order import EXIT_ROLES, OrderState
+from engine.grid.view import GridLevelView, GridView
+from engine.order import OrderState, Role
 from engine.view import BracketView, DeskView, LegView, LogLine, OrderView, ProtectionWord
 from tui.format import SEVERITY, clean
 
@@ -38,6 +40,11 @@ class Cursor:
 
     def put(self, key: str) -> None:
         self._key = key
+
+    @property
+    def is_set(self) -> bool:
+        """It has been on something."""
+        return bool(self._key)
 
 
 def top_for_cursor(top: int, index: int, height: int, count: int) -> int:
@@ -83,8 +90,58 @@ def log_matches(entry: LogLine, wanted: str) -> bool:
 
 
 def shown_brackets(view: DeskView) -> list[BracketView]:
-    """Brackets with an alarm first."""
-    return sorted(view.brackets, key=lambda bracket: not bracket.alarm)
+    """Brackets with an alarm first; those of a grid's levels stand in its panel, and here only with an alarm."""
+    grids = {grid.bot for grid in view.grids}
+    shown = [bracket for bracket in view.brackets if bracket.alarm or bracket.bot not in grids]
+    return sorted(shown, key=lambda bracket: not bracket.alarm)
+
+
+class LevelPick(NamedTuple):
+    """One level with its grid."""
+
+    grid: GridView
+    level: GridLevelView
+
+    @property
+    def key(self) -> str:
+        return self.grid.level_key(self.level)
+
+
+def sorted_levels(grid: GridView) -> list[GridLevelView]:
+    """Highest price first; at one price the SELL entry stands above."""
+    return sorted(grid.levels, key=lambda level: (-level.price_paise, level.side.sign, level.index))
+
+
+def level_picks(view: DeskView) -> list[LevelPick]:
+    """Every level of every grid, in the order of the screen: one grid after the other."""
+    return [LevelPick(grid, level) for grid in view.grids for level in sorted_levels(grid)]
+
+
+def rows_above_price(grid: GridView, levels: Sequence[GridLevelView]) -> int:
+    """How many of these rows stand above the last price, or above the centre while there is none."""
+    price_paise = grid.token_a.ltp_paise or grid.centre_paise
+    return sum(1 for level in levels if level.price_paise > price_paise)
+
+
+def level_near_price(grid: GridView) -> GridLevelView | None:
+    """The first level under the last price: where the cursor begins."""
+    levels = sorted_levels(grid)
+    return levels[min(rows_above_price(grid, levels), len(levels) - 1)] if levels else None
+
+
+def level_of(view: DeskView, bracket_id: str) -> LevelPick | None:
+    """Whose cycle or hedge a bracket is."""
+    if not bracket_id:
+        return None
+    return next((pick for pick in level_picks(view) if bracket_id in _brackets_of(pick.level)), None)
+
+
+def _brackets_of(level: GridLevelView) -> tuple[str, str]:
+    return level.bracket_id, level.hedge_bracket_id
+
+
+def unhedged_level(view: DeskView) -> LevelPick | None:
+    return next((LevelPick(grid, level) for grid in view.grids for level in grid.unhedged), None)
 
 
 def is_order_of(order: OrderView, leg: LegView) -> bool:
@@ -116,11 +173,22 @@ def unknown_order(view: DeskView) -> OrderView | None:
 
 
 def is_protective(order: OrderView) -> bool:
-    return order.role in EXIT_ROLES
+    """Its loss would leave something bare: targets, stops, exits, and the hedges of a grid."""
+    return order.role not in (Role.ENTRY, Role.REPAIR)
 
 
 def open_legs(view: DeskView) -> list[LegView]:
     return [leg for leg in view.legs if leg.open_qty]
+
+
+def open_grids(view: DeskView) -> list[GridView]:
+    return [grid for grid in view.grids if grid.is_open]
+
+
+def grid_holdings(grid: GridView) -> str:
+    """`IRFC +300, SBIN -50`."""
+    tokens = [grid.token_a, *([grid.token_b] if grid.token_b is not None else [])]
+    return ", ".join(f"{clean(token.symbol)} {token.net_qty:+d}" for token in tokens if token.net_qty)
 
 
 def working_orders(view: DeskView) -> list[OrderView]:

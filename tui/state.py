@@ -7,9 +7,19 @@ from typing import Final
 
 from engine.instant import NS_PER_S
 from engine.view import BracketView, DeskView, LegView, OrderView
-from tui.actions import Panel
+from tui.actions import Panel, panels_of
 from tui.layout import PRESETS
-from tui.selection import Cursor, leg_named, leg_of, shown_brackets, shown_orders
+from tui.selection import (
+    Cursor,
+    LevelPick,
+    leg_named,
+    leg_of,
+    level_near_price,
+    level_of,
+    level_picks,
+    shown_brackets,
+    shown_orders,
+)
 
 FLASH_NS: Final = 5 * NS_PER_S
 
@@ -36,6 +46,9 @@ class ScreenState:
         self.page_scroll = 0
         self.leg_cursor = Cursor()
         self.bracket_cursor = Cursor()
+        self.level_cursor = Cursor()
+        self.panels: tuple[Panel, ...] = tuple(panel for panel in Panel if panel is not Panel.GRID)
+        """What this desk has something for."""
         self.order_cursor = Cursor()
         self.log_back = 0
         """Lines scrolled back from the newest; 0 while following."""
@@ -59,6 +72,35 @@ class ScreenState:
 
     def filter_of(self, panel: Panel) -> str:
         return self.filters.get(panel, "")
+
+    def adapt(self, view: DeskView) -> None:
+        """Know what the desk trades: without legs the grid takes their place."""
+        self.panels = panels_of(view)
+        if self.panel not in self.panels:
+            self.panel = Panel.GRID if Panel.GRID in self.panels else Panel.LEGS
+
+    def level(self, view: DeskView) -> LevelPick | None:
+        """The level the cursor means in the focused panel: in Orders and OCO the one whose bracket it is."""
+        match self.panel:
+            case Panel.GRID:
+                return self.selected_level(view)
+            case Panel.ORDERS:
+                order = self.order(view)
+                return level_of(view, order.bracket_id) if order is not None else None
+            case Panel.OCO:
+                bracket = self.bracket(view)
+                return level_of(view, bracket.bracket_id) if bracket is not None else None
+            case _:
+                return None
+
+    def selected_level(self, view: DeskView) -> LevelPick | None:
+        """The level under the cursor of the grid panel; at first the one under the last price."""
+        picks = level_picks(view)
+        if not self.level_cursor.is_set and picks:
+            near = level_near_price(picks[0].grid)
+            self.level_cursor.put(picks[0].grid.level_key(near) if near is not None else picks[0].key)
+        index = self.level_cursor.locate([pick.key for pick in picks])
+        return picks[index] if index >= 0 else None
 
     def leg(self, view: DeskView) -> LegView | None:
         """The leg the cursor means in the focused panel: in Orders the leg of that order, in OCO the bracket's."""
@@ -92,6 +134,9 @@ class ScreenState:
             case Panel.LEGS:
                 self.leg_cursor.move([leg.key for leg in view.legs], by)
                 self.ladder_shift = 0
+            case Panel.GRID:
+                self.selected_level(view)
+                self.level_cursor.move([pick.key for pick in level_picks(view)], by)
             case Panel.OCO:
                 self.bracket_cursor.move([bracket.bracket_id for bracket in shown_brackets(view)], by)
             case Panel.ORDERS:

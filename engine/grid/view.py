@@ -76,6 +76,12 @@ class GridLevelView(msgspec.Struct, frozen=True, kw_only=True):
     """Units of it that the broker has acknowledged and that have not filled."""
     filled_qty: int = 0
     """Units of the entry that have filled in this cycle."""
+    open_qty: int = 0
+    """Signed units of token A that it holds."""
+    hedge_open_qty: int = 0
+    """Signed units of token B that it holds: with `open_qty` an open pair (GRD-42)."""
+    open_paise: int = 0
+    """Unrealised, both tokens together."""
     order_tag: str = ""
     bracket_id: str = ""
     """Of this cycle's bracket on token A."""
@@ -188,6 +194,11 @@ class GridView(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_active(self) -> bool:
         return self.status == "Active"
+
+    @property
+    def is_paused(self) -> bool:
+        """The trader has said so; nothing else that holds entries back counts."""
+        return self.entries.startswith("PAUSED")
 
     @property
     def unhedged(self) -> tuple[GridLevelView, ...]:

@@ -150,13 +150,14 @@ class TabsBar(Bar):
         counts = {
             Panel.OCO: f" {len(alarms)}!" if (alarms := [b for b in view.brackets if b.alarm]) else "",
             Panel.ORDERS: f" {sum(1 for order in view.orders if order.is_open)}",
+            Panel.GRID: f" {bare}!" if (bare := sum(len(grid.unhedged) for grid in view.grids)) else "",
         }
         unknown = any(order.state is OrderState.UNKNOWN for order in view.orders)
         spans: list[Span | str] = [" "]
-        for panel in Panel:
+        for panel in scene.state.panels:
             text = f"{panel.value} {PANEL_NAMES[panel]}{counts.get(panel, '')}"
             focused = panel is scene.state.panel
-            alarmed = (panel is Panel.OCO and counts[Panel.OCO]) or (panel is Panel.ORDERS and unknown)
+            alarmed = (panel in (Panel.OCO, Panel.GRID) and counts[panel]) or (panel is Panel.ORDERS and unknown)
             spans.append(
                 (f"[{text}]" if focused else f" {text} ", "focus" if focused else "warn" if alarmed else "dim")
             )

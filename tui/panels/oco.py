@@ -1,11 +1,15 @@
-"""Panel 3: the brackets. Open against covered, both exits with where they live, and the proof line."""
+"""Panel 3: brackets and the hedges of grids. Open against covered, both exits with where they live, the proof line."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from engine.grid.view import GridHedgeView, GridView, HedgeWord
 from engine.instant import NS_PER_S
 from engine.view import BracketView, DeskView, ExitView, OrderView, ProtectionWord
 from tui.actions import Panel
 from tui.format import clean, doubt_words, exit_home, exit_price, price, since, tail
+from tui.grid_rows import hedge_price, hedge_urgency, hedge_word
 from tui.lines import Column, Line, Panelled, Span, box, cells, header, line, rest_column
 from tui.panels.base import RowGrid, Scene
 from tui.selection import shown_brackets, top_for_cursor
@@ -18,7 +22,8 @@ NARROW_COLUMNS = (
     Column("SL", 17),
     Column("TP", 15),
 )
-WIDE_WIDTH = 100
+WIDE_WIDTH = 108
+FULL_WIDTH = 122
 _LOUD = (ProtectionWord.EXIT_FAILED, ProtectionWord.SURPLUS, ProtectionWord.PROVING, ProtectionWord.UNKNOWN)
 """Words that say more than the bracket's state does."""
 _TOLD_NS = 300 * NS_PER_S
@@ -35,11 +40,15 @@ WIDE_COLUMNS = (
     Column("SL", 24),
     Column("TP", 16),
 )
+_WITHOUT_BOT = tuple(column for column in WIDE_COLUMNS if column.title != "bot")
 
 
 def columns_for(width: int) -> tuple[Column, ...]:
-    """The trail takes what a wide panel has left."""
-    return (*WIDE_COLUMNS, rest_column("trail", WIDE_COLUMNS, width)) if width >= WIDE_WIDTH else NARROW_COLUMNS
+    """The trail takes what a wide panel has left; without room for everything the bot goes first."""
+    if width < WIDE_WIDTH:
+        return NARROW_COLUMNS
+    most = WIDE_COLUMNS if width >= FULL_WIDTH else _WITHOUT_BOT
+    return (*most, rest_column("trail", most, width))
 
 
 def covered_text(bracket: BracketView) -> Span:
@@ -62,7 +71,8 @@ def bracket_row(bracket: BracketView, columns: tuple[Column, ...], now_ns: int) 
     head: list[Span | str] = [tail(bracket.bracket_id, 12 if is_wide else 7), clean(bracket.name)]
     loud = bracket.word in _LOUD
     state = (bracket.word.value if loud else bracket.state.value, "warn" if bracket.alarm or loud else "")
-    head += [clean(bracket.bot), bracket.style.value, state, str(bracket.open_qty)] if is_wide else [state]
+    head += [clean(bracket.bot)] if any(column.title == "bot" for column in columns) else []
+    head += [bracket.style.value, state, str(bracket.open_qty)] if is_wide else [state]
     body: list[Span | str] = [
         covered_text(bracket),
         exit_cell(bracket.stop, now_ns, is_wide=is_wide),
@@ -99,13 +109,43 @@ def successor(order: OrderView, view: DeskView) -> str:
     return f"; now {tail(newer[-1].tag, 7)} {newer[-1].state.value}" if newer else ""
 
 
-def proof_line(brackets: list[BracketView]) -> Line:
-    """Working exits against open quantity, per bracket; the sentence says only what the numbers show."""
+def hedge_row(hedge: GridHedgeView, grid: GridView, columns: tuple[Column, ...], now_ns: int) -> Line:
+    """A hedge under the brackets' columns: its trigger stands where a stop does, its account where a style does."""
+    is_wide = columns is not NARROW_COLUMNS
+    word = hedge_word(hedge, now_ns)
+    short = hedge.covered_qty < hedge.needed_qty
+    at = hedge_price(hedge) if is_wide or not hedge.trigger_paise else price(hedge.trigger_paise)
+    home = "resting" if hedge.is_resting else "watched" if hedge.state is HedgeWord.HELD_BACK else ""
+    token = clean(grid.token_b.symbol) if grid.token_b is not None else "-"
+    name = f"H-{hedge.trade_side.value if is_wide else hedge.trade_side.value.removesuffix('side')}"
+    head: list[Span | str] = [name, token]
+    state = (hedge.state.value, word.style)
+    head += [clean(grid.bot)] if any(column.title == "bot" for column in columns) else []
+    head += [clean(hedge.account), state, str(hedge.qty)] if is_wide else [state]
+    covered = (f"{hedge.covered_qty}/{hedge.needed_qty}{' !' if short else ''}", "warn" if short else "gain")
+    body: list[Span | str] = [covered, f"{at} {home}".strip(), f"{hedge.direction.value} x{hedge.qty}"]
+    return cells(columns, [*head, *body, clean(hedge.levels)] if is_wide else [*head, *body])
+
+
+def hedge_lines(view: DeskView, columns: tuple[Column, ...]) -> list[Line]:
+    """Every hedge of every grid, those that need a trader first."""
+    rows = [(hedge, grid) for grid in view.grids for hedge in grid.hedges]
+    rows.sort(key=lambda row: hedge_urgency(row[0]))
+    return [hedge_row(hedge, grid, columns, view.status.now_ns) for hedge, grid in rows]
+
+
+def proof_line(brackets: Sequence[BracketView], grids: Sequence[GridView] = ()) -> Line:
+    """Working exits against open quantity: per bracket, those of a grid added up; says only what the numbers show."""
     held = [b for b in brackets if b.open_qty or b.working_exit_qty]
     if not held:
         return line(("no exits working, nothing open", "dim"))
     broken = [b for b in held if b.working_exit_qty > abs(b.open_qty)]
-    numbers = "  ".join(f"{clean(b.name)} {b.working_exit_qty}/{abs(b.open_qty)}" for b in held)
+    bots = {grid.bot for grid in grids}
+    sums = [(b.name, b.working_exit_qty, abs(b.open_qty)) for b in held if b.bot not in bots]
+    for bot in sorted({b.bot for b in held} & bots):
+        own = [b for b in held if b.bot == bot]
+        sums.append((bot, sum(b.working_exit_qty for b in own), sum(abs(b.open_qty) for b in own)))
+    numbers = "  ".join(f"{clean(name)} {working}/{open_qty}" for name, working, open_qty in sums)
     if broken:
         return line((f"!! working exits EXCEED open: {numbers}", "alarm"))
     return line(("working exits / open:  ", "dim"), numbers)
@@ -120,21 +160,28 @@ class OcoPanel(RowGrid):
         brackets = shown_brackets(scene.view)
         columns = columns_for(width - 4)
         alarms = [bracket for bracket in brackets if bracket.alarm]
+        hedges = hedge_lines(scene.view, columns)
         count = f"{sum(1 for b in brackets if b.open_qty)} open"
+        count += f", {len(hedges)} hedge{'' if len(hedges) == 1 else 's'}" if scene.view.grids else ""
+        alarmed = len(alarms) + sum(hedge.state is HedgeWord.UNHEDGED for g in scene.view.grids for hedge in g.hedges)
         right = line(
-            (f"{count}, ", "dim"),
-            (f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'}", "warn" if alarms else "dim"),
+            (f"{count}, ", "dim"), (f"{alarmed} alarm{'' if alarmed == 1 else 's'}", "warn" if alarmed else "dim")
         )
         title = line(("3 OCO brackets", "title"))
-        if not brackets:
+        if not brackets and not hedges:
             said = Panelled(title, right)
             told = doubt_lines(scene.view, scene.now_ns)
-            empty = line(("no open bracket: an entry makes one", "dim"))
+            word = (
+                "no hedge yet: a filled entry makes one" if scene.view.grids else "no open bracket: an entry makes one"
+            )
+            empty = line((word, "dim"))
             return box(self.frame(scene, width, height), said, [empty, *told])
         notes = doubt_lines(scene.view, scene.now_ns)
         notes += [line((f"alarm {clean(b.name)}: {clean(b.alarm)}", "warn")) for b in alarms]
         notes = notes[: max(0, min(_NOTES_MAX, height - 5))]
         room = max(1, height - 3 - len(notes))
+        hedges = hedges[: room - min(len(brackets), max(1, room // 2))]
+        room -= len(hedges)
         selected = scene.state.bracket(scene.view)
         index = brackets.index(selected) if selected is not None else -1
         self._top = top_for_cursor(self._top, index, room, len(brackets))
@@ -146,6 +193,7 @@ class OcoPanel(RowGrid):
                 return [bracket_row(bracket, columns, scene.now_ns)]
 
             body += self._memo.lines(bracket.bracket_id, bracket, (width, ages), build)
+        body += hedges
         cursor_row = index - self._top + 1 if scene.state.panel is Panel.OCO and index >= 0 else -1
-        said = Panelled(title, right, proof_line(brackets), cursor_row)
+        said = Panelled(title, right, proof_line(scene.view.brackets, scene.view.grids), cursor_row)
         return box(self.frame(scene, width, height), said, body + notes)

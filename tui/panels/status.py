@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from engine.grid.view import GridView
 from engine.instant import clock_text
 from engine.view import DeskView, ProtectionWord, StatusView
 from tui.controls import mode_text
@@ -29,6 +30,7 @@ from tui.format import (
 from tui.layout import LARGE_WIDTH, MEDIUM_WIDTH, MIN_HEIGHT, MIN_WIDTH
 from tui.lines import Line, cut, fit, line, width_of
 from tui.panels.base import Bar, Scene
+from tui.selection import grid_holdings
 
 ESSENTIAL_RANK = 2
 """Pieces up to this rank are never dropped; the line is cut at its end instead."""
@@ -140,8 +142,9 @@ def top_line(view: DeskView, limits: AgeLimits, width: int) -> Line:
 def protection_words(view: DeskView) -> Line:
     """`4 positions: 1 NAKED 3.4s !!  3 PROTECTED`, most severe first."""
     held = [leg for leg in view.legs if leg.open_qty or leg.protection is ProtectionWord.PROVING]
+    grids = [span for grid in view.grids if grid.is_open or grid.unhedged for span in grid_words(grid)]
     if not held:
-        return line(("no open position", "dim"))
+        return line(*grids[1:]) if grids else line(("no open position", "dim"))
     spans: list[tuple[str, str] | str] = [f"{len(held)} position{'' if len(held) == 1 else 's'}: "]
     counted = Counter(leg.protection for leg in held)
     for word in sorted(counted, key=lambda w: SEVERITY[w]):
@@ -154,7 +157,14 @@ def protection_words(view: DeskView) -> Line:
         elif word is ProtectionWord.UNKNOWN:
             text = f" {text} ?! "
         spans += [(text, PROTECTION_STYLE[word]), " "]
-    return line(*spans[:-1])
+    return line(*spans[:-1], *grids)
+
+
+def grid_words(grid: GridView) -> list[tuple[str, str] | str]:
+    """`grid irfc-sbin IRFC +300, SBIN -50  2 UNHEDGED !!`, with two spaces in front."""
+    bare = len(grid.unhedged)
+    spans: list[tuple[str, str] | str] = ["  ", f"grid {clean(grid.bot)} {grid_holdings(grid) or 'flat'}"]
+    return [*spans, " ", (f" {bare} UNHEDGED !! ", "naked")] if bare else spans
 
 
 def entries_words(status: StatusView) -> Line:
@@ -219,6 +229,7 @@ def orders_down_line(view: DeskView, width: int) -> Line:
 def too_small_line(view: DeskView, width: int, height: int) -> Line:
     """Below 80x24: the size it needs, the net, how many are naked, and that keys work."""
     naked = sum(1 for leg in view.legs if leg.protection is ProtectionWord.NAKED)
+    naked += sum(len(grid.unhedged) for grid in view.grids)
     text = (
         f"needs {MIN_WIDTH}x{MIN_HEIGHT} (now {width}x{height}) | net {whole_money(view.status.net_paise)} | "
         f"{naked} NAKED | keys work"

@@ -21,6 +21,7 @@ from tui.format import (
     rule_words,
     since,
 )
+from tui.grid_rows import level_facts
 from tui.lines import BLANK, Line, Span, line
 from tui.panels.base import Scene
 from tui.panels.log import LEVEL_STYLE
@@ -154,6 +155,9 @@ def details_lines(scene: Scene, width: int) -> list[Line]:
         lines += [*bracket_lines(bracket, view, width), BLANK]
     elif state.panel is Panel.LOG:
         return log_lines(scene, width)
+    pick = state.level(view)
+    if pick is not None:
+        return [*lines, *(_fact(label, *told) for label, told in level_facts(pick.grid, pick.level))]
     leg = state.leg(view)
     if leg is not None:
         lines += leg_lines(leg, now_ns, width)

@@ -9,10 +9,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.actions import PANEL_NAMES, Panel
-from tui.layout import BOTTOM_ROWS, TOP_ROWS, Arrangement, Place, arrange
+from tui.layout import BOTTOM_ROWS, TOP_ROWS, Arrangement, Place, Trades, arrange
 from tui.lines import Line, Panelled, box, line
 from tui.panels.base import Bar, RowGrid, Scene
 from tui.panels.bottom import BottomBar, TabsBar
+from tui.panels.grid import GridPanel
 from tui.panels.health import HealthPanel
 from tui.panels.ladder import LadderPanel
 from tui.panels.legs import LegsPanel
@@ -74,6 +75,7 @@ class MainScreen(Screen[None]):
             Panel.ORDERS: OrdersPanel(palette, id="orders"),
             Panel.LOG: LogPanel(palette, id="log"),
             Panel.HEALTH: HealthPanel(palette, id="health"),
+            Panel.GRID: GridPanel(palette, id="grid"),
         }
         self._placed: object = None
 
@@ -94,11 +96,12 @@ class MainScreen(Screen[None]):
 
     def place(self, state: ScreenState, width: int, height: int) -> bool:
         """Put every widget in its place; True when anything moved."""
-        asked = (width, height, state.panel, state.preset, state.is_zoomed, state.page)
+        trades = Trades(Panel.LEGS in state.panels, Panel.GRID in state.panels)
+        asked = (width, height, state.panel, state.preset, state.is_zoomed, state.page, trades)
         if asked == self._placed:
             return False
         self._placed = asked
-        arranged = arrange(width, height, state.panel, state.preset, is_zoomed=state.is_zoomed)
+        arranged = arrange(width, height, state.panel, state.preset, is_zoomed=state.is_zoomed, trades=trades)
         top = 1 if arranged.is_too_small else TOP_ROWS
         _put(self.status, Place(0, 0, width, top))
         _put(self.tabs, Place(0, TOP_ROWS, width, 1) if arranged.has_tabs else None)

@@ -6,12 +6,13 @@ from engine.view import DeskView
 from tui.format import clean
 from tui.lines import BLANK, Line, line
 from tui.panels.health import survival_lines
-from tui.selection import names_of, open_legs, working_orders
+from tui.selection import grid_holdings, names_of, open_grids, open_legs, working_orders
 
 
 def quit_lines(view: DeskView) -> list[Line]:
-    held, working = open_legs(view), working_orders(view)
-    stands = f"open: {names_of(held)}" if held else "no open position"
+    working = working_orders(view)
+    held = [*([names_of(legs)] if (legs := open_legs(view)) else []), *(grid_holdings(g) for g in open_grids(view))]
+    stands = f"open: {', '.join(held)}" if held else "no open position"
     told = " as told above" if view.health.on_stop else "; what is listed as dying dies"
     lines: list[Line] = [
         line((f"{stands}; {len(working)} working orders.", "title")),
