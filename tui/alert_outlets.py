@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.alert_channels import Apprise, Channel, Command, Webhook, without_credentials
 from engine.alert_relay import AlertRelay, ChannelState
@@ -31,17 +31,18 @@ def open_channels(config: Config, secrets: Secrets, redactions: Redactions, env:
     return channels
 
 
-def open_relay(desk: Desk, channels: list[Channel], account: Account) -> AlertRelay:
+def open_relay(desk: Desk, channels: list[Channel], accounts: Iterable[Account]) -> AlertRelay:
     """Ties the channels to the desk's alert book; the caller runs and closes the relay."""
-    relay = AlertRelay(channels, desk.clock, striker(desk.main.account_id, account), _teller(desk))
+    relay = AlertRelay(channels, desk.clock, striker(desk.accounts, accounts), _teller(desk))
     desk.parts.alerts.listen(relay.hear)
     return relay
 
 
-def striker(account_id: str, account: Account) -> Callable[[str], str]:
-    """Takes whatever names the account out of a text that leaves the machine (SEC-15)."""
+def striker(account_ids: Iterable[str], accounts: Iterable[Account]) -> Callable[[str], str]:
+    """Takes whatever names an account out of a text that leaves the machine (SEC-15)."""
     private = Redactions()
-    for name in (account_id, getattr(account, "client_id", ""), getattr(account, "user", "")):
+    names = (getattr(account, key, "") for account in accounts for key in ("client_id", "user"))
+    for name in (*account_ids, *names):
         private.add(name)
     return private.strike
 

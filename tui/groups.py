@@ -19,17 +19,17 @@ from engine.trend_gate import TrendSettings
 from engine.trend_watch import TrendWatch
 
 
-def terms_by_bot(config: Config, account_id: str) -> dict[str, LegsTerms]:
-    """How every group trades from now on, for the account that was really opened."""
+def terms_by_bot(config: Config, account_ids: Mapping[str, str]) -> dict[str, LegsTerms]:
+    """How every group trades from now on, in the account that was really opened; `account_ids` by its name."""
     terms = [config.terms_of(legs) for legs in config.all_groups]
-    return {one.bot: msgspec.structs.replace(one, account=account_id) for one in terms}
+    return {one.bot: msgspec.structs.replace(one, account=account_ids[one.account]) for one in terms}
 
 
 def group_parts(
-    config: Config, account_id: str, instruments: Mapping[str, Instrument], calendar: Calendar
+    config: Config, account_ids: Mapping[str, str], instruments: Mapping[str, Instrument], calendar: Calendar
 ) -> tuple[GroupParts, ...]:
     """In the order of the file, [legs] first."""
-    terms = terms_by_bot(config, account_id)
+    terms = terms_by_bot(config, account_ids)
     return tuple(
         GroupParts(
             terms=terms[legs.strategy],
@@ -67,12 +67,26 @@ def _trend(legs: Legs, primary: Instrument, calendar: Calendar) -> TrendWatch | 
     return TrendWatch(settings, legs.interval_ns, primary, calendar)
 
 
-def orphans(config: Config, brackets: Sequence[BracketRow], tradable: Mapping[str, Instrument]) -> str:
+def orphans(
+    config: Config,
+    account_ids: Mapping[str, str],
+    brackets: Sequence[BracketRow],
+    tradable: Mapping[str, Instrument],
+) -> str:
     """Open positions of the journal that no configured group would look after, and what to do; empty when none.
 
     Only an expired contract stands in the way of nothing: it cannot be traded any more.
     """
     symbols = {legs.strategy: legs.symbols for legs in config.all_groups}
+    accounts = {legs.strategy: config.terms_of(legs).account for legs in config.all_groups}
+    moved = [row for row in brackets if row.bot in accounts and row.account != account_ids[accounts[row.bot]]]
+    if moved:
+        row = moved[0]
+        held = next(name for name, account_id in account_ids.items() if account_id == row.account)
+        return (
+            f"still open in this journal: {row.symbol} {row.open_qty:+d} of {row.bot} in account {held}; "
+            f'start with account = "{held}" for it until it is closed'
+        )
     left = [row for row in brackets if row.symbol in tradable and row.symbol not in symbols.get(row.bot, ())]
     if not left:
         return ""

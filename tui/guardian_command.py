@@ -34,6 +34,7 @@ examples:
   strikedesk guardian --config my.toml    the desk of that configuration
   strikedesk guardian --release           after a takeover, when the broker shows what it should: a desk may start again
   strikedesk guardian --release --checked the same on your word, although the guardian could not prove it
+  strikedesk guardian --account hedge     another account of that desk; the desk itself starts one for each
 
 In config.toml:
   [guardian]
@@ -57,9 +58,12 @@ def add_guardian(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     file_options(guardian, suppress=True)
-    guardian.add_argument("--release", action="store_true", help="give a taken-over account back to the next desk")
+    guardian.add_argument("--release", action="store_true", help="give taken-over accounts back to the next desk")
     guardian.add_argument(
         "--checked", action="store_true", help="with --release: I have looked at the broker, whatever was proven"
+    )
+    guardian.add_argument(
+        "--account", metavar="NAME", help="one account of the desk; left out, the one of [legs], and all with --release"
     )
     guardian.add_argument("--for-pid", type=whole, default=0, metavar="PID", help="end with the desk of this process")
 
@@ -75,14 +79,34 @@ def run_guardian(arguments: argparse.Namespace) -> int:
     if arguments.checked and not arguments.release:
         raise ConfigError(["--checked is for --release"])
     loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
-    files = GuardianFiles.of(loaded.config, DeskFiles.of(loaded.config, places(os.environ), arguments.db))
-    files.lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    what = f"the guardian of account {account_name(loaded.config)}"
-    with ExitStack() as held:
-        held.enter_context(_lock(files, what, is_patient=arguments.for_pid > 0))
-        if arguments.release:
-            return _release(files, is_checked=arguments.checked)
-        return asyncio.run(_watch(arguments, loaded, files))
+    names = loaded.config.account_names
+    if arguments.account not in (None, *names):
+        raise ConfigError([f"--account {arguments.account}: this desk trades {', '.join(names)}"])
+    desk_files = DeskFiles.of(loaded.config, places(os.environ), arguments.db)
+    wanted = [arguments.account] if arguments.account else list(names if arguments.release else names[:1])
+    codes: list[int] = []
+    for name in wanted:
+        one = _of_account(loaded, name)
+        files = GuardianFiles.of(one.config, desk_files)
+        files.lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with ExitStack() as held:
+            what = f"the guardian of account {account_name(one.config)}"
+            held.enter_context(_lock(files, what, is_patient=arguments.for_pid > 0))
+            if arguments.release:
+                said = f"{name}: " if len(wanted) > 1 else ""
+                codes.append(_release(files, said, is_checked=arguments.checked))
+            else:
+                codes.append(asyncio.run(_watch(arguments, one, files)))
+    return max(codes)
+
+
+def _of_account(loaded: Loaded, name: str) -> Loaded:
+    """The configuration as the guardian of this account reads it: the account of [legs] is the one it watches."""
+    import msgspec
+
+    config = loaded.config
+    legs = msgspec.structs.replace(config.legs, account=name)
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(config, legs=legs))
 
 
 def _lock(files: GuardianFiles, what: str, *, is_patient: bool) -> InstanceLock:
@@ -99,7 +123,7 @@ def _lock(files: GuardianFiles, what: str, *, is_patient: bool) -> InstanceLock:
 # --- release ----------------------------------------------------------------------------------------------------------
 
 
-def _release(files: GuardianFiles, *, is_checked: bool) -> int:
+def _release(files: GuardianFiles, said: str, *, is_checked: bool) -> int:
     from engine.lease import LeaseUnusable, read_lease, release
     from engine.lease_record import Holder, Proof
 
@@ -111,16 +135,16 @@ def _release(files: GuardianFiles, *, is_checked: bool) -> int:
             raise
     else:
         if record is None or record.holder is not Holder.GUARDIAN:
-            print("no guardian has taken this account: nothing to release")  # noqa: T201 - requested data
+            print(f"{said}no guardian has taken this account: nothing to release")  # noqa: T201 - requested data
             return EXIT_CLEAN
         if record.proof is not Proof.FLAT and not is_checked:
             _complain(
-                f"the guardian ({record.words}) could not prove that the desk's positions are closed: not released. "
-                "Look at the broker; `strikedesk guardian` goes on closing them, --release --checked takes your word"
+                f"{said}the guardian ({record.words}) could not prove that the desk's positions are closed: not "
+                "released. Look at the broker; `strikedesk guardian` goes on closing them, --release --checked takes your word"
             )
             return EXIT_STILL_IN_POSITION
     freed = release(files.lease, pid=os.getpid(), at_ns=time.time_ns())
-    print(f"released: the next desk may start (epoch {freed.epoch})")  # noqa: T201
+    print(f"{said}released: the next desk may start (epoch {freed.epoch})")  # noqa: T201
     return EXIT_CLEAN
 
 

@@ -27,6 +27,7 @@ from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.desk_account import DeskAccount
 
 _BEAT_S: Final = 1.0
 ALREADY_WATCHED: Final = 4
@@ -40,16 +41,17 @@ def take_lease(account_lock: Path) -> Lease:
 
 
 class GuardianLink:
-    """One per desk in real or scaled time. `run` beats until cancelled; `end` says how it ended."""
+    """One per account of a desk in real or scaled time. `run` beats until cancelled; `end` says how it ended."""
 
-    def __init__(self, desk: Desk, lease: Lease, command: Sequence[str] | None) -> None:
+    def __init__(self, desk: Desk, account: DeskAccount, lease: Lease, command: Sequence[str] | None) -> None:
         """`command`: starts the guardian; None when the configuration wants none. Raises StartFailed."""
         self._desk = desk
+        self._account = account
         self._lease = lease
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
         self._stakes = Stakes()
-        self._fence = Fence(desk, desk.main, lease.is_mine, self._holder)
+        self._fence = Fence(desk, account, lease.is_mine, self._holder)
         path = GuardianFiles.beside(lease.path.with_suffix(".lock")).pulse
         try:
             self._pulse = PulseWriter.open(
@@ -79,7 +81,7 @@ class GuardianLink:
 
     def _beat(self) -> None:
         try:
-            self._stakes = stakes_of(self._desk)
+            self._stakes = stakes_of(self._account)
         except Exception as error:  # noqa: BLE001 - a desk whose counting fails is alive all the same
             self._lost(f"its positions cannot be counted: {type(error).__name__}: {error}")
         try:
@@ -106,19 +108,20 @@ class GuardianLink:
         self._child = None
         if code == ALREADY_WATCHED:
             text = "a guardian watches this account already, with the configuration it was started with"
-            self._desk.step(lambda _now: self._desk.say(Msg.DESK_WARN, text=text))
+            self._desk.step(lambda _now: self._account.say(Msg.DESK_WARN, text=text))
         else:
             self._lost(f"the guardian has ended with exit code {code}")
 
     def _lost(self, reason: str) -> None:
         """Once: it stays an alarm until the desk is started again."""
-        desk = self._desk
-        if "guardian" in desk.alarms:
+        desk, account = self._desk, self._account
+        alarm_id = account.alarm_id("guardian")
+        if alarm_id in desk.alarms:
             return
 
         def tell(_now_ns: int) -> None:
-            desk.say(Msg.GUARDIAN_LOST, reason=reason)
-            desk.out.raise_alarm("guardian", f"nobody watches this desk from outside: {reason}")
+            account.say(Msg.GUARDIAN_LOST, reason=reason)
+            desk.out.raise_alarm(alarm_id, account.words(f"nobody watches this desk from outside: {reason}"))
 
         desk.step(tell)
 
@@ -127,13 +130,13 @@ class GuardianLink:
         return record.words if record is not None else "the lease file is gone or damaged"
 
 
-def stakes_of(desk: Desk) -> Stakes:
-    """What would be left behind if the desk stopped now."""
-    brackets = desk.open_brackets()
+def stakes_of(account: DeskAccount) -> Stakes:
+    """What would be left behind in this account if the desk stopped now."""
+    brackets = account.open_brackets()
     return Stakes(
         open_qty=sum(abs(bracket.open_qty) for bracket in brackets),
         bare_qty=sum(max(0, abs(bracket.open_qty) - bracket.covered_qty) for bracket in brackets),
-        live_orders=len(desk.blotter.live_orders()),
+        live_orders=len(account.live_orders()),
     )
 
 

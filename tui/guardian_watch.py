@@ -124,7 +124,7 @@ class Watch:
         files = DeskFiles.of(config, places(os.environ), db)
         secrets = Secrets(loaded.env, files.secrets, self._redactions)
         channels = open_channels(config, secrets, self._redactions, loaded.env)
-        strike = striker(config.legs.account, config.trading_account)
+        strike = striker([config.legs.account], [config.trading_account])
         relay = AlertRelay(channels, self._wall, strike, self._tell_channel)
         self._alerts.listen(relay.hear)
         return relay

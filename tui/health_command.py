@@ -30,12 +30,25 @@ if TYPE_CHECKING:
 
     from engine.desk import Desk
     from engine.desk_view import DeskConsole
+    from engine.view import AccountView
 
 _EVERY_S: Final = 2.0
 _SILENT_NS: Final = 10 * NS_PER_S
 """A desk that has not written for so long does not run, or stands still."""
 EXIT_RUNNING: Final = 0
 EXIT_NOT_RUNNING: Final = 1
+
+
+class AccountHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One trading account of the desk."""
+
+    account: str
+    recovered: bool
+    order_path: str
+    """`ok`, `not proven`, or what is wrong."""
+    order_path_age_ns: int
+    reconciled_age_ns: int
+    differences: int
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +62,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     now_ns: int = 0
     mode: str = ""
     account: str = ""
+    """The main one."""
+    accounts: list[AccountHealth] = []
+    """All of them, the main one first."""
     recovered: bool = False
     watchlist_count: int = 0
     """Instruments whose prices it follows."""
@@ -95,6 +111,7 @@ def health_of(desk: Desk, console: DeskConsole) -> Health:
         now_ns=status.now_ns,
         mode=status.mode,
         account=status.account,
+        accounts=[_account_health(account, status.now_ns) for account in status.accounts],
         recovered=desk.recovered,
         watchlist_count=len(desk.prices),
         active_positions=len(held),
@@ -119,6 +136,17 @@ def health_of(desk: Desk, console: DeskConsole) -> Health:
         commit_ms_p99=view.health.commit_ms_p99,
         alarms=len(view.alarms),
         net_paise=status.net_paise,
+    )
+
+
+def _account_health(account: AccountView, now_ns: int) -> AccountHealth:
+    return AccountHealth(
+        account=account.account,
+        recovered=account.is_recovered,
+        order_path=account.path_down or ("ok" if account.path_ns else "not proven"),
+        order_path_age_ns=_age_ns(account.path_ns, now_ns),
+        reconciled_age_ns=_age_ns(account.reconciled_ns, now_ns),
+        differences=account.differences,
     )
 
 
@@ -206,9 +234,11 @@ def _rows(health: Health) -> list[tuple[str, str]]:
     recovered = "" if health.recovered else ", NOT RECOVERED"
     prices = f"{health.tick_cache} of {health.watchlist_count} instruments"
     last = f"last {_age(health.reconciled_age_ns)} ago, {health.differences} differences"
+    several = health.accounts if len(health.accounts) > 1 else []
     index = f"{health.index_name} {rupees_text(health.index_paise)}" if health.index_paise else "no price"
     return [
         ("mode", f"{health.mode}, account {health.account}{recovered}"),
+        *((f"  {one.account}"[:14], _account_words(one)) for one in several),
         ("written", f"{clock_text(health.now_ns)} by pid {health.pid}"),
         ("positions", f"{health.active_positions}, {health.covered_units} of {health.open_units} units protected"),
         ("orders", f"{health.working_orders} working, {health.unknown_orders} unknown; path {health.order_path}"),
@@ -220,6 +250,11 @@ def _rows(health: Health) -> list[tuple[str, str]]:
         ("alarms", str(health.alarms)),
         ("net today", rupees_text(health.net_paise, signed=True)),
     ]
+
+
+def _account_words(one: AccountHealth) -> str:
+    recovered = "" if one.recovered else ", NOT RECOVERED"
+    return f"path {one.order_path}; read {_age(one.reconciled_age_ns)} ago, {one.differences} differences{recovered}"
 
 
 def _age(ns: int) -> str:

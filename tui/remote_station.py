@@ -24,12 +24,15 @@ async def open_remote(plan: StationPlan) -> tuple[Station, RemotePaperMarket]:
 
     Raises ConfigError for options that are the venue's own, and StartFailed when it cannot be used.
     """
-    venue, name = venue_of(plan), plan.loaded.config.legs.account
+    venue, names = venue_of(plan), plan.loaded.config.account_names
+    name = names[0]
     _refuse_the_venues_options(plan, venue, name)
     station = Station(plan)
     try:
-        station.lock_account(f"{name} at {venue}")
-        link = station.link = await open_link(venue, name, plan.seed)
+        for one in names:
+            station.lock_account(one, f"{one} at {venue}")
+            station.links[one] = await open_link(venue, one, plan.seed)
+        link = station.links[name]
         station.use_clock(link.clock)
         if plan.speed not in (1.0, link.clock.speed):
             raise StartFailed(

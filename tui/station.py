@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -68,6 +69,7 @@ from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
     from engine.alert_relay import AlertRelay
+    from engine.desk_account import DeskAccount
 
 _LOOP_GAP_S: Final = 0.05
 
@@ -118,29 +120,31 @@ class Station:
         self.heartbeat: Heartbeat
         self.relay: AlertRelay | None = None
         self.faults: DemoFaults | None = None
-        self.link: VenueLink | None = None
-        """To the paper venue of another process, which then has the exchange and the books."""
-        self._books: BooksFile | None = None
-        self._lease: Lease | None = None
+        self.links: dict[str, VenueLink] = {}
+        """To the paper venue of another process, which then has the exchange and the books; by account name."""
+        self._books: dict[str, BooksFile] = {}
+        """By account name; none in virtual time."""
+        self._leases: dict[str, Lease] = {}
+        """By account name; none in virtual time: nobody else can send there."""
         self._health: HealthFile | None = None
-        """None in virtual time: nobody else can send there."""
-        self._guarded: GuardianLink | None = None
+        self._guarded: list[GuardianLink] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- building -------------------------------------------------------------------------------------------------
 
     def open_books(self, first_start_ns: int) -> int:
-        """Take the paper account; returns the exchange time at which this run begins."""
-        account = self._paper_config()
+        """Take the paper accounts; returns the exchange time at which this run begins."""
+        funds = {name: self._paper_config(name).funds_paise for name in self.account_names}
         if self.plan.is_virtual:
             return first_start_ns
-        funds = account.funds_paise
-        path = self.plan.files.paper_books
-        _make_folder(path.parent)
-        self._hold(_account_lock(path))
-        self._books = BooksFile.open(path, funds_paise=funds, start_ns=first_start_ns, fresh=self.plan.fresh)
-        self.held.callback(self._books.close)
-        return self.hours.resumed(self._books.clock_ns)
+        for name, paise in funds.items():
+            path = self.plan.files.books_of(name)
+            _make_folder(path.parent)
+            self._hold(name, _account_lock(path))
+            books = BooksFile.open(path, funds_paise=paise, start_ns=first_start_ns, fresh=self.plan.fresh)
+            self._books[name] = books
+            self.held.callback(books.close)
+        return self.hours.resumed(max(books.clock_ns for books in self._books.values()))
 
     def start_clock(self, start_ns: int) -> LoopClock:
         speed = 1.0 if self.plan.is_virtual else self.plan.speed
@@ -151,17 +155,22 @@ class Station:
         self.log = self._open_log()
         return self.clock
 
-    def lock_account(self, name: str) -> None:
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        """As the configuration calls the accounts that this desk trades, the main one first."""
+        return self.config.account_names
+
+    def lock_account(self, name: str, lock_name: str) -> None:
         """One desk per account, whatever its journal. Raises AlreadyRunning."""
         folder = self.plan.files.state_dir
         _make_folder(folder)
-        self._hold(InstanceLock.acquire(account_lock_path(folder, name), f"paper account {name}"))
+        self._hold(name, InstanceLock.acquire(account_lock_path(folder, lock_name), f"paper account {lock_name}"))
 
-    def _hold(self, lock: InstanceLock) -> None:
+    def _hold(self, name: str, lock: InstanceLock) -> None:
         """The account's lock, and the lease under which this desk sends. Raises LeaseHeld after a guardian."""
         self.held.enter_context(lock)
-        self._lease = take_lease(lock.path)
-        self.held.callback(self._lease.close)
+        lease = self._leases[name] = take_lease(lock.path)
+        self.held.callback(lease.close)
 
     async def build(self, market: MarketPort, instruments: Sequence[Instrument], exchange_hears: bool = True) -> Desk:
         """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
@@ -171,25 +180,29 @@ class Station:
         rows = {symbol: self._validated(symbol, known) for legs in config.all_groups for symbol in legs.symbols}
         if index is not None:
             rows.setdefault(index.symbol, index)
-        if self.link is None:
+        if not self.links:
             self.exchange.list_instruments(instruments)
             if exchange_hears:
                 market.listen(self.exchange.on_tick)
         now_ns = self.clock.now_ns()
         self.journal = self._open_journal(now_ns)
-        port = self._open_port()
-        account_id = port.account_id
+        ports = {name: self._open_port(name) for name in self.account_names}
+        account_ids = {name: port.account_id for name, port in ports.items()}
         run_no = self.journal.start_run(
-            started_ns=now_ns, version=VERSION, mode=self.plan.mode_words, account=account_id, seed=self.plan.seed
+            started_ns=now_ns,
+            version=VERSION,
+            mode=self.plan.mode_words,
+            account=account_ids[self.account_names[0]],
+            seed=self.plan.seed,
         )
-        groups = group_parts(config, account_id, rows, self.calendar)
+        groups = group_parts(config, account_ids, rows, self.calendar)
         for group in groups:
             if group.trend is not None:
                 market.listen(group.trend.on_tick)
         self.desk = Desk(
             DeskParts(
                 clock=self.clock,
-                ports=(port,),
+                ports=tuple(ports.values()),
                 market=market,
                 instruments=rows,
                 calendar=self.calendar,
@@ -208,30 +221,25 @@ class Station:
                 limits=_limits(config),
                 times=_times(config),
                 checks=_checks(config),
-                restored=self._restored(account_id, now_ns, known),
+                restored=self._restored(account_ids, now_ns, known),
                 charges_of=OrderCharges(
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
-                reload_terms=self._reload_terms(account_id),
+                reload_terms=self._reload_terms(account_ids),
                 stopwatch_ns=None if self.plan.is_virtual else time.perf_counter_ns,
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)
-        if self.link is not None:
-            self.link.on_link(self._on_link)
+        for name, link in self.links.items():
+            link.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
         self._open_voices(rows)
         return self.desk
 
     def _open_voices(self, rows: Mapping[str, Instrument]) -> None:
         """The start lines, pulse and minute's line, and the channels of alerts; a simulated day calls nobody."""
         self._say_start(rows)
-        if self._lease is not None:
-            command = self.plan.guardian_command if self.config.guardian.enabled else None
-            self._guarded = GuardianLink(self.desk, self._lease, command)
-            self.keep(self._guarded.run, "pulse")
-            path = health_path(self._lease.path)
-            self._health = HealthFile(path, lambda: health_of(self.desk, self.console))
-            self.keep(self._health.run, "health")
+        if self._leases:
+            self._open_watch()
         self.heartbeat = start_heartbeat(self.desk, self.console.view)
         if bps := self.config.position_management.gap_bps:
             soon = asyncio.get_running_loop().call_soon
@@ -242,8 +250,22 @@ class Station:
 
         secrets = Secrets(self.plan.loaded.env, self.plan.files.secrets, self.redactions)
         channels = open_channels(self.config, secrets, self.redactions, self.plan.loaded.env)
-        self.relay = open_relay(self.desk, channels, self.config.trading_account)
+        accounts = [self.config.accounts[name] for name in self.account_names]
+        self.relay = open_relay(self.desk, channels, accounts)
         self.keep(self.relay.run, "alerts")
+
+    def _open_watch(self) -> None:
+        """A pulse and a guardian for every account, and one file that says how the desk is."""
+        for (name, lease), account in zip(self._leases.items(), self.desk.accounts.values(), strict=True):
+            command = self.plan.guardian_command if self.config.guardian.enabled else ()
+            if command and not account.is_main:
+                command = (*command, "--account", name)
+            guarded = GuardianLink(self.desk, account, lease, command or None)
+            self._guarded.append(guarded)
+            self.keep(guarded.run, account.words("pulse"))
+        main = next(iter(self._leases.values()))
+        self._health = HealthFile(health_path(main.path), lambda: health_of(self.desk, self.console))
+        self.keep(self._health.run, "health")
 
     # --- running --------------------------------------------------------------------------------------------------
 
@@ -255,14 +277,15 @@ class Station:
 
     async def keep_clock(self) -> None:
         """Remember once a second how far the demo day has come."""
-        while self._books is not None:
+        while self._books:
             await asyncio.sleep(1.0)
-            self._save_clock(self._books)
+            self._save_clock()
 
-    def _save_clock(self, books: BooksFile) -> None:
+    def _save_clock(self) -> None:
         """A file that is held by another tool for the moment costs a second of the demo day, nothing else."""
-        with suppress(RecordFailed):
-            books.save_clock(self.clock.now_ns())
+        for books in self._books.values():
+            with suppress(RecordFailed):
+                books.save_clock(self.clock.now_ns())
 
     async def watch_loop(self) -> None:
         """Measure how late the loop wakes up: the health panel's lag, real milliseconds (X1)."""
@@ -288,20 +311,20 @@ class Station:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "heartbeat"):
             self.heartbeat.stop()
-        if self._guarded is not None:
-            self._guarded.end(code)
+        for guarded in self._guarded:
+            guarded.end(code)
         if self._health is not None:
             self._health.end()
         if self.relay is not None:
             await self.relay.close()
-        if self._books is not None and hasattr(self, "clock"):
-            self._save_clock(self._books)
+        if hasattr(self, "clock"):
+            self._save_clock()
         if hasattr(self, "writer"):
             await self.writer.close()
         if hasattr(self, "journal"):
             self.journal.end_run(code, at_ns=self.clock.now_ns())
-        if self.link is not None:
-            await self.link.close()
+        for link in self.links.values():
+            await link.close()
         if hasattr(self, "log"):
             self.log.flush()
         self.held.close()
@@ -309,7 +332,7 @@ class Station:
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def make_exchange(self) -> PaperExchange:
-        rules = paper_rules(self._paper_config(), self.plan.book_life_ns)
+        rules = paper_rules(self._paper_config(self.account_names[0]), self.plan.book_life_ns)
         self.exchange = PaperExchange([], rules, self.hours.is_open)
         return self.exchange
 
@@ -321,13 +344,12 @@ class Station:
         self.faults = DemoFaults(plan, self.exchange, self.clock)
         return self.faults.market(market)
 
-    def _paper_config(self) -> PaperConfig:
-        account = self.config.trading_account
+    def _paper_config(self, name: str) -> PaperConfig:
+        account = self.config.accounts[name]
         if not isinstance(account, PaperConfig):
             self._require_secrets(account)
-            raise ConfigError(
-                [f"legs.account = {self.config.legs.account!r}: kind {account.kind} cannot trade yet, only paper can"]
-            )
+            where = "legs.account" if name == self.account_names[0] else "account"
+            raise ConfigError([f"{where} = {name!r}: kind {account.kind} cannot trade yet, only paper can"])
         return account
 
     def _require_secrets(self, account: Account) -> None:
@@ -336,41 +358,47 @@ class Station:
         for name in account.secret_names:
             secrets.require(name)
 
-    def _on_link(self, why: str) -> None:
+    def _on_link(self, account: DeskAccount, why: str) -> None:
         """The venue's connection was lost (and why), or is back: then everything is compared before any entry."""
-        desk = self.desk
+        desk, alarm_id = self.desk, account.alarm_id("link")
 
         def tell(_now_ns: int) -> None:
             if why:
-                desk.main.gateway.note_link_lost(why)
-                desk.say(Msg.LINK_LOST, reason=why)
-                desk.out.raise_alarm("link", f"no link to the venue: {why}")
+                account.gateway.note_link_lost(why)
+                account.say(Msg.LINK_LOST, reason=why)
+                desk.out.raise_alarm(alarm_id, account.words(f"no link to the venue: {why}"))
             else:
-                desk.say(Msg.LINK_BACK)
-                desk.out.end_alarm("link")
+                account.say(Msg.LINK_BACK)
+                desk.out.end_alarm(alarm_id)
 
         desk.step(tell)
-        if not why and desk.recovered:
-            desk.main.reader.reconcile()
+        if not why and account.recovered:
+            account.reader.reconcile()
 
-    def _open_port(self) -> BrokerPort:
-        """The trading account, at the venue of another process or in this one, with the faults that were asked for."""
-        if self.link is not None:
-            return RemotePaperAccount(self.link)
-        account = self._open_account()
-        return account if self.faults is None else self.faults.account(account)
+    def _open_port(self, name: str) -> BrokerPort:
+        """One trading account, at the venue of another process or in this one. The faults that were asked for strike
+        the main one; every other stays honest."""
+        if self.links:
+            return RemotePaperAccount(self.links[name])
+        account = self._open_account(name)
+        if self.faults is None or name != self.account_names[0]:
+            return account
+        return self.faults.account(account)
 
-    def _open_account(self) -> PaperAccount:
-        latency = latency_of(self._paper_config())
-        random = Random(self.plan.seed)
-        if self._books is None:
+    def _open_account(self, name: str) -> PaperAccount:
+        config = self._paper_config(name)
+        latency, is_main = latency_of(config), name == self.account_names[0]
+        random = Random(self.plan.seed if is_main else f"{self.plan.seed} {name}")
+        books = self._books.get(name)
+        if books is None:
             # In memory every run is a new account: its journal rows must not be taken for an earlier run's (CFG-05).
             last = self.journal.last_run()
-            account_id = f"SIM{self.plan.seed}N{last.run_no + 1 if last else 1}"
+            run = f"SIM{self.plan.seed}N{last.run_no + 1 if last else 1}"
+            account_id = run if is_main else f"{run}-{name}"
             return PaperAccount(account_id, self.exchange, self.clock, random, latency=latency)
-        account_id, recorder = self._books.account_id, self._books.record
+        account_id, recorder = books.account_id, books.record
         port = PaperAccount(account_id, self.exchange, self.clock, random, latency=latency, recorder=recorder)
-        self.exchange.restore(self._books.state(), self.clock.now_ns())
+        self.exchange.restore(books.state(), self.clock.now_ns())
         return port
 
     def _open_journal(self, now_ns: int) -> Journal:
@@ -433,16 +461,16 @@ class Station:
             raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master{_expired(symbol, at)}")
         return instrument
 
-    def _restored(self, account_id: str, now_ns: int, tradable: Mapping[str, Instrument]) -> Restored:
-        """What the journal knows of the account. A position it still holds is never left alone by a changed symbol;
+    def _restored(self, account_ids: Mapping[str, str], now_ns: int, tradable: Mapping[str, Instrument]) -> Restored:
+        """What the journal knows of the accounts. A position it still holds is never left alone by a changed symbol;
         only an expired one cannot be traded any more, and stands in the way of nothing."""
-        restored = self.journal.load(account_id, trading_day=ist_date(now_ns).isoformat())
-        left = orphans(self.config, restored.brackets, tradable)
+        restored = self.journal.load(*account_ids.values(), trading_day=ist_date(now_ns).isoformat())
+        left = orphans(self.config, account_ids, restored.brackets, tradable)
         if left:
             raise StartFailed(left)
         return restored
 
-    def _reload_terms(self, account_id: str) -> Callable[[], Reloaded] | None:
+    def _reload_terms(self, account_ids: Mapping[str, str]) -> Callable[[], Reloaded] | None:
         read = self.plan.reload
         if read is None:
             return None
@@ -451,7 +479,7 @@ class Station:
             changes = safe_changes(self.config, read())
             self.config = changes.config
             return Reloaded(
-                terms=terms_by_bot(self.config, account_id),
+                terms=terms_by_bot(self.config, account_ids),
                 risk=self.config.risk_limits,
                 applied=", ".join(changes.applied),
                 restart_needed=", ".join(changes.restart_needed),

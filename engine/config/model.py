@@ -496,7 +496,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         limits = msgspec.structs.replace(self.risk_limits, day_loss_paise=legs.max_day_loss_paise)
         return LegsTerms(
             bot=legs.strategy,
-            account=legs.account,
+            account=session_of(self.accounts, legs.account),
             exchange=legs.exchange,
             product=legs.product,
             lots=legs.lots,

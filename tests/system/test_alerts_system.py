@@ -206,7 +206,7 @@ class Dead:
 def test_a_dead_webhook_costs_a_warning_a_minute_and_a_word_on_screen_and_no_order_waits(run_desk, seed_setup) -> None:
     async def scenario(rig):
         dead = Dead()
-        relay: AlertRelay = open_relay(rig.desk, [dead], KiteAccount(kind="kite"))
+        relay: AlertRelay = open_relay(rig.desk, [dead], [KiteAccount(kind="kite")])
         rig.desk.spawn("alerts", relay.run)
         for _ in range(180):
             rig.desk.step(lambda _: rig.desk.out.alert("slippage", PE, "far"))
