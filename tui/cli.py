@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.arguments import duration, file_name, file_options, speed, whole
+from tui.grid_options import add_grid
 from tui.guardian_command import add_guardian
 from tui.simulate_command import add_simulate
 from tui.venue_command import add_venue
@@ -48,6 +49,8 @@ examples:
   strikedesk import-env old.env           a config.toml from the leg scalper's .env
   strikedesk simulate --seeds 1..200      whole demo days with faults and crashes, every invariant checked
   strikedesk venue paper --port 8800      the paper exchange as a process of its own
+  strikedesk grid --bot-name G --token-a IRFC --trade-type buyts --entry-price 50 --qty-a 100 --dry-run
+                                          the levels of a grid, before anything is sent
   strikedesk guardian                     watch a desk from outside (docs/guardian.md)
   strikedesk verify                       the journal's chains, positions and P&L, added up again from the fills
   strikedesk where                        which files are used
@@ -131,6 +134,10 @@ def _run_desk(arguments: argparse.Namespace) -> int:
             from tui.venue_command import run_venue
 
             return run_venue(arguments)
+        if arguments.command == "grid":
+            from tui.grid_command import run_grid
+
+            return run_grid(arguments)
         if arguments.command == "guardian":
             from tui.guardian_command import run_guardian
 
@@ -222,6 +229,7 @@ def argument_parser() -> argparse.ArgumentParser:
     file_options(where, suppress=True)
     add_simulate(commands)
     add_venue(commands)
+    add_grid(commands)
     add_guardian(commands)
     add_verify(commands)
     return parser

@@ -41,6 +41,11 @@ _INTERVAL_MAX_NS: Final = 6 * 3600 * 1_000_000_000
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
+def smallest_tick_paise(exchange: str) -> int:
+    """Of the exchange's segment; a contract's own may be larger."""
+    return _TICK_PAISE[exchange]
+
+
 def faults_of(config: Config) -> Iterator[Fault]:
     """Every rule between keys that this configuration breaks."""
     yield from _instruments(config.legs)
@@ -187,7 +192,7 @@ def _times(legs: Legs) -> Iterator[Fault]:
 
 
 def _levels(legs: Legs) -> Iterator[Fault]:
-    tick = _TICK_PAISE[legs.exchange]
+    tick = smallest_tick_paise(legs.exchange)
     for key, paise in (
         ("profit_target_rupees", legs.profit_target_paise),
         ("stop_loss_rupees", legs.stop_loss_paise),

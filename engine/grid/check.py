@@ -82,11 +82,11 @@ def violations(
     return [*found, *_hedge_prices(terms, facts), *_funds(terms, rungs, facts)]
 
 
-def warnings(terms: GridTerms, token_a: Instrument | None = None, facts: GridFacts = _NOTHING_KNOWN) -> list[GridFault]:
+def warnings(terms: GridTerms, tick_paise: int = 1, facts: GridFacts = _NOTHING_KNOWN) -> list[GridFault]:
     """What may be meant but surprises. Of terms that have no violations."""
-    tick = token_a.tick_paise if token_a else 1
-    rungs = ladder(terms, _centre(terms, facts), tick)
-    return [*_convergence(terms, rungs), *_marketable(terms, rungs, facts), *_rounded(terms, tick), *_literal(terms)]
+    rungs = ladder(terms, _centre(terms, facts), tick_paise)
+    odd = _rounded(terms, tick_paise)
+    return [*_convergence(terms, rungs), *_marketable(terms, rungs, facts), *odd, *_literal(terms)]
 
 
 def held_back(rungs: list[Rung], price_paise: int) -> list[Rung]:

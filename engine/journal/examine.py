@@ -112,6 +112,16 @@ def read_books(conn: sqlite3.Connection, progress: Progress = unheard) -> Books:
     )
 
 
+def bots_of_orders(path: Path) -> dict[str, str]:
+    """Tag to bot of every order that the journal knows, for `--cancel-all`. Raises JournalError."""
+    _refuse_in_use(path)
+    try:
+        with _readable(path, read_version(path)) as conn:
+            return {order.tag: order.bot for order in (order_of(row, []) for row in conn.execute(ORDERS.select))}
+    except (sqlite3.Error, ValueError, msgspec.MsgspecError) as exc:
+        raise JournalCorrupt(f"journal {path} is damaged ({' '.join(str(exc).split())})") from None
+
+
 def _watched(rows: Iterator[Values], progress: Progress) -> Iterator[Values]:
     count = 0
     for row in rows:

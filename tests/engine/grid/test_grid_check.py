@@ -54,7 +54,7 @@ def test_the_seeds_own_example_may_start() -> None:
     facts = GridFacts(price_a_paise=5000, price_b_paise=12050, band_a=(4000, 6000), band_b=(10000, 14000))
 
     assert violations(NUMERIC, IRFC, SBIN, facts) == []
-    assert warnings(NUMERIC, IRFC, facts) == []
+    assert warnings(NUMERIC, 5, facts) == []
 
 
 @pytest.mark.row("GRD-62", "GRD-10")
@@ -184,7 +184,7 @@ def test_levels_that_would_trade_at_once_are_held_back_and_told() -> None:
 
     assert [rung.entry_paise for rung in held_back(rungs, 4820)] == [4900]
     assert [rung.entry_paise for rung in held_back(rungs, 5200)] == [5100, 5200]
-    (told,) = warnings(NUMERIC, IRFC, GridFacts(price_a_paise=4820))
+    (told,) = warnings(NUMERIC, 5, GridFacts(price_a_paise=4820))
     assert told.key == "entry_price"
     assert "48.20" in told.reason
     assert "BUY 49.00" in told.reason
@@ -306,12 +306,12 @@ def test_the_geometric_rules_name_their_own_keys(values: dict[str, object], key:
 
 @pytest.mark.row("GRD-65")
 def test_targets_that_do_not_converge_are_told_with_their_prices() -> None:
-    told = warnings(changed(GEOMETRIC, base_target_paise=3), PENNY)
+    told = warnings(changed(GEOMETRIC, base_target_paise=3), 1)
 
     assert [fault.key for fault in told] == ["base_target", "base_target"]
     assert told[0].value == "0.03"
     assert "50.02, 50.03, 50.05, 50.09" in told[0].reason
-    assert warnings(GEOMETRIC, PENNY) == []
+    assert warnings(GEOMETRIC, 1) == []
 
 
 @pytest.mark.row("CON-11", "CON-13")
@@ -326,4 +326,4 @@ def test_a_spread_off_the_tick_is_told_not_refused() -> None:
     odd = changed(spread_paise=102)
 
     assert violations(odd, IRFC, SBIN) == []
-    assert [(fault.key, fault.value) for fault in warnings(odd, IRFC)] == [("spread", "1.02")]
+    assert [(fault.key, fault.value) for fault in warnings(odd, 5)] == [("spread", "1.02")]

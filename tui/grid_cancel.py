@@ -1,0 +1,182 @@
+"""`strikedesk grid --cancel-all`: ends the open orders of a grid in all its accounts, journal lost or not (OPS-09).
+
+Which orders are ours the broker's book says, by tag. An order counts as ended when a later read of the book says so,
+never by the answer to the cancel. The account's lock is taken first: beside a running desk nothing is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import msgspec
+
+from brokers.paper.account import PaperAccount
+from brokers.paper.books_file import BooksFile
+from brokers.paper.exchange import PaperExchange
+from brokers.paper.remote_account import RemotePaperAccount
+from brokers.paper.remote_link import VenueLink
+from engine.clock import LoopClock
+from engine.config.accounts import PaperAccount as PaperConfig
+from engine.config.accounts import session_of
+from engine.config.errors import ConfigError
+from engine.deadline import NoAnswer, within
+from engine.grid.open_orders import ours
+from engine.instant import NS_PER_S
+from engine.journal.errors import JournalError
+from engine.journal.examine import bots_of_orders
+from engine.paths import places
+from engine.port import BrokerPort, Clock, OrderReport, ReadFailed
+from engine.single_instance import InstanceLock, account_lock_path
+from tui.files import DeskFiles
+from tui.grid_options import GridRequest
+from tui.remote_station import open_link
+from tui.station import latency_of, paper_rules
+
+ROUNDS: Final = 3
+"""Tries for each order (GRD-46)."""
+_CALL_S: Final = 10.0
+_PAUSE_NS: Final = NS_PER_S
+"""Between two rounds: a second of the venue's own pacing has passed then."""
+
+Mine = Callable[[Sequence[OrderReport]], list[OrderReport]]
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one account."""
+
+    account: str
+    found: int = 0
+    ended: int = 0
+    """Of `found`, as the book shows: cancelled, or filled meanwhile."""
+    left: tuple[str, ...] = ()
+    """Still open, or not known, in words."""
+    note: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        return not self.left
+
+    @property
+    def words(self) -> str:
+        told = self.note or f"{self.ended} of {self.found} open orders ended"
+        return "; ".join((f"{self.account}: {told}", *self.left))
+
+
+async def cancel_ours(port: BrokerPort, clock: Clock, name: str, mine: Mine) -> Cancelled:
+    """Cancel what `mine` picks from the book until a read shows none of it, at most `ROUNDS` times."""
+    found: set[str] = set()
+    left: tuple[str, ...] = ("its book could not be read",)
+    for number in range(ROUNDS + 1):
+        try:
+            live = mine(await within(clock, port.read_orders(), _CALL_S))
+        except (ReadFailed, NoAnswer) as failure:
+            left = (f"its book could not be read ({_plain(str(failure))})",)
+            await clock.sleep_until(clock.now_ns() + _PAUSE_NS)
+            continue
+        found |= {order.tag for order in live}
+        left = tuple(f"{order.side.value} {order.qty} {_plain(order.symbol)} {order.state.value}" for order in live)
+        if not live:
+            break
+        if number == ROUNDS:
+            break
+        for order in live:
+            try:
+                await within(clock, port.cancel(order.tag, order.broker_id), _CALL_S)
+            except NoAnswer:
+                continue  # the next read tells
+        await clock.sleep_until(clock.now_ns() + _PAUSE_NS)
+    return Cancelled(account=name, found=len(found), ended=len(found) - len(left) if found else 0, left=left)
+
+
+def run_cancel_all(request: GridRequest) -> int:
+    """Exit code 0 when nothing of the grid is open any more, else 5. Raises AlreadyRunning beside a running desk."""
+    results = asyncio.run(_cancel_everywhere(request))
+    for result in results:
+        print(result.words)  # noqa: T201 - requested data goes to stdout
+    ended, found = sum(result.ended for result in results), sum(result.found for result in results)
+    print(f"{ended} of {found} orders ended in {len(results)} account(s)")  # noqa: T201
+    return 0 if all(result.is_done for result in results) else 5
+
+
+async def _cancel_everywhere(request: GridRequest) -> list[Cancelled]:
+    files = DeskFiles.of(request.config, places(os.environ), request.arguments.db)
+    owners = _owners(files.journal)
+    terms = request.terms
+    results: list[Cancelled] = []
+    for name in dict.fromkeys(session_of(request.config.accounts, used) for used in request.grid.accounts_used):
+        wanted = {terms.token_a} if name == terms.accounts.trade else set[str]()
+        if terms.token_b and name in (terms.accounts.upside_oco, terms.accounts.downside_oco):
+            wanted.add(terms.token_b)
+        symbols = frozenset(wanted)
+
+        def mine(book: Sequence[OrderReport], symbols: frozenset[str] = symbols) -> list[OrderReport]:
+            return ours(book, terms.bot, symbols=symbols, owners=owners)
+
+        with ExitStack() as held:
+            opened = await _open(request, files, name, held)
+            if isinstance(opened, Cancelled):
+                results.append(opened)
+                continue
+            port, clock, link = opened
+            try:
+                await port.connect()
+                results.append(await cancel_ours(port, clock, name, mine))
+            finally:
+                await port.close()
+                if link is not None:
+                    await link.close()
+    return results
+
+
+async def _open(
+    request: GridRequest, files: DeskFiles, name: str, held: ExitStack
+) -> Cancelled | tuple[BrokerPort, Clock, VenueLink | None]:
+    """The account's port. Raises AlreadyRunning, StartFailed and ConfigError."""
+    account = request.config.accounts[name]
+    if not isinstance(account, PaperConfig):
+        raise ConfigError([f"accounts.{name}: kind {account.kind} cannot trade yet, only paper can"])
+    if account.venue:
+        _take(held, files.state_dir, f"{name} at {account.venue}")
+        link = await open_link(account.venue, name, account.seed)
+        return RemotePaperAccount(link), link.clock, link
+    path = files.books_of(name)
+    if not path.exists():
+        return Cancelled(account=name, note="no paper account there yet, nothing to cancel")
+    _take(held, path.parent, path.stem)
+    books = BooksFile.open(path, funds_paise=account.funds_paise, start_ns=0)
+    held.callback(books.close)
+    clock = LoopClock(asyncio.get_running_loop(), books.clock_ns, 1.0)
+    # Its market stands still meanwhile: cancels are taken outside the session too, and nothing fills.
+    exchange = PaperExchange([], paper_rules(account, 0), lambda _symbol, _now_ns: False)
+    port = PaperAccount(
+        books.account_id, exchange, clock, Random(account.seed), latency=latency_of(account), recorder=books.record
+    )
+    exchange.restore(books.state(), clock.now_ns())
+    return port, clock, None
+
+
+def _take(held: ExitStack, folder: Path, account: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held.enter_context(InstanceLock.acquire(account_lock_path(folder, account), f"paper account {account}"))
+
+
+def _owners(journal: Path) -> Mapping[str, str]:
+    """Whose the orders are, as far as a journal can tell; without one the tags alone count."""
+    if not journal.exists():
+        return {}
+    try:
+        return bots_of_orders(journal)
+    except JournalError as failure:
+        print(f"strikedesk: note: {_plain(str(failure))}: going by the tags alone", file=sys.stderr)  # noqa: T201
+        return {}
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)[:300]

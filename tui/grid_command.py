@@ -1,0 +1,118 @@
+"""`strikedesk grid`: one grid from the command line: its levels, its orders, its state file, or the console with it.
+
+The seed's `run.py` (OPS-06..10, OPS-16). What needs neither a network nor a key asks for none, and Textual is loaded
+by the console alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.grid_options import GridRequest, read_request
+from tui.start_failure import StartFailed
+
+if TYPE_CHECKING:
+    from engine.grid.state_file import GridRecord
+
+_FILE_MODE = 0o600
+_FILE_MAX = 4 * 1024 * 1024
+
+
+def run_grid(arguments: argparse.Namespace) -> int:
+    """Returns the exit code. Raises ConfigError for what cannot be used, StartFailed for what cannot be done."""
+    from engine.config.load import load
+
+    loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
+    request = read_request(arguments, loaded)
+    for note in (*loaded.notes, *request.notes):
+        print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
+    if arguments.dry_run:
+        return _dry_run(request)
+    if arguments.cancel_all:
+        from tui.grid_cancel import run_cancel_all
+
+        return run_cancel_all(request)
+    if arguments.export is not None:
+        write_state(arguments.export, stored_record(request))
+        return 0
+    record = read_state(arguments.import_file, request) if arguments.import_file is not None else None
+    return start_grid(request, record)
+
+
+def _dry_run(request: GridRequest) -> int:
+    from engine.config.check import smallest_tick_paise
+    from engine.grid.check import warnings
+    from tui.grid_layout import show_layout
+
+    terms = request.terms
+    show_layout(terms, [warning.text for warning in warnings(terms, smallest_tick_paise(terms.exchange))])
+    return 0
+
+
+def start_grid(request: GridRequest, record: GridRecord | None) -> int:
+    """The console with this grid, going on from `record` when there is one. For the desk that runs grids to fill in."""
+    raise StartFailed(
+        f"{request.grid.bot_name}: a grid cannot be started from here yet; --dry-run and --cancel-all work"
+    )
+
+
+def stored_record(request: GridRequest) -> GridRecord:
+    """What the journal holds of this grid. For the desk that runs grids to fill in."""
+    raise StartFailed(f"{request.grid.bot_name}: the state of a grid cannot be read from a journal yet")
+
+
+def write_state(path: Path, record: GridRecord) -> None:
+    """All of it or nothing: written beside, made durable, then given its name. Raises ConfigError."""
+    import tempfile
+    from contextlib import suppress
+
+    from engine.config.errors import ConfigError
+    from engine.grid.state_file import export_text, state_file_name
+
+    target = (path / state_file_name(record.bot_name) if path.is_dir() else path).resolve()
+    draft = ""
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
+            draft = file.name
+            file.write(export_text(record))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, _FILE_MODE)
+        os.replace(draft, target)
+    except OSError as error:
+        raise ConfigError([f"{target}: cannot be written: {error.strerror or error}"]) from None
+    finally:
+        if draft:
+            with suppress(OSError):
+                os.unlink(draft)
+
+
+def read_state(path: Path, request: GridRequest) -> GridRecord:
+    """A state file of this very grid. Raises ConfigError, one line."""
+    from engine.config.errors import ConfigError
+    from engine.grid.state_file import StateFileError, import_text
+
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_FILE_MAX + 1)
+        record = import_text(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not UTF-8 text"]) from None
+    except StateFileError as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+    grid = request.grid
+    for key, found, wanted in (
+        ("bot_name", record.bot_name, grid.bot_name),
+        ("trade_type", record.trade_type.value, grid.trade_type.value),
+        ("token_a_symbol", record.token_a_symbol, grid.token_a_symbol),
+        ("token_b_symbol", record.token_b_symbol, grid.token_b_symbol if grid.trade_type.is_hedged else ""),
+    ):
+        if found != wanted and not (key == "token_b_symbol" and not wanted):
+            raise ConfigError([f'{path}: {key} = "{found}": this grid has "{wanted}"'])
+    return record
