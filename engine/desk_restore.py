@@ -48,6 +48,10 @@ def restore_desk(desk: Desk) -> None:
         )
     for text in restored.differences:
         desk.say(Msg.DESK_WARN, text=f"journal: {text}")
+    if restored.elsewhere:
+        names = ", ".join(f"{row.symbol} {row.open_qty:+d} of {row.bot} in {row.account}" for row in restored.elsewhere)
+        text = f"open in this journal, in accounts that this desk does not trade, so nobody looks after them: {names}"
+        desk.say(Msg.DESK_WARN, text=text)
     if restored.brackets:
         names = ", ".join(f"{row.symbol} {row.state} {row.open_qty:+d}" for row in restored.brackets)
         desk.say(Msg.RECOVERED, text=f"{len(restored.brackets)} open bracket(s) from the journal: {names}")

@@ -140,7 +140,8 @@ def _release(files: GuardianFiles, said: str, *, is_checked: bool) -> int:
         if record.proof is not Proof.FLAT and not is_checked:
             _complain(
                 f"{said}the guardian ({record.words}) could not prove that the desk's positions are closed: not "
-                "released. Look at the broker; `strikedesk guardian` goes on closing them, --release --checked takes your word"
+                "released. Look at the broker; `strikedesk guardian` goes on closing them, --release --checked takes "
+                "your word"
             )
             return EXIT_STILL_IN_POSITION
     freed = release(files.lease, pid=os.getpid(), at_ns=time.time_ns())

@@ -240,6 +240,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     tag_counter: int
     brackets: tuple[BracketRow, ...]
     """Open ones, oldest first."""
+    elsewhere: tuple[BracketRow, ...] = ()
+    """Open ones of accounts that this desk does not trade: nobody here looks after them."""
     closed_today: tuple[BracketRow, ...] = ()
     """Closed on the trading day, oldest first: a fill that comes late still belongs to one of them (UPD-12)."""
     orders: tuple[Order, ...]

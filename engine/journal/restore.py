@@ -64,6 +64,9 @@ def restore(conn: sqlite3.Connection, accounts: tuple[str, ...], trading_day: st
         brackets=_read(
             conn, BRACKETS, BracketRow, f"{ours} AND closed_ns = 0 ORDER BY opened_ns, bracket_id", *accounts
         ),
+        elsewhere=_read(
+            conn, BRACKETS, BracketRow, f"NOT ({ours}) AND closed_ns = 0 ORDER BY opened_ns, bracket_id", *accounts
+        ),
         closed_today=_closed_between(conn, accounts, day_start, day_end),
         orders=orders,
         finished_today=finished_today,
