@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -39,11 +40,11 @@ from tui.grid_options import GridRequest
 from tui.remote_station import open_link
 from tui.station import latency_of, paper_rules
 
-ROUNDS: Final = 3
-"""Tries for each order (GRD-46)."""
+TRIES: Final = 3
+"""For each order, and for the book itself (GRD-46)."""
 _CALL_S: Final = 10.0
 _PAUSE_NS: Final = NS_PER_S
-"""Between two rounds: a second of the venue's own pacing has passed then."""
+"""Between two rounds of at most `orders_per_s` cancels."""
 
 Mine = Callable[[Sequence[OrderReport]], list[OrderReport]]
 
@@ -70,29 +71,34 @@ class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def cancel_ours(port: BrokerPort, clock: Clock, name: str, mine: Mine) -> Cancelled:
-    """Cancel what `mine` picks from the book until a read shows none of it, at most `ROUNDS` times."""
-    found: set[str] = set()
-    left: tuple[str, ...] = ("its book could not be read",)
-    for number in range(ROUNDS + 1):
+    """Cancel what `mine` picks from the book until a read shows none of it; each order is tried `TRIES` times."""
+    tries: Counter[str] = Counter()
+    unread = 0
+    while True:
         try:
             live = mine(await within(clock, port.read_orders(), _CALL_S))
         except (ReadFailed, NoAnswer) as failure:
-            left = (f"its book could not be read ({_plain(str(failure))})",)
+            unread += 1
+            if unread == TRIES:
+                why = f"its book could not be read: {_plain(str(failure))}"
+                return Cancelled(account=name, found=len(tries), left=(why,))
             await clock.sleep_until(clock.now_ns() + _PAUSE_NS)
             continue
-        found |= {order.tag for order in live}
-        left = tuple(f"{order.side.value} {order.qty} {_plain(order.symbol)} {order.state.value}" for order in live)
-        if not live:
-            break
-        if number == ROUNDS:
-            break
-        for order in live:
-            try:
+        unread = 0
+        due = [order for order in live if tries[order.tag] < TRIES]
+        if not due:
+            left = tuple(f"still open: {_words(order)}" for order in live)
+            return Cancelled(account=name, found=len(tries), ended=len(tries) - len(live), left=left)
+        for order in due[: port.rules.orders_per_s]:
+            tries[order.tag] += 1
+            with suppress(NoAnswer):  # the next read tells
                 await within(clock, port.cancel(order.tag, order.broker_id), _CALL_S)
-            except NoAnswer:
-                continue  # the next read tells
         await clock.sleep_until(clock.now_ns() + _PAUSE_NS)
-    return Cancelled(account=name, found=len(found), ended=len(found) - len(left) if found else 0, left=left)
+
+
+def _words(order: OrderReport) -> str:
+    left = order.qty - order.filled_qty
+    return f"{order.side.value} {left} {_plain(order.symbol)} ({order.state.value}, {_plain(order.broker_id)})"
 
 
 def run_cancel_all(request: GridRequest) -> int:

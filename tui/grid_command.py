@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tui.grid_options import GridRequest, read_request
 from tui.start_failure import StartFailed
@@ -18,8 +18,9 @@ from tui.start_failure import StartFailed
 if TYPE_CHECKING:
     from engine.grid.state_file import GridRecord
 
-_FILE_MODE = 0o600
-_FILE_MAX = 4 * 1024 * 1024
+_FILE_MODE: Final = 0o600
+_FILE_MAX: Final = 4 * 1024 * 1024
+"""Bytes of a state file that is read; 500 cycles and 100 levels are a quarter of one."""
 
 
 def run_grid(arguments: argparse.Namespace) -> int:
@@ -67,28 +68,15 @@ def stored_record(request: GridRequest) -> GridRecord:
 
 def write_state(path: Path, record: GridRecord) -> None:
     """All of it or nothing: written beside, made durable, then given its name. Raises ConfigError."""
-    import tempfile
-    from contextlib import suppress
-
     from engine.config.errors import ConfigError
     from engine.grid.state_file import export_text, state_file_name
+    from tui.whole_file import write_whole
 
     target = (path / state_file_name(record.bot_name) if path.is_dir() else path).resolve()
-    draft = ""
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
-            draft = file.name
-            file.write(export_text(record))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, _FILE_MODE)
-        os.replace(draft, target)
+        write_whole(target, export_text(record), _FILE_MODE, replace=True)
     except OSError as error:
         raise ConfigError([f"{target}: cannot be written: {error.strerror or error}"]) from None
-    finally:
-        if draft:
-            with suppress(OSError):
-                os.unlink(draft)
 
 
 def read_state(path: Path, request: GridRequest) -> GridRecord:

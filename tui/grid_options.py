@@ -7,7 +7,6 @@ counts before both. Keys and secrets are taken, kept in memory under a name, war
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -266,12 +265,20 @@ class _Reader:
     def _put_in(self, request: GridRequest) -> None:
         import msgspec
 
+        self._note_unused(request)
         level = self._arguments.log_level
         desk = request.config.desk
         if level is not None:
             desk = msgspec.structs.replace(desk, log_level="WARN" if level == "WARNING" else level)
         others = [grid for grid in request.config.grids if grid is not self._base]
         request.config = msgspec.structs.replace(request.config, grids=(request.grid, *others), desk=desk)
+
+    def _note_unused(self, request: GridRequest) -> None:
+        """Nothing that was typed is passed over in silence."""
+        if self._arguments.user is not None:
+            request.notes.append("--user: prices come from [desk] market; the user stands in its [accounts.NAME]")
+        if self._arguments.xts_root is not None and not request.secrets:
+            request.notes.append("--xts-root: is for accounts whose keys stand on the line too; not used")
 
     def _check(self, request: GridRequest) -> None:
         """As config.toml is checked; an action skips what it does not need (GRD-62)."""
@@ -285,6 +292,8 @@ class _Reader:
                 self.faults.append(f"{_setter('.'.join(fault.path[len(_PATH) :]))}{value}: {fault.reason}")
         arguments = self._arguments
         has_centre = self._base is not None or "entry_price" in self._texts or arguments.auto_entry
+        if arguments.entry_price is not None and not request.grid.entry_price and not self._misread:
+            self.faults.append("--entry-price = 0: above zero, or --auto-entry for the first price of token A")
         if not has_centre and not arguments.cancel_all:
             self.faults.append("--entry-price: missing: the centre of the grid, or --auto-entry")
 
@@ -317,9 +326,3 @@ def _base(config: Config, name: str | None) -> Grid | None:
     if name is None:
         return config.grids[0] if len(config.grids) == 1 else None
     return next((grid for grid in config.grids if grid.bot_name == name), None)
-
-
-def secret_values(secrets: Mapping[str, Secret]) -> Iterator[tuple[str, str]]:
-    """Names and values, for `Secrets.give`: the one place where they are looked at."""
-    for name, secret in secrets.items():
-        yield name, secret.reveal()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +12,7 @@ from engine.config.errors import ConfigError, sounds_secret
 from engine.config.import_env import config_text
 from engine.config.load import Loaded, load_env_file
 from engine.paths import places
+from tui.whole_file import write_whole
 
 _MODE: Final = 0o644
 """Nothing in it is secret; credentials are left out."""
@@ -37,27 +36,12 @@ def run_import_env(arguments: argparse.Namespace) -> int:
 
 
 def _write(target: Path, text: str, *, replace: bool) -> None:
-    """All of it or nothing: written beside, made durable, then given its name."""
-    draft = ""
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
-            draft = file.name
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, _MODE)
-        if replace:
-            os.replace(draft, target)
-        else:
-            os.link(draft, target)  # unlike a rename it fails when somebody made the file meanwhile
+        write_whole(target, text, _MODE, replace=replace)
     except FileExistsError:
         raise ConfigError([f"{target}: exists already; name another with --out, or replace it with --force"]) from None
     except OSError as error:
         raise ConfigError([f"{target}: cannot be written: {error.strerror or error}"]) from None
-    finally:
-        if draft:
-            with suppress(OSError):
-                os.unlink(draft)
 
 
 def _tell(loaded: Loaded, source: Path, target: Path) -> None:
