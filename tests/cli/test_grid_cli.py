@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from brokers.paper.books_file import BooksFile
 from brokers.paper.exchange import PaperExchange
+from brokers.paper.remote_account import RemotePaperAccount
+from brokers.paper.remote_link import VenueLink
+from brokers.paper.remote_market import RemotePaperMarket
 from brokers.paper.rules import PaperRules
 from engine.config.errors import ConfigError
 from engine.config.load import load
@@ -343,6 +349,20 @@ def test_a_state_of_another_grid_is_not_taken(folder: Path) -> None:
 # --- cancelling everything --------------------------------------------------------------------------------------------
 
 
+def limit_order(tag: str, symbol: str, exchange: str, qty: int, limit_paise: int) -> OrderRequest:
+    return OrderRequest(
+        tag=tag,
+        symbol=symbol,
+        exchange=exchange,
+        product="MIS",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        qty=qty,
+        limit_paise=limit_paise,
+        trigger_paise=0,
+    )
+
+
 def rest_orders(path: Path, symbol: str, count: int, run_no: int, *, by_hand: int = 0) -> None:
     """A paper account's books with live orders in them: of a desk that is gone, and of somebody's hand."""
     at_ns = 1_790_000_000_000_000_000
@@ -354,17 +374,7 @@ def rest_orders(path: Path, symbol: str, count: int, run_no: int, *, by_hand: in
     tags = TagMaker(run_no)
     for number in range(count + by_hand):
         tag = tags.next_tag(Role.ENTRY) if number < count else f"HAND{number}"
-        request = OrderRequest(
-            tag=tag,
-            symbol=symbol,
-            exchange="NSE",
-            product="MIS",
-            side=Side.BUY,
-            type=OrderType.LIMIT,
-            qty=10,
-            limit_paise=4900 - 100 * number,
-            trigger_paise=0,
-        )
+        request = limit_order(tag, symbol, "NSE", 10, 4900 - 100 * number)
         assert isinstance(exchange.place(books.account_id, request, at_ns), Acked)
     books.close()
 
@@ -415,3 +425,48 @@ def test_beside_a_running_desk_nothing_is_cancelled(folder: Path, run: Run) -> N
 
     assert code == 4, err
     assert len(live_tags(path)) == 1
+
+
+PE = "NIFTY01DEC2624500PE"
+
+
+async def rest_at_venue(port: int, counts: dict[str, int]) -> None:
+    """A desk that is gone has left so many orders in each of these accounts, and a hand one more."""
+    for run_no, (name, count) in enumerate(counts.items(), start=1):
+        link = VenueLink(f"127.0.0.1:{port}", name, Random(run_no))
+        await link.open()
+        account, market = RemotePaperAccount(link), RemotePaperMarket(link)
+        await account.connect()
+        price = (await market.quote(PE)).bid_paise * 9 // 10 // 5 * 5
+        tags = TagMaker(run_no)
+        for tag in [*(tags.next_tag(Role.ENTRY) for _ in range(count)), "HAND1"]:
+            request = limit_order(tag, PE, "NFO", 65, price)
+            assert isinstance(answer := await account.place(request), Acked), answer
+        await account.close()
+        await link.close()
+
+
+async def live_at_venue(port: int, name: str) -> list[str]:
+    link = VenueLink(f"127.0.0.1:{port}", name, Random(1))
+    await link.open()
+    account = RemotePaperAccount(link)
+    await account.connect()
+    live = [order.tag for order in await account.read_orders() if order.state is OrderState.WORKING]
+    await account.close()
+    await link.close()
+    return live
+
+
+@pytest.mark.row("OPS-09", "OPS-10")
+def test_five_of_five_orders_in_three_accounts_of_a_venue_are_cancelled_without_a_journal(home) -> None:
+    venue = home.start("venue", "paper", "--port", "0", "--seed", "7")
+    port = int(re.search(r"127\.0\.0\.1:(\d+)", venue.wait_for("paper venue on"))[1])
+    home.write("desk.toml", f'[accounts.paper]\nkind = "paper"\nvenue = "127.0.0.1:{port}"\n')
+    names = {"paper": 2, "upside_oco": 2, "downside_oco": 1}
+    asyncio.run(rest_at_venue(port, names))
+
+    ended = home.run("grid", "--config", "desk.toml", "--bot-name", "G", "--cancel-all", "--token-a", PE)
+
+    assert ended.code == 0, ended.out + ended.err
+    assert "5 of 5 orders ended in 3 account(s)" in ended.out
+    assert [asyncio.run(live_at_venue(port, name)) for name in names] == [["HAND1"]] * 3
