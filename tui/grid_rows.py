@@ -267,7 +267,7 @@ def hedge_word(hedge: GridHedgeView, now_ns: int, *, is_narrow: bool = False) ->
     word = "!! UNHEDGED" if hedge.state is HedgeWord.UNHEDGED else hedge.state.value + _HEDGE_MARK.get(hedge.state, "")
     age = f" {since(hedge.since_ns, now_ns)}" if hedge.since_ns else ""
     if hedge.state is HedgeWord.HELD_BACK and not hedge.is_resting:
-        age = ", watched" if is_narrow else f"{age}, watched here"
+        age = ", watched" if is_narrow else ", watched here"
     return Toned(f"{word}{age}", _HEDGE_STYLE[hedge.state])
 
 
@@ -277,8 +277,9 @@ def limit_lines(grid: GridView, width: int, *, is_brief: bool) -> list[Line]:
 
 
 def hedge_lines(grid: GridView, now_ns: int, width: int) -> list[Line]:
-    """Every hedge that works or should, each on a line; those held back on one, the nearest first."""
-    urgent = sorted((h for h in grid.hedges if h.state is not HedgeWord.HELD_BACK), key=hedge_urgency)
+    """Every hedge that works or is due, each on a line; those held back on one. What is missing has its own line."""
+    told_elsewhere = (HedgeWord.HELD_BACK, HedgeWord.UNHEDGED) if grid.unhedged else (HedgeWord.HELD_BACK,)
+    urgent = sorted((h for h in grid.hedges if h.state not in told_elsewhere), key=hedge_urgency)
     lines = [hedge_line(hedge, grid, now_ns, width) for hedge in urgent]
     waiting = [hedge for hedge in grid.hedges if hedge.state is HedgeWord.HELD_BACK]
     if len(waiting) == 1:

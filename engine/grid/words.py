@@ -19,17 +19,21 @@ def levels_in(grid: GridView, side: TradeSide | None = None, level_id: str = "")
 
 
 def exit_words(grid: GridView, levels: Sequence[GridLevelView]) -> str:
-    """`SELL 200 IRFC, BUY 50 SBIN; cancel 5 orders (2 entry, 2 target, 1 hedge)`; what does not apply is left out."""
-    parts = [
-        f"{(Side.SELL if held > 0 else Side.BUY).value} {abs(held)} {symbol}"
-        for held, symbol in (
-            (sum(level.open_qty for level in levels), grid.token_a.symbol),
-            (sum(level.hedge_open_qty for level in levels), grid.token_b.symbol if grid.token_b else ""),
-        )
-        if held
-    ]
+    """`SELL 200 IRFC, BUY 100 IRFC; cancel 3 orders (2 target, 1 hedge)`; what does not apply is left out.
+
+    Every level is left by orders of its own, so units of both directions are told, not their net.
+    """
+    held_a = [level.open_qty for level in levels]
+    held_b = [level.hedge_open_qty for level in levels]
+    parts = _closing(held_a, grid.token_a.symbol) + _closing(held_b, grid.token_b.symbol if grid.token_b else "")
     told = [part for part in (", ".join(parts), cancel_words(levels)) if part]
     return "; ".join(told) or "nothing open, nothing working"
+
+
+def _closing(held: Sequence[int], symbol: str) -> list[str]:
+    longs, shorts = sum(qty for qty in held if qty > 0), -sum(qty for qty in held if qty < 0)
+    sides = ((Side.SELL, longs), (Side.BUY, shorts))
+    return [f"{side.value} {units} {symbol}" for side, units in sides if units]
 
 
 def cancel_words(levels: Sequence[GridLevelView], *, entries_only: bool = False) -> str:

@@ -18,7 +18,7 @@ from tui.themes import Palette
 
 BESIDE_WIDTH: Final = 112
 """From this inner width on, levels and figures stand side by side when they do not fit below each other."""
-_INFO_WIDTH: Final = 54
+_INFO_WIDTH: Final = 56
 _GAP: Final = 3
 _ROWS_OF_FIGURES: Final = 12
 """Header, last price and figures: where all of them fit below the levels, these get the whole width."""
@@ -68,7 +68,7 @@ class GridPanel(RowGrid):
         """Rows for levels and last price when the figures stand below: the table first, then as many as fit."""
         wanted = len(grid.levels) + 1
         least = min(wanted, _LEAST_ROWS)
-        return max(least, min(wanted, rows - 1 - min(told, max(2, rows // 3))))
+        return min(rows - 1, max(least, min(wanted, rows - 1 - min(told, max(2, rows // 3)))))
 
     def _table(
         self, scene: Scene, grid: GridView, pick: LevelPick | None, columns: tuple[Column, ...], width: int, room: int

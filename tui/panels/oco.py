@@ -194,6 +194,7 @@ class OcoPanel(RowGrid):
 
             body += self._memo.lines(bracket.bracket_id, bracket, (width, ages), build)
         body += hedges
+        everything = sorted(scene.view.brackets, key=lambda bracket: not bracket.alarm)
         cursor_row = index - self._top + 1 if scene.state.panel is Panel.OCO and index >= 0 else -1
-        said = Panelled(title, right, proof_line(scene.view.brackets, scene.view.grids), cursor_row)
+        said = Panelled(title, right, proof_line(everything, scene.view.grids), cursor_row)
         return box(self.frame(scene, width, height), said, body + notes)

@@ -194,3 +194,15 @@ def grid_console(console_in: Callable[[str], Any], now_ns: int) -> Callable[[str
         return console
 
     return make
+
+
+@pytest.fixture(scope="session")
+def fresh_grid_console(fresh_console: Callable[[], Any]) -> Callable[[], Any]:
+    """For properties: a new desk with the busy grid alone for every example."""
+
+    def make() -> Any:
+        console = fresh_console()
+        console.change(grids=(make_grid(console.view().status.now_ns),), legs=(), brackets=())
+        return console
+
+    return make
