@@ -14,7 +14,7 @@ from typing import Final
 from engine import refusals
 from engine.blotter import NOT_SENT, OVERTAKEN, WITHDRAWN
 from engine.bracket_close import round_trips
-from engine.bracket_exit import REASON_AWAY, BracketExit
+from engine.bracket_exit import REASON_AWAY, REASON_TRIM, BracketExit
 from engine.bracket_protection import REASON_UNPROTECTED
 from engine.bracket_rules import REASON_STOP
 from engine.bracket_state import BracketBody, EntryKind
@@ -168,10 +168,17 @@ class Bracket(BracketExit):
         self.plan(now_ns, out)
         return True
 
+    def drop_target(self, out: Outbox) -> None:
+        """It shall not be left at its target any more; the next plan cancels the resting one (GRD-17)."""
+        body = self.body
+        body.target_dropped = True
+        body.target_paise = body.level_target_paise = 0
+        out.touched_brackets.add(body.bracket_id)
+
     def cancel_entry(self, now_ns: int, out: Outbox) -> int:
         """Take back what has not entered yet; returns the orders asked to be cancelled."""
         asked = 0
-        for order in self.live(Role.ENTRY):
+        for order in self.live_entries():
             self.body.entry_cancelled_by_us = True
             asked += self.cancel(order, f"{self.body.symbol}_cancel_all", now_ns, out)
         return asked
@@ -336,6 +343,8 @@ class Bracket(BracketExit):
             return self.body.exit_reason
         closing = [order for order in self.mine if order.role not in OPENING_ROLES and order.filled_qty]
         last = max(closing, key=lambda order: order.state_ns)
+        if last.role is Role.EXIT and self.body.trim_qty:
+            return REASON_TRIM
         reason = REASON_TARGET if last.role is Role.TARGET or (target and not stop) else REASON_STOP
         return f"{reason} (recovered)" if self.body.ended_away else reason
 

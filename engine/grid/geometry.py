@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from engine.grid.terms import GridKind, GridTerms, TradeSide, trade_side_of
 from engine.money import round_to_tick
 from engine.order import Side
 
 
-class Rung(NamedTuple):
+class Rung(msgspec.Struct, frozen=True):
     """One level as it is laid out: prices in paise, `qty` in units; `index` 1 is nearest to the centre."""
 
     side: Side
