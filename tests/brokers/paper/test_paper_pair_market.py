@@ -7,19 +7,24 @@ import math
 import statistics
 from datetime import date, time, timedelta
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokers.paper.account import PaperAccount
 from brokers.paper.demo_market import DEMO_DAY
+from brokers.paper.exchange import PaperExchange
 from brokers.paper.index_path import STEP_NS, STEPS_PER_MINUTE
 from brokers.paper.pair_market import SYMBOLS, TICK_PAISE, TOKEN_A, TOKEN_B, PairMarket
 from brokers.paper.pair_path import PairDay, PairModel, PairPath, ShareModel
+from brokers.paper.rules import PaperRules
 from engine.clock import LoopClock
 from engine.instant import NS_PER_S, at_ist
 from engine.instrument import Segment
-from engine.port import ReadFailed
+from engine.order import OrderType, Side, Trade
+from engine.port import Acked, OrderRequest, ReadFailed
 from engine.tick import Tick
 from engine.virtual_time import run_virtual
 
@@ -187,6 +192,43 @@ def test_every_quote_is_on_tick_positive_uncrossed_and_has_a_size(
             assert tick.ltp_paise in (tick.bid_paise, tick.ask_paise)
             assert not any(paise % TICK_PAISE for paise in (tick.bid_paise, tick.ask_paise))
             assert tick.bid_qty > 0 and tick.ask_qty > 0
+
+
+def test_on_the_paper_exchange_a_level_fills_on_both_sides_and_its_target_after_it() -> None:
+    """Ten paise away from the open and five paise back, within a day of seed 7, through the venue's own rules."""
+
+    async def scene() -> list[Trade]:
+        clock = LoopClock(asyncio.get_running_loop(), OPEN_NS)
+        exchange = PaperExchange([], PaperRules(price_bands=market_at(OPEN_NS).price_bands()), lambda *_: True)
+        market = PairMarket(7, OPEN_NS, clock, session, next_trading_day, on_instruments=exchange.list_instruments)
+        account = PaperAccount("DEMO1", exchange, clock, Random(7))
+        trades: list[Trade] = []
+        account.listen(lambda report: None, trades.append)
+        market.listen(exchange.on_tick)
+        await account.connect()
+        await market.subscribe(SYMBOLS)
+        running = asyncio.ensure_future(market.run())
+        for number, (side, limit) in enumerate(((Side.BUY, 4_990), (Side.SELL, 5_010))):
+            await clock.sleep_until(OPEN_NS + NS_PER_S)
+            for tag, order_side, paise in (
+                (f"E{number}", side, limit),
+                (f"T{number}", side.opposite, limit + side.sign * 5),
+            ):
+                request = OrderRequest(
+                    tag=f"SD00000{tag}", symbol=TOKEN_A, exchange="NSE", product="MIS", side=order_side,
+                    type=OrderType.LIMIT, qty=10, limit_paise=paise, trigger_paise=0,
+                )  # fmt: skip
+                assert isinstance(await account.place(request), Acked)
+                while tag not in {trade.tag.removeprefix("SD00000") for trade in trades}:
+                    assert clock.now_ns() < CLOSE_NS, f"{tag} has not filled"
+                    await clock.sleep_until(clock.now_ns() + NS_PER_S)
+        running.cancel()
+        return trades
+
+    trades = run_virtual(scene())
+
+    assert {trade.tag.removeprefix("SD00000") for trade in trades} == {"E0", "T0", "E1", "T1"}
+    assert {trade.symbol for trade in trades} == {TOKEN_A}
 
 
 def test_a_grid_of_twenty_levels_ten_paise_apart_is_crossed_many_times_a_day() -> None:
