@@ -126,8 +126,8 @@ class DeskStop:
     async def _held_by_brokers(self) -> str:
         """What every account's broker says is open, in words; all are asked at once."""
         main, *others = self._desk.accounts.values()
-        asked = [asyncio.ensure_future(account.reader.held_by_broker()) for account in others]
-        found = [await main.reader.held_by_broker(), *await asyncio.gather(*asked)]
+        rest = asyncio.gather(*(account.reader.held_by_broker() for account in others))
+        found = [await main.reader.held_by_broker(), *await rest]
         held = [account.words(text) for account, text in zip((main, *others), found, strict=True) if text]
         return "; ".join(held)
 

@@ -188,12 +188,9 @@ class Station:
         self.journal = self._open_journal(now_ns)
         ports = {name: self._open_port(name) for name in self.account_names}
         account_ids = {name: port.account_id for name, port in ports.items()}
+        main, mode = account_ids[self.account_names[0]], self.plan.mode_words
         run_no = self.journal.start_run(
-            started_ns=now_ns,
-            version=VERSION,
-            mode=self.plan.mode_words,
-            account=account_ids[self.account_names[0]],
-            seed=self.plan.seed,
+            started_ns=now_ns, version=VERSION, mode=mode, account=main, seed=self.plan.seed
         )
         groups = group_parts(config, account_ids, rows, self.calendar)
         for group in groups:
@@ -213,7 +210,7 @@ class Station:
                 bots=groups,
                 risk=config.risk_limits,
                 labels=DeskLabels(
-                    mode=self.plan.mode_words,
+                    mode=mode,
                     broker=config.trading_account.kind,
                     is_live=config.is_live,
                     index_symbol=index.symbol if index else "",
