@@ -7,12 +7,10 @@ money leaves only from `_send`, which runs only when the arm bar answered SEND.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
 from engine.console import Console
-from engine.instant import NS_PER_S, clock_text
 from engine.operator import (
     Acknowledge,
     Adopt,
@@ -46,7 +44,7 @@ from tui.grid_scope import (
     place_words,
     widened,
 )
-from tui.intent import intent_of, quantity_of
+from tui.intent import Sent, already_sent, intent_of, progress_of, quantity_of
 from tui.layout import PRESETS
 from tui.outcome import ScreenOutcome
 from tui.selection import (
@@ -61,20 +59,6 @@ from tui.selection import (
     working_orders,
 )
 from tui.state import Page, ScreenState
-
-ANSWER_WAIT_NS = 10 * NS_PER_S
-"""How long a request of ours counts as in flight while the desk shows no progress for it."""
-
-
-class Sent(NamedTuple):
-    """A request that left, for "already sent" and for the progress line."""
-
-    request_id: str
-    intent: tuple[object, ...]
-    label: str
-    at_ns: int
-    """Exchange time, for the clock shown."""
-    mono_ns: int
 
 
 class Controls:
@@ -342,12 +326,10 @@ class Controls:
     ) -> None:
         if request is not None:
             repeated = self._in_flight(intent_of(request))
-            if repeated:
-                self._flash(repeated)
-                return
-            refused = self._console.why_not(request)
-            if refused:
-                self._flash(f"{label}: {clean(refused)}")
+            refused = repeated or self._console.why_not(request)
+            # A level with nothing to leave may still be widened to its side: the bar says so, and nothing is sent.
+            if refused and not isinstance(request, ExitLevel):
+                self._flash(repeated or f"{label}: {clean(refused)}")
                 return
         arming = self._arming(action_id, label, request, named, hint)
         self.bar.arm(arming, self._now_ns)
@@ -371,7 +353,12 @@ class Controls:
 
     def _told(self, request: Request) -> str:
         """The desk's own words; of a part of a grid for which it has none, the numbers of the picture."""
-        return clean(self._console.describe(request) or numbers(request, self._view))
+        refused = isinstance(request, ExitLevel) and self._refusal(request)
+        return clean(refused or self._console.describe(request) or numbers(request, self._view))
+
+    def _refusal(self, request: Request) -> str:
+        """Why it would not be sent now, or empty."""
+        return self._in_flight(intent_of(request)) or self._console.why_not(request)
 
     def _what_dies(self) -> str:
         health = self._view.health
@@ -417,6 +404,9 @@ class Controls:
 
     def _send(self, armed: Arming) -> None:
         """The only door through which a dangerous request leaves."""
+        if isinstance(armed.request, ExitLevel) and (refused := self._refusal(armed.request)):
+            self._kept(armed, clean(refused))
+            return
         self._note("sent", armed)
         if armed.request is None:
             self.outcome = ScreenOutcome.QUIT_STOP_ENGINE
@@ -448,21 +438,10 @@ class Controls:
         self._console.submit(Note(request_id=self._new_id(), text=words))
 
     def _in_flight(self, intent: tuple[object, ...]) -> str:
-        """`already sent 10:42:09, 2 of 4 done` while the same intent is unanswered, else empty."""
-        for sent in reversed(self.sent):
-            if sent.intent != intent:
-                continue
-            progress = self.progress(sent)
-            if progress is None and self._now_ns - sent.mono_ns >= ANSWER_WAIT_NS:
-                return ""
-            if progress is not None and (progress.finished or progress.failed):
-                return ""
-            done = f", {progress.done} of {progress.total} done" if progress is not None and progress.total else ""
-            return f"already sent {clock_text(sent.at_ns)}{done}"
-        return ""
+        return already_sent(self.sent, intent, self._view, self._now_ns)
 
     def progress(self, sent: Sent) -> ActionView | None:
-        return next((action for action in self._view.actions if action.request_id == sent.request_id), None)
+        return progress_of(sent, self._view)
 
     def _flash(self, text: str) -> None:
         self.state.flash(text, self._now_ns)

@@ -1,7 +1,11 @@
-"""What a request means apart from its id, and what the numbers beside it depend on. Pure."""
+"""What a request means apart from its id, what its numbers depend on, and whether it is under way already. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.instant import NS_PER_S, clock_text
 from engine.operator import (
     Adopt,
     CancelAll,
@@ -15,9 +19,42 @@ from engine.operator import (
     Request,
     ZeroOut,
 )
-from engine.view import DeskView
+from engine.view import ActionView, DeskView
 from tui.grid_scope import quantity
 from tui.selection import grid_holdings, working_orders
+
+ANSWER_WAIT_NS = 10 * NS_PER_S
+"""How long a request of ours counts as in flight while the desk shows no progress for it."""
+
+
+class Sent(NamedTuple):
+    """A request that left, for "already sent" and for the progress line."""
+
+    request_id: str
+    intent: tuple[object, ...]
+    label: str
+    at_ns: int
+    """Exchange time, for the clock shown."""
+    mono_ns: int
+
+
+def progress_of(sent: Sent, view: DeskView) -> ActionView | None:
+    return next((action for action in view.actions if action.request_id == sent.request_id), None)
+
+
+def already_sent(sent: Sequence[Sent], intent: tuple[object, ...], view: DeskView, now_ns: int) -> str:
+    """`already sent 10:42:09, 2 of 4 done` while the same intent is unanswered, else empty."""
+    for one in reversed(sent):
+        if one.intent != intent:
+            continue
+        progress = progress_of(one, view)
+        if progress is None and now_ns - one.mono_ns >= ANSWER_WAIT_NS:
+            return ""
+        if progress is not None and (progress.finished or progress.failed):
+            return ""
+        done = f", {progress.done} of {progress.total} done" if progress is not None and progress.total else ""
+        return f"already sent {clock_text(one.at_ns)}{done}"
+    return ""
 
 
 def intent_of(request: Request) -> tuple[object, ...]:

@@ -10,9 +10,9 @@ from engine.order import OrderState
 from engine.view import ActionView, AlarmView, DeskView
 from tui.actions import PANEL_NAMES, FooterItem, Panel, find_actions, footer_items, key_name, unseen_alarms
 from tui.armbar import armed_lines
-from tui.controls import Sent
 from tui.entryline import CommandLine, EntryLine, TextLine
 from tui.format import clean, crop
+from tui.intent import Sent
 from tui.lines import BLANK, Line, Span, line, spread, width_of
 from tui.panels.base import Bar, Scene
 from tui.panels.status import square_off_words

@@ -20,7 +20,7 @@ NARROW_COLUMNS = (
     Column("state", 12),
     Column("cov/open", 9),
     Column("SL", 17),
-    Column("TP", 15),
+    Column("TP", 14),
 )
 WIDE_WIDTH = 108
 FULL_WIDTH = 122

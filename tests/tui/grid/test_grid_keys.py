@@ -148,6 +148,32 @@ def test_a_level_that_fills_while_armed_is_marked_and_one_that_was_reset_keeps_i
     assert keys.requests == [exit_level(B2)]
 
 
+def test_the_same_exit_is_not_sent_twice_while_it_is_under_way_and_another_scope_is(
+    keyboard: Callable[[str], Keyboard],
+) -> None:
+    keys = keyboard("grid")
+    keys.press("e", "E", "e")
+    assert keys.armed == "exit level B2 of irfc-sbin: already sent 10:42:07"
+    keys.press("E")
+    assert keys.said.startswith("already sent") and keys.said.endswith("kept, nothing sent")
+    keys.press("e", "tab", "E")
+    keys.press("k", "e", "E")
+
+    assert keys.requests == [exit_level(B2), ExitSide(request_id="", bot=BOT, side=DOWN), exit_level(B1)]
+
+
+def test_a_level_with_nothing_to_leave_sends_nothing_and_can_still_be_widened(
+    keyboard: Callable[[str], Keyboard],
+) -> None:
+    keys = keyboard("grid")
+    keys.console.refusals[ExitLevel] = "nothing is open or working on this level"
+    keys.press("e", "E")
+    assert not keys.requests and "nothing is open or working on this level" in keys.said
+
+    keys.press("e", "tab", "E")
+    assert keys.requests == [ExitSide(request_id="", bot=BOT, side=DOWN)]
+
+
 def test_an_order_of_a_level_leads_to_its_level_from_the_orders_panel(keyboard: Callable[[str], Keyboard]) -> None:
     keys = keyboard("grid")
     orders = keys.console.view().orders
