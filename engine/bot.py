@@ -234,6 +234,15 @@ def book_trip(bot: Bot, trip: RoundTrip, previous: RoundTrip | None, out: Outbox
 
 
 @runtime_checkable
+class PriceWatcher(Protocol):
+    """A bot that looks at prices beside those that its brackets watch."""
+
+    def band(self, symbol: str) -> tuple[int, int] | None:
+        """Prices of this symbol between which it has nothing to decide, in paise; None: it does not look at them."""
+        ...
+
+
+@runtime_checkable
 class Adopter(Protocol):
     """A bot of one account that can take over units which it has not bought itself, and says when it wants to
     (CON-08)."""

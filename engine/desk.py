@@ -127,6 +127,7 @@ class Desk:
             tags=TagMaker(self.parts.run_no),
             orders=self.blotter.orders,
             readings=self.candles.readings,
+            entry_block=self.entry_block,
         )
         for part in self.parts.bots:
             self._seat(part, part.build(tools))
@@ -392,6 +393,7 @@ class Desk:
         seat.broken = f"error in its code: {text}"
         stand_in = ProtectOnly(seat.bot, seat.broken)
         seat.bot = self.bots[name] = stand_in
+        seat.watcher = None
         self.failures.append(f"bot {name}: {text}")
         self.say(Msg.INTERNAL, source=name, where=f"bot {name}", error=text)
         self.out.raise_alarm(f"internal:{name}", f"bot {name} is protect-only: {text}")

@@ -83,6 +83,9 @@ class BotTools(msgspec.Struct, frozen=True, kw_only=True):
     orders: Mapping[str, Order]
     """All of the desk's, by tag."""
     readings: ReadingsOf
+    entry_block: Callable[[int, str], str]
+    """(now, bot): why the desk takes no entry of this bot at this instant, or empty (O10). A bot that enters by itself
+    asks before each; the desk asks for the others."""
 
 
 class BotParts(Protocol):

@@ -12,6 +12,7 @@ from engine.price_book import NO_HIGH, NO_LOW
 
 if TYPE_CHECKING:
     from engine.desk import Desk
+    from engine.seat import Seat
 
 
 class DeskTimer:
@@ -53,13 +54,18 @@ class DeskTimer:
             low, high = _band_of(bracket)
             known = bands.get(bracket.body.symbol, (NO_LOW, NO_HIGH))
             bands[bracket.body.symbol] = (max(low, known[0]), min(high, known[1]))
+        has_open = bool(bands)
+        for seat in self._desk.seats.values():
+            for symbol, (low, high) in _watched_by(seat).items():
+                known = bands.get(symbol, (NO_LOW, NO_HIGH))
+                bands[symbol] = (max(low, known[0]), min(high, known[1]))
         prices = self._desk.prices
         for symbol in self._banded - bands.keys():
             prices[symbol].arm(NO_LOW, NO_HIGH)
         for symbol, (low, high) in bands.items():
             prices[symbol].arm(low, high)
         self._banded = set(bands)
-        self._arm_timer(bool(bands))
+        self._arm_timer(has_open)
 
     def disarm(self) -> None:
         if self._timer is not None:
@@ -87,11 +93,11 @@ class DeskTimer:
         wakes = [midnight_ns + NS_PER_DAY, desk.candles.wake_ns(), desk.price_watch.wake_ns(now_ns)]
         for seat in desk.seats.values():
             wakes += [seat.schedule.next_wake_ns(now_ns), seat.square_off_at_ns(now_ns)]
+        wakes += [desk.decide(name, lambda bot: bot.wake_ns(now_ns)) for name in desk.bots]
         if has_open:
             if self._net_ns <= now_ns:
                 self._net_ns = now_ns + desk.parts.times.check_interval_ns
             self._status_ns = self._status_ns or now_ns + self._status_poll_ns()
-            wakes += [desk.decide(name, lambda bot: bot.wake_ns(now_ns)) for name in desk.bots]
             wakes += [self._net_ns, self._status_ns]
         wake_ns = min([wake for wake in wakes if wake > now_ns])
         if self._timer is not None and self._at_ns == wake_ns:
@@ -103,6 +109,17 @@ class DeskTimer:
     def _ring(self) -> None:
         self._timer = None
         self._desk.on_time()
+
+
+def _watched_by(seat: Seat) -> dict[str, tuple[int, int]]:
+    """The bands of a bot that watches prices on its own, by symbol; an error in it is dealt with as in `_band_of`."""
+    watcher = seat.watcher
+    if watcher is None:
+        return {}
+    try:
+        return {symbol: band for symbol in seat.bot.instruments if (band := watcher.band(symbol)) is not None}
+    except Exception:  # noqa: BLE001 - the next tick meets it again, inside `Desk.decide`
+        return dict.fromkeys(seat.bot.instruments, (NO_HIGH, NO_HIGH))
 
 
 def _band_of(bracket: Bracket) -> tuple[int, int]:

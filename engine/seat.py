@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.bot import Bot
+from engine.bot import Bot, PriceWatcher
 from engine.entry_schedule import EntrySchedule
 from engine.instant import ist_time_ns
 from engine.trend_watch import TrendWatch
@@ -13,6 +13,8 @@ class Seat:
 
     def __init__(self, bot: Bot, schedule: EntrySchedule, trend: TrendWatch | None) -> None:
         self.bot = bot
+        self.watcher = bot if isinstance(bot, PriceWatcher) else None
+        """The bot itself, while its own code decides, when it watches prices beside its brackets."""
         self.schedule = schedule
         self.trend = trend
         self.is_paused = False

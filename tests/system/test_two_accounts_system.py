@@ -103,7 +103,7 @@ def test_entries_protection_and_exits_stay_in_the_account_of_their_bot(run_desk,
     run_desk(scenario, two())
 
 
-@pytest.mark.invariant("I-5")
+@pytest.mark.row("I-5")
 def test_flat_is_what_the_broker_of_that_account_says(run_desk, two) -> None:
     """The other account still shows the put: that is no proof against the one that was left, and no proof for it."""
 
