@@ -15,7 +15,8 @@ from engine.instant import NS_PER_S
 from engine.order import Side
 from tui.actions import Panel
 from tui.controls import Controls
-from tui.format import AgeLimits
+from tui.format import AgeLimits, net_is_stale
+from tui.frames import FramePump
 from tui.grid_rows import (
     columns_for,
     hedge_cell,
@@ -287,3 +288,19 @@ def test_the_top_line_never_says_that_nothing_is_open_while_a_grid_holds_somethi
     assert "2 positions: 2 PROTECTED  grid irfc-sbin" in text_of(protection_words(grid_console("both").view()))
     assert "2 NAKED" in text_of(too_small_line(grid_console("bare").view(), 60, 20))
     assert text_of(quit_lines(grid_console("grid").view())[0]).startswith("open: IRFC +40, SBIN +50;")
+
+
+def test_a_grid_that_holds_units_gets_every_frame_and_marks_a_net_that_is_not_believed(
+    grid_console: Callable[[str], Any],
+) -> None:
+    held, flat = grid_console("grid").view(), grid_console("waiting").view()
+    pump = FramePump(10, lambda cost: pytest.fail("no frame was asked for"), lambda: 0)
+    assert not any(pump.may_rest(held) for _ in range(5))
+    assert any(pump.may_rest(flat) for _ in range(5))
+
+    quiet = held.status.now_ns - 9 * NS_PER_S
+    old = msgspec.structs.replace(held.grids[0].token_a, tick_ns=quiet)
+    grid = msgspec.structs.replace(held.grids[0], token_a=old)
+    status = msgspec.structs.replace(held.status, feed_ns=quiet)
+    assert not net_is_stale(held, LIMITS)
+    assert net_is_stale(msgspec.structs.replace(held, grids=(grid,), status=status), LIMITS)
