@@ -87,8 +87,9 @@ def columns_for(width: int, *, is_hedged: bool) -> tuple[Column, ...]:
 
 
 def wanted_text(level: GridLevelView) -> str:
-    """`100B`: what is wanted next, and on which side."""
-    return f"{level.wanted_qty}{level.wanted_side.value[0]}" if level.wanted_qty else "-"
+    """`100B`: what is wanted next, and on which side; nothing of a level that is closed for good."""
+    is_closed = level.state in (LevelWord.OCO_FILLED, LevelWord.DONE)
+    return f"{level.wanted_qty}{level.wanted_side.value[0]}" if level.wanted_qty and not is_closed else "-"
 
 
 def state_cell(level: GridLevelView, *, is_narrow: bool = False, has_hedge: bool = True) -> Span:

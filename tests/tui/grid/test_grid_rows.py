@@ -95,6 +95,13 @@ def test_every_state_of_a_level_and_of_its_hedge_differs_as_text(grid_of: Callab
     assert len({hedge_cell(one, 24)[0] for one in hedges}) == len(HedgeWord)
 
 
+@pytest.mark.parametrize("word", [LevelWord.OCO_FILLED, LevelWord.DONE])
+def test_a_level_that_is_closed_for_good_wants_nothing(grid_of: Callable[..., GridView], word: LevelWord) -> None:
+    closed = msgspec.structs.replace(by_label(grid_of(), "B3"), state=word, wanted_qty=100, working_qty=0)
+
+    assert text_of(level_row(closed, columns_for(40, is_hedged=True))).split() == ["B3", "47.00", "-", "-", "-", word]
+
+
 def test_a_part_filled_entry_says_so_and_a_paused_level_says_why(grid_of: Callable[..., GridView]) -> None:
     part = msgspec.structs.replace(by_label(grid_of(), "B3"), filled_qty=60, working_qty=40)
     paused = text_of(level_row(by_label(grid_of(), "S3"), columns_for(76, is_hedged=True)))
