@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.bracket import Bracket
 from engine.messages import Msg
 from engine.money import rupees_text
-from engine.order import Role
+from engine.order import OPENING_ROLES, Order
 from engine.port import OrderReport
 from engine.reconcile import Key, OwnRow, Verdict
 
@@ -41,11 +41,10 @@ class AverageCheck:
         if own.is_price_proven:
             return
         for bracket in brackets:
-            for order in bracket.orders_of(Role.ENTRY):
-                if order.is_provisional:
-                    order.provisional_paise = verdict.average_paise
-                    desk.note_changed([order])
-                    bracket.on_order(order, desk.clock.now_ns(), desk.out)
+            for order in assumed_entries(bracket):
+                order.provisional_paise = verdict.average_paise
+                desk.note_changed([order])
+                bracket.on_order(order, desk.clock.now_ns(), desk.out)
 
     def check_reports(self, reports: Sequence[OrderReport]) -> None:
         """A report that says otherwise than its order's trades is told once (UPD-11)."""
@@ -58,3 +57,8 @@ class AverageCheck:
                 self._odd.add(order.tag)
                 ours, theirs = rupees_text(order.average_paise), rupees_text(report.average_paise)
                 self._account.say(Msg.ODD_AVERAGE, symbol=order.symbol, tag=order.tag, trades=ours, report=theirs)
+
+
+def assumed_entries(bracket: Bracket) -> list[Order]:
+    """Orders that opened it whose price is not proven by trade records yet."""
+    return [order for order in bracket.mine if order.role in OPENING_ROLES and order.is_provisional]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.average_check import AverageCheck
+from engine.average_check import AverageCheck, assumed_entries
 from engine.bot import Adopter, Bot
 from engine.bracket import Bracket
+from engine.bracket_state import EntryKind
 from engine.instant import NS_PER_S, ist_time_ns
 from engine.lost_orders import LostOrders
 from engine.messages import Msg
-from engine.order import Order, OrderState, Role, Trade
+from engine.order import OPENING_ROLES, Order, OrderState, Role, Trade
 from engine.port import OrderReport, PositionReport
 from engine.reconcile import (
     Difference,
@@ -230,7 +231,7 @@ class Reconciler:
             product=name[1],
             net_qty=sum(b.net_qty for b in brackets),
             average_paise=single.body.entry_paise if single else 0,
-            is_price_proven=single is not None and not any(o.is_provisional for o in single.orders_of(Role.ENTRY)),
+            is_price_proven=single is not None and not assumed_entries(single),
             lost_qty=self._lost_qty(key),
             is_settled=not any(_is_moving(b) for b in brackets),
         )
@@ -591,7 +592,9 @@ class Reconciler:
 
 
 def _is_moving(bracket: Bracket) -> bool:
-    """An order that can fill at any moment, or whose fate is unknown."""
-    return bool(bracket.live(Role.ENTRY, Role.EXIT, Role.REPAIR)) or any(
+    """An order that can fill at any moment, or whose fate is unknown; an entry that rests at its level is none."""
+    rests = bracket.body.terms.entry_kind is not EntryKind.MARKET and not bracket.body.entry_due_ns
+    opening = () if rests else OPENING_ROLES
+    return bool(bracket.live(*opening, Role.EXIT, Role.REPAIR)) or any(
         order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENDED) for order in bracket.mine
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from engine.bot import REASON_STOP_DESK
 from engine.bracket import Bracket
 from engine.messages import Msg
-from engine.order import Role
+from engine.order import OPENING_ROLES
 from engine.outbox import Outbox
 from engine.stop_plan import LOOK_NS, Holding, OnStop, Proof, StopAct, StopPhase, StopPlan, StopStep
 from engine.view import ExitStyle
@@ -84,7 +84,7 @@ class DeskStop:
 
     def _holding(self, bracket: Bracket) -> Holding:
         body = bracket.body
-        has_entry = bool(bracket.live(Role.ENTRY))
+        has_entry = bool(bracket.live(*OPENING_ROLES))
         return Holding(
             bracket_id=body.bracket_id,
             on_stop=self._policy or self._desk.bots[body.bot].on_stop,

@@ -73,7 +73,7 @@ def option(symbol: str, *, lot: int = LOT) -> Instrument:
     )
 
 
-_ROLES = {"E": Role.ENTRY, "T": Role.TARGET, "S": Role.STOP, "X": Role.EXIT, "R": Role.REPAIR}
+_ROLES = {"E": Role.ENTRY, "H": Role.HEDGE, "T": Role.TARGET, "S": Role.STOP, "X": Role.EXIT, "R": Role.REPAIR}
 
 
 def _role_of(tag: str) -> Role:
