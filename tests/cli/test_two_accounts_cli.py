@@ -107,3 +107,25 @@ def test_two_accounts_of_one_venue_survive_a_killed_desk(home, far_exits, query)
         assert ours == sorted(theirs) and ours
         assert {row["net_qty"] for row in account["positions"]} == {0}
     assert home.run("verify", "--db", "two.db").code == 0
+
+
+@pytest.mark.row("OPS-20")
+def test_every_account_has_its_own_guardian_and_a_release_means_all(home) -> None:
+    home.write("two.toml", CONFIG + "[guardian]\nenabled = true\n")
+    files = ("--config", "two.toml", "--db", "two.db")
+    desk = home.start("--no-ui", "--seed", "7", "--speed", "60", *files, "--duration", "2m")
+    desk.wait_for("broker lists", times=2)
+    second = home.run("guardian", *files, "--account", "hedge")
+    ended = desk.end()
+
+    assert ended.code == 0, ended.err[-2000:]
+    assert second.code == 4 and "the guardian of account hedge" in second.err
+    assert len(list(home.folder.glob("account-*.guardian.log"))) == 2
+
+    tries = (home.run("guardian", *files, "--release") for _ in range(40))
+    released = next(ended for ended in tries if ended.code != 4)  # both guardians have seen the end of the desk
+    assert released.code == 0, released.err
+    nothing = "no guardian has taken this account: nothing to release"
+    assert released.out.splitlines() == [f"paper: {nothing}", f"hedge: {nothing}"]
+    stranger = home.run("guardian", *files, "--account", "nobody")
+    stranger.assert_refused(2, "--account nobody: this desk trades paper, hedge")
