@@ -12,6 +12,7 @@ from engine.arming import is_unprotected
 from engine.bot import REASON_MANUAL, REASON_ZERO, Bot
 from engine.config.errors import ConfigError
 from engine.fence import HANDS_OFF
+from engine.grid_requests import GridRequests
 from engine.instrument import Instrument
 from engine.leg import Leg
 from engine.legs import LegsBot
@@ -24,7 +25,10 @@ from engine.operator import (
     CancelOrder,
     CancelScope,
     Enter,
+    ExitBot,
     ExitLeg,
+    ExitLevel,
+    ExitSide,
     Note,
     PauseEntries,
     ReconcileNow,
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 
 _ACTIONS_KEPT = 6
 _IDS_KEPT = 500
-_SENDING = (Enter, ExitLeg, ZeroOut, CancelAll, CancelOrder, Adopt)
+_SENDING = (Enter, ExitLeg, ExitLevel, ExitSide, ExitBot, ZeroOut, CancelAll, CancelOrder, Adopt)
 
 
 class Action(msgspec.Struct, kw_only=True):
@@ -54,6 +58,8 @@ class Action(msgspec.Struct, kw_only=True):
     legs: tuple[tuple[str, str], ...] = ()
     """(bot, symbol)."""
     tags: tuple[str, ...] = ()
+    brackets: tuple[str, ...] = ()
+    """Of a grid: those that shall be over."""
     until_flat: bool = False
     failed: str = ""
 
@@ -72,6 +78,7 @@ class Target(NamedTuple):
 class TraderRequests:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.grids = GridRequests(desk)
         self._seen: deque[str] = deque(maxlen=_IDS_KEPT)
         self.actions: deque[Action] = deque(maxlen=_ACTIONS_KEPT)
 
@@ -103,12 +110,16 @@ class TraderRequests:
                 return "" if self._in_scope(request) else "no working order in scope"
             case CancelOrder(tag=tag):
                 order = desk.blotter.orders.get(tag)
-                return "" if order is not None and order.is_live else "this order is finished"
+                if order is None or not order.is_live:
+                    return "this order is finished"
+                return self.grids.why_not_cancel(order)
             case ReloadConfig():
                 return "" if desk.parts.reload_terms is not None else "started without a config file"
             case Acknowledge():
                 told = any(account.reader.recovery.headline(now_ns) for account in desk.accounts.values())
                 return "" if told or desk.alarm_board.awaits_acknowledgement else "no alarm is waiting"
+            case ExitLevel() | ExitSide() | ExitBot():
+                return self.grids.why_not_exit(request)
             case Adopt():
                 return "" if self._unowned(request) else "the broker shows nothing unexpected in this symbol"
             case _:
@@ -147,6 +158,8 @@ class TraderRequests:
                 return "read the config file again"
             case Acknowledge():
                 return "acknowledge alarms"
+            case ExitLevel() | ExitSide() | ExitBot():
+                return self.grids.describe_exit(request)
             case Adopt():
                 return self._adopt_text(request)
             case Note(text=text):
@@ -159,7 +172,7 @@ class TraderRequests:
                 names = symbols
             case ExitLeg(symbol=symbol, bot=bot) | Adopt(symbol=symbol, bot=bot):
                 names = (symbol,)
-            case PauseEntries(bot=bot):
+            case PauseEntries(bot=bot) | ExitLevel(bot=bot) | ExitSide(bot=bot) | ExitBot(bot=bot):
                 names = ()
             case _:
                 return ""
@@ -172,7 +185,11 @@ class TraderRequests:
 
     def _is_fenced(self, request: Request) -> bool:
         """Nothing of it could be sent: every account that it concerns is another process's now."""
-        bot = request.bot if isinstance(request, Enter | ExitLeg | CancelAll | Adopt) else ""
+        bot = (
+            request.bot
+            if isinstance(request, Enter | ExitLeg | ExitLevel | ExitSide | ExitBot | CancelAll | Adopt)
+            else ""
+        )
         return all(account.gateway.is_fenced for account in self._desk.accounts_of(bot))
 
     # --- whom it concerns -----------------------------------------------------------------------------------------
@@ -241,8 +258,12 @@ class TraderRequests:
             case ZeroOut():
                 action.until_flat = True
                 action.legs = tuple((t.bot.name, symbol) for t in self._targets("", ()) for symbol in t.symbols)
+                action.brackets = tuple(b.body.bracket_id for grid in self.grids.grids() for b in grid.open_brackets())
                 self._pause(True, "zero out")
                 desk.square_off(REASON_ZERO, now_ns)
+            case ExitLevel() | ExitSide() | ExitBot():
+                action.brackets = tuple(bracket.body.bracket_id for bracket in self.grids.brackets(request))
+                self.grids.exit(request, now_ns)
             case CancelAll():
                 action.tags = tuple(order.tag for order in self._in_scope(request))
                 self._cancel_all(request, now_ns)
@@ -294,11 +315,14 @@ class TraderRequests:
         if paused:
             desk.say(Msg.PAUSED, source=bot, why=why)
         else:
+            self.grids.resume(bot)
             desk.say(Msg.RESUMED, source=bot)
 
     def _cancel_all(self, request: CancelAll, now_ns: int) -> None:
+        self.grids.cancel_all(request, now_ns)
         for bracket in self._desk.open_brackets():
-            if not _concerns(request, bracket.body.bot, bracket.body.symbol):
+            whose = bracket.body.bot
+            if self.grids.grid(whose) is not None or not _concerns(request, whose, bracket.body.symbol):
                 continue
             bracket.cancel_entry(now_ns, self._desk.out)
             if request.scope is CancelScope.ALL and bracket.open_qty > 0:
@@ -307,7 +331,7 @@ class TraderRequests:
     def _cancel_one(self, order: Order, now_ns: int) -> None:
         """One order: an entry is taken back; a protective one means the leg is watched here from now on."""
         bracket = self._desk.bracket(order.bracket_id)
-        if bracket is None:
+        if bracket is None or self.grids.cancel_one(order, now_ns):
             return
         if order.role is Role.ENTRY:
             bracket.cancel_entry(now_ns, self._desk.out)
@@ -319,7 +343,9 @@ class TraderRequests:
         return [
             order
             for order in self._desk.blotter.live_orders()
-            if order.role in roles and _concerns(request, order.bot, order.symbol)
+            if order.role in roles
+            and _concerns(request, order.bot, order.symbol)
+            and self.grids.in_scope(request, order)
         ]
 
     def _reload(self, action: Action) -> None:
@@ -403,11 +429,13 @@ class TraderRequests:
         done = total = 0
         legs = [desk.bots[name].legs[symbol] for name, symbol in action.legs]
         if action.until_flat:
-            total = len(legs)
-            done = sum(1 for leg in legs if not leg.is_active)
+            total = len(legs) + len(action.brackets)
+            done = sum(1 for leg in legs if not leg.is_active) + self.grids.count_flat(action.brackets)
         elif legs:
             total = len(legs)
             done = sum(1 for leg in legs if leg.bracket is not None and leg.bracket.filled(Role.ENTRY))
+        elif action.brackets:
+            total, done = len(action.brackets), self.grids.count_flat(action.brackets)
         elif action.tags:
             total = len(action.tags)
             orders = desk.blotter.orders
@@ -430,7 +458,7 @@ def _concerns(request: CancelAll, bot: str, symbol: str) -> bool:
 def _title(request: Request) -> str:
     """What the log puts before the numbers; the arm bar has titles of its own."""
     match request:
-        case ExitLeg():
+        case ExitLeg() | ExitLevel() | ExitSide() | ExitBot():
             return "exit: "
         case ZeroOut():
             return "zero out: "

@@ -12,6 +12,9 @@ from engine.alerts import AlertBook
 from engine.bot import Bot
 from engine.bracket import Bracket
 from engine.desk_stop import stop_words
+from engine.grid.bot import GridBot
+from engine.grid.picture import grid_view, open_paise
+from engine.grid.view import GridView
 from engine.instant import NS_PER_S, ist_date, ns_from_s
 from engine.leg import Leg
 from engine.leg_view import PositionPictures, doubt_view, leg_title, with_position
@@ -84,6 +87,7 @@ class DeskConsole:
             status=self._status(now_ns, legs),
             legs=legs,
             brackets=brackets,
+            grids=tuple(self._grid(bot, now_ns) for bot in desk.bots.values() if isinstance(bot, GridBot)),
             orders=self._orders(),
             alarms=alarms,
             actions=desk.requests.views(now_ns),
@@ -94,6 +98,14 @@ class DeskConsole:
     def legs(self, now_ns: int) -> tuple[LegView, ...]:
         """The part of the view that says what is held and how it is protected."""
         return tuple(self._leg(bot, leg, now_ns) for bot in self._desk.bots.values() for leg in bot.legs.values())
+
+    def _grid(self, bot: GridBot, now_ns: int) -> GridView:
+        seat = self._desk.seats[bot.name]
+        block = self._desk.entry_block(now_ns, bot.name)
+        entries = "ON" if not block else "PAUSED" if block == "paused" else f"BLOCKED: {block}"
+        view = grid_view(bot, now_ns, entries=entries, charges_paise=sum(seat.charges.values()))
+        rows = tuple(self._same("level", f"{bot.name}/{level.label}", level) for level in view.levels)
+        return self._same("grid", bot.name, msgspec.structs.replace(view, levels=rows))
 
     def log_since(self, seq: int) -> Sequence[LogLine]:
         return self._desk.log.lines_since(seq)
@@ -290,7 +302,7 @@ class DeskConsole:
             reconciled_ns=min(account.reconciled_ns for account in accounts),
             reconcile_diffs=sum(account.differences for account in accounts),
             realised_paise=sum(bot.body.day_net_paise for bot in desk.bots.values()),
-            unrealised_paise=sum(leg.unrealised_paise for leg in legs),
+            unrealised_paise=sum(leg.unrealised_paise for leg in legs) + self._grids_open_paise(),
             charges_paise=sum(desk.charges.values()),
             day_limit_paise=desk.risk.day_loss_paise,
             entries=self._entries(now_ns),
@@ -299,6 +311,10 @@ class DeskConsole:
             engine_down=desk.engine_error or "; ".join(a.words(a.fenced) for a in many if a.fenced),
             recovered="; ".join(account.recovered for account in accounts if account.recovered),
         )
+
+    def _grids_open_paise(self) -> int:
+        bots = self._desk.bots.values()
+        return sum(open_paise(bracket) for bot in bots if isinstance(bot, GridBot) for bracket in bot.open_brackets())
 
     def _entries(self, now_ns: int) -> str:
         blocks = {name: self._desk.entry_block(now_ns, name) for name in self._desk.bots}

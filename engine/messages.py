@@ -57,7 +57,7 @@ class Msg(Enum):
     SL_BREACHED_EXIT = Text("WARN", "[WARN] SL trigger {trigger} >= LTP {ltp}: stop already hit, exiting now")
     STOP_DECISION = Text("INFO", "[STOP] {symbol} {reason}: {type} trigger {trigger} limit {limit} qty {qty} LTP {ltp}")
     FALLBACK = Text("WARN", "[FALLBACK] {symbol} SL-M refused, using SL trigger {trigger} limit {limit}")
-    GRID_BUILT = Text("INFO", "[GRID] {source}: {count} levels round {centre}: {layout}")
+    GRID_BUILT = Text("INFO", "[GRID] {bot}: {count} levels round {centre}: {layout}")
     GRID_ENTRY = Text("INFO", "[{side}] ENTRY {direction} placed: {symbol} {qty} @ {price} -> ID={id}")
     GRID_FILLED = Text(
         "INFO",
@@ -73,15 +73,17 @@ class Msg(Enum):
     GRID_HEDGED = Text("INFO", "[{side}] hedge priced late: {direction} @ {price}, TokenB {token_b}")
     GRID_SURPLUS = Text("CRITICAL", "[{side}] hedge filled {qty} units too many after its target: {policy}")
     GRID_MAX = Text("WARN", "MAX QUANTITY REACHED — pausing new entries")
-    GRID_MAX_OVER = Text("INFO", "[GRID] {source}: below max quantity again, entries resume")
+    GRID_MAX_OVER = Text("INFO", "[GRID] {bot}: below max quantity again, entries resume")
     GRID_IMBALANCE = Text("CRITICAL", "TERMINATING: {reason} — upside_oco={up} downside_oco={down} steps={steps}")
-    GRID_TERMINATED = Text("CRITICAL", "[GRID] {source} Terminated: {reason}; {open}")
+    GRID_TERMINATED = Text("CRITICAL", "[GRID] {bot} Terminated: {reason}; {open}")
     GRID_HEARTBEAT = Text(
         "INFO",
-        "[GRID] {source}: net up {up} down {down}, oco up {up_oco} down {down_oco}, cycles {cycles}, "
+        "[GRID] {bot}: net up {up} down {down}, oco up {up_oco} down {down_oco}, cycles {cycles}, "
         "day {day}, TokenB {token_b}",
     )
-    HEDGE_WATCHED = Text("WARN", "[FALLBACK] {symbol} venue takes no stop ({reason}): hedge at {trigger} is watched here")
+    HEDGE_WATCHED = Text(
+        "WARN", "[FALLBACK] {symbol} venue takes no stop ({reason}): hedge at {trigger} is watched here"
+    )
     STOP_JUMPED = Text("WARN", "[WARN] {symbol} stop {trigger} not filled at LTP {ltp}: re-pricing to {limit}")
     HYBRID = Text("WARN", "[WARN] {symbol} second exit refused for margin: SL kept, TP watched here (hybrid)")
     MARKET_ON_TARGET = Text("INFO", "[TARGET] {symbol} LTP {ltp} >= TP {target}: converting to market")

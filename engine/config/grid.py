@@ -133,9 +133,9 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Open positions of a grid that ended itself: keep them, or close them."""
     cancel_on_stop: Annotated[bool, Key("GRD-57")] = False
     """Cancel the resting orders when the desk stops; else they stay, and no hedge is paired meanwhile."""
-    no_new_entries_after: Annotated[time, Key("GRD-58")] = time(15, 10)
+    no_new_entries_after: Annotated[time, Key("GRD-58")] = time(15, 5)
     """No entry from here on (IST); 00:00 = never."""
-    square_off: Annotated[time, Key("GRD-58")] = time(15, 15)
+    square_off: Annotated[time, Key("GRD-58")] = time(15, 10)
     """MIS positions are closed from here on (IST); 00:00 = never."""
 
     @property

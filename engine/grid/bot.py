@@ -33,6 +33,7 @@ from engine.stop_plan import OnStop
 from engine.view import BracketState, ExitStyle
 
 REASON_TERMINATED: Final = "Grid Terminated"
+REASON_CANCELLED: Final = "Cancelled"
 REASON_LEVEL: Final = "Level Square-Off"
 _HEARTBEAT_NS: Final = 60 * NS_PER_S
 _INTRADAY: Final = "MIS"
@@ -178,7 +179,7 @@ class GridBot(GridEntries):
         self.body.levels = [fresh_level(rung, self.next_uuid()) for rung in ladder(self.terms, centre, tick)]
         layout = ", ".join(f"{level.side.value} {rupees_text(level.entry_paise)}" for level in self.body.levels[:20])
         count = len(self.body.levels)
-        out.say(Msg.GRID_BUILT, source=self.name, count=count, centre=rupees_text(centre), layout=layout)
+        out.say(Msg.GRID_BUILT, source=self.name, bot=self.name, count=count, centre=rupees_text(centre), layout=layout)
 
     def _beat(self, now_ns: int, out: Outbox) -> None:
         """One line a minute with its figures (OPS-29)."""
@@ -191,6 +192,7 @@ class GridBot(GridEntries):
         out.say(
             Msg.GRID_HEARTBEAT,
             source=self.name,
+            bot=self.name,
             up=self.net_qty(TradeSide.UPSIDE),
             down=self.net_qty(TradeSide.DOWNSIDE),
             up_oco=self.body.upside_oco,
@@ -227,7 +229,7 @@ class GridBot(GridEntries):
             if bracket.open_qty
         )
         words = f"still open: {held}" if held else "nothing is open"
-        out.say(Msg.GRID_TERMINATED, source=self.name, reason=reason, open=words)
+        out.say(Msg.GRID_TERMINATED, source=self.name, bot=self.name, reason=reason, open=words)
         out.alert("grid_terminated", self.terms.token_a, f"{self.name} terminated: {reason}; {words}")
         out.raise_alarm(f"grid:{self.name}", f"{self.name} {body.status}; {words}")
         self._cancel_everything(now_ns, out)
@@ -242,8 +244,10 @@ class GridBot(GridEntries):
             bracket.drop_target(out)
             bracket.plan(now_ns, out)
 
-    def resume(self, out: Outbox) -> None:
-        """The trader's word: an ended grid goes on, and paused levels are free again (GRD-47)."""
+    def resume(self, out: Outbox, *, ended: bool = True) -> None:
+        """The trader's word: paused levels are free again, and a grid that has `ended` goes on (GRD-47)."""
+        if self.body.is_terminated and not ended:
+            return
         self.body.status = ACTIVE
         out.end_alarm(f"grid:{self.name}")
         for level in self.body.levels:
@@ -288,6 +292,24 @@ class GridBot(GridEntries):
                 self.pause_level(level, reason, out)
         self.plan(now_ns, out)
         return started
+
+    def cancel_levels(self, uuids: Collection[str], now_ns: int, out: Outbox, *, protective: bool) -> None:
+        """Take back the entries of some levels, and their targets where `protective`: they pause until resumed, and
+        what has filled stays with its hedge."""
+        for level in self.body.levels:
+            bracket = self.cycle_of(level)
+            if level.uuid not in uuids:
+                continue
+            if level.state is LevelWord.FRESH:
+                self.pause_level(level, REASON_CANCELLED, out)
+            elif bracket is not None and not bracket.entered_qty:
+                bracket.exit(REASON_CANCELLED, now_ns, out)
+            elif bracket is not None:
+                bracket.withdraw()
+                if protective:
+                    bracket.drop_target(out)
+                bracket.plan(now_ns, out)
+        self.plan(now_ns, out)
 
     def levels_of(self, side: TradeSide | None = None) -> list[Level]:
         return [level for level in self.body.levels if side in (None, level.trade_side)]

@@ -34,7 +34,9 @@ class GridEntries(GridHedges):
         if reached is self.body.max_reached:
             return
         self.body.max_reached = reached
-        out.say(Msg.GRID_MAX if reached else Msg.GRID_MAX_OVER, source=self.name, symbol=self.terms.token_a)
+        out.say(
+            Msg.GRID_MAX if reached else Msg.GRID_MAX_OVER, source=self.name, bot=self.name, symbol=self.terms.token_a
+        )
 
     def _pause_reason(self, side: TradeSide) -> str:
         if not self.body.max_reached:

@@ -181,10 +181,10 @@ class GridTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Trade although its own resting orders can meet each other (GRD-09)."""
     protection_bps: int = 300
     """Band of marketable orders: square-off, due hedges."""
-    no_new_entries_ns: int = (15 * 3600 + 10 * 60) * NS_PER_S
+    no_new_entries_ns: int = (15 * 3600 + 5 * 60) * NS_PER_S
     """Since IST midnight; 0 = never (GRD-58)."""
-    square_off_ns: int = (15 * 3600 + 15 * 60) * NS_PER_S
-    """MIS positions are closed; 0 = never."""
+    square_off_ns: int = (15 * 3600 + 10 * 60) * NS_PER_S
+    """MIS positions are closed; 0 = never. Shares that have derivatives stop trading at 15:15 (facts/market.md §1)."""
 
     @property
     def is_hedged(self) -> bool:

@@ -11,8 +11,10 @@ import gc
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from datetime import time as time_of_day
+from enum import StrEnum
 from random import Random
 from typing import Final, TypeVar
 
@@ -22,6 +24,7 @@ from brokers.paper.account import PaperAccount
 from brokers.paper.demo_market import DEMO_DAY, INDEX, DemoMarket
 from brokers.paper.index_path import IndexPath
 from engine.clock import LoopClock
+from engine.desk_parts import BotParts, GroupParts
 from engine.instant import NS_PER_S, at_ist
 from engine.instrument import Instrument
 from engine.order import Role
@@ -84,10 +87,18 @@ class NoSuchPick(ValueError):
     """A key or a kill was asked for that the seed does not draw: the caller's slip, no verdict on the day."""
 
 
+class Play(StrEnum):
+    """What is traded on a simulated day."""
+
+    LEGS = "legs"
+    GRID = "grid"
+
+
 class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate."""
 
     seed: int
+    play: Play = Play.LEGS
     profile: Profile = Profile.SWARM
     until: time_of_day | None = None
     """Stop at this instant of the day, for a replay to one event; None = the whole day."""
@@ -102,7 +113,8 @@ class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """None: as the seed draws them."""
     crashes: tuple[Crash, ...] | None = None
     """None: as the seed draws them."""
-    faults_end: time_of_day = FAULTS_END
+    faults_end: time_of_day | None = None
+    """None: as the play has it."""
     verbose: bool = False
 
 
@@ -148,7 +160,7 @@ def run_day(plan: DayPlan, on_line: Callable[[str], None] | None = None) -> DayR
     was_enabled = gc.isenabled()
     gc.disable()  # a day makes little garbage in cycles; collecting it all the time costs a tenth of the day
     try:
-        result = run_virtual(_Day(plan, on_line).run())
+        result = run_virtual(_day_of(plan, on_line).run())
     finally:
         if was_enabled:
             gc.enable()
@@ -156,8 +168,21 @@ def run_day(plan: DayPlan, on_line: Callable[[str], None] | None = None) -> DayR
     return msgspec.structs.replace(result, spent_s=time.perf_counter() - started)
 
 
-class _Day:
-    """The world of one day: it outlives every desk that trades in it."""
+def _day_of(plan: DayPlan, on_line: Callable[[str], None] | None) -> Day:
+    if plan.play is Play.LEGS:
+        return Day(plan, on_line)
+    from tui.simulation.grid_day import GridDay  # it is made of this one
+
+    return GridDay(plan, on_line)
+
+
+class Day:
+    """The world of one day, and two legs in it: it outlives every desk that trades in it."""
+
+    SESSION = SessionClass.OPTIONS
+    SQUARE_OFF = SQUARE_OFF
+    CUT_OFF = CUT_OFF
+    FAULTS_END = FAULTS_END
 
     def __init__(self, plan: DayPlan, on_line: Callable[[str], None] | None) -> None:
         self.plan = plan
@@ -165,9 +190,9 @@ class _Day:
         self.calendar = Calendar.load()
         session = self.calendar.trading_day(DEMO_DAY)
         assert session is not None
-        self.open_ns = session.open_ns(SessionClass.OPTIONS)
-        self.close_ns = session.close_ns(SessionClass.OPTIONS)
-        self.quiet_ns = at_ist(DEMO_DAY, plan.faults_end)
+        self.open_ns = session.open_ns(self.SESSION)
+        self.close_ns = session.close_ns(self.SESSION)
+        self.quiet_ns = at_ist(DEMO_DAY, plan.faults_end or self.FAULTS_END)
         self.terms: SeedTerms = plan.terms or seed_terms(plan.seed, plan.profile, self.open_ns, self.quiet_ns)
         crashes = plan.crashes
         if crashes is None:
@@ -192,8 +217,7 @@ class _Day:
         if self.plan.until is not None:
             # The event itself belongs to the replay: it ends a millisecond after the instant shown.
             end_ns = min(end_ns, at_ist(DEMO_DAY, self.plan.until) + 1_000_000)
-        ticks = self.day_market.ticks(self.path_day, end_ns)
-        await feed_ticks(ticks, self.loop, self.clock, self.day_market.push, _nobody)
+        await feed_ticks(self.ticks(end_ns), self.loop, self.clock, self.day_market.push, _nobody)
         await self.clock.sleep_until(end_ns)
         self._look()
         if self.plan.until is None or self.plan.closes:
@@ -264,12 +288,7 @@ class _Day:
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
         self.clock = LoopClock(loop, self.open_ns)
-        demo = self._demo()
-        self.day_market = DayMarket(demo)
-        master = list(await demo.instruments())
-        index = await demo.quote(INDEX)
-        put, call = contracts_at_the_money(master, index.ltp_paise)
-        self.instruments: Mapping[str, Instrument] = {put.symbol: put, call.symbol: call}
+        self.instruments: Mapping[str, Instrument] = await self._open_market()
         account_id = f"SIM{terms.seed}"
         self.exchange = WatchedExchange(self.instruments.values(), terms.rules, self._is_open)
         account = PaperAccount(
@@ -295,7 +314,7 @@ class _Day:
         self.market.listen(self.truth.on_tick)
         self.market.listen(self._hear)
         self.exchange.watch(self.truth, self._look, self.clock.now_ns)
-        self.trader = Trader(self.desk, self.clock, self.truth, tuple(self.instruments))
+        self.trader = self._trader()
         await self.market.connect()
         await self.port.connect()
         self._judge(account_id)
@@ -304,20 +323,37 @@ class _Day:
         if self.now is not None:
             self.now.market.hear(tick)
 
-    def _demo(self) -> DemoMarket:
-        def session(day):
-            found = self.calendar.trading_day(day)
-            assert found is not None
-            return found.open_ns(SessionClass.OPTIONS), found.close_ns(SessionClass.OPTIONS)
-
-        def next_day(day):
-            following = self.calendar.next_trading_day(day)
-            assert following is not None
-            return following
-
+    async def _open_market(self) -> Mapping[str, Instrument]:
+        """Make the market and say what of it is traded."""
         seed = self.terms.seed
-        self.path_day = IndexPath(seed, DEMO_DAY, session, next_day, self.terms.path).day(DEMO_DAY)
-        return DemoMarket(seed, self.open_ns, self.clock, session, next_day, model=self.terms.path)
+        path = IndexPath(seed, DEMO_DAY, self._session_of, self._next_day, self.terms.path)
+        self.path_day = path.day(DEMO_DAY)
+        demo = DemoMarket(seed, self.open_ns, self.clock, self._session_of, self._next_day, model=self.terms.path)
+        self.day_market = DayMarket(demo)
+        index = await demo.quote(INDEX)
+        put, call = contracts_at_the_money(list(await demo.instruments()), index.ltp_paise)
+        return {put.symbol: put, call.symbol: call}
+
+    def ticks(self, until_ns: int) -> Iterator[Tick]:
+        """The day's ticks up to an instant, in time order."""
+        return self.day_market.ticks(self.path_day, until_ns)
+
+    def bots(self, account_id: str) -> tuple[BotParts, ...]:
+        legs = self.terms.legs_terms(account_id)
+        return (GroupParts(terms=legs, legs=tuple(self.instruments), trigger=self.terms.trigger),)
+
+    def _trader(self) -> Trader:
+        return Trader(self.desk, self.clock, self.truth, tuple(self.instruments))
+
+    def _session_of(self, day: date) -> tuple[int, int]:
+        found = self.calendar.trading_day(day)
+        assert found is not None
+        return found.open_ns(self.SESSION), found.close_ns(self.SESSION)
+
+    def _next_day(self, day: date) -> date:
+        following = self.calendar.next_trading_day(day)
+        assert following is not None
+        return following
 
     def _judge(self, account_id: str) -> None:
         truth = self.truth
@@ -325,11 +361,9 @@ class _Day:
         checks: list[Check] = [
             *(IntentBeforeSend(), NoDuplicate(), NoBlindResend(), OneMarketExit(), Budget(), WellFormed()),
             *(ModifyCap(self.exchange.venue.modify_cap), Monotone(), ForeignUntouched()),
-            FreshPrice(self.terms.bracket.max_tick_age_ns),
-            *(ExitQty(), ExitSize(), NoReverse(), StopOnlyTightens(), self.protected, Flat(), fills, CriticalIsHeard()),
-            *(NotBlind(), Recovers(), RefusedStop(), JumpedStop()),
-            InTime(at_ist(DEMO_DAY, SQUARE_OFF), at_ist(DEMO_DAY, CUT_OFF)),
-            TruthfulScreen(self._legs),
+            *self._own_checks(),
+            *(ExitQty(), ExitSize(), NoReverse(), Flat(), fills, CriticalIsHeard(), Recovers()),
+            InTime(at_ist(DEMO_DAY, self.SQUARE_OFF), at_ist(DEMO_DAY, self.CUT_OFF)),
         ]
         final: list[FinalCheck] = [fills, ProfitIsExact(), Converged(self._living)]
         final.append(
@@ -342,6 +376,14 @@ class _Day:
         if self.plan.profile is Profile.CALM and not self.terms.bracket.rules:
             final.append(Undisturbed())
         self.oracle = Oracle(truth, Verdicts(truth, story_line), checks, final)
+
+    def _own_checks(self) -> list[Check]:
+        """What only this play must keep, beside what every bot must."""
+        return [
+            FreshPrice(self.terms.bracket.max_tick_age_ns),
+            *(StopOnlyTightens(), self.protected, NotBlind(), RefusedStop(), JumpedStop()),
+            TruthfulScreen(self._legs),
+        ]
 
     def _living(self) -> WatchedDesk:
         assert self.now is not None, "the day ended without a desk"

@@ -9,7 +9,7 @@ from typing import Protocol
 from brokers.paper.demo_market import DEMO_DAY
 from engine.alerts import AlertBook
 from engine.charges import ChargeBook, read_charge_tables
-from engine.desk_parts import DeskLabels, DeskParts, DeskTimes, GroupParts
+from engine.desk_parts import BotParts, DeskLabels, DeskParts, DeskTimes
 from engine.desk_view import DeskConsole
 from engine.gateway import GatewayLimits
 from engine.instrument import Instrument
@@ -35,6 +35,10 @@ class World(Protocol):
     market: MarketPort
     instruments: Mapping[str, Instrument]
     calendar: Calendar
+
+    def bots(self, account_id: str) -> tuple[BotParts, ...]:
+        """What sits at the desk."""
+        ...
 
     def on_step(self) -> None: ...
 
@@ -79,7 +83,6 @@ class DeskLife:
         alerts.listen(lambda a: self._on_alert(lambda: truth.heard.append((a.at_ns, a.symbol, a.text))))
         store = WitnessStore(self.journal, truth, self.life)
         charges = OrderCharges(ChargeBook(read_charge_tables(), 2000), world.instruments)
-        legs_terms = world.terms.legs_terms(account)
         return DeskParts(
             clock=clock,
             ports=(WitnessPort(port, truth, self._look, self.life),),
@@ -91,7 +94,7 @@ class DeskLife:
             log=LogBook(Redactions(), level="CRITICAL", alerts=alerts, ring_max=50),
             alerts=alerts,
             run_no=run_no,
-            bots=(GroupParts(terms=legs_terms, legs=tuple(world.instruments), trigger=world.terms.trigger),),
+            bots=world.bots(account),
             times=DeskTimes(restart_loop_starts=0),  # its pause would make quiet days of nasty ones
             labels=DeskLabels(mode="SIMULATION", broker="paper", is_live=False),
             limits=GatewayLimits(),

@@ -147,9 +147,7 @@ class GridBench:
             self.blotter.add(order)
         commands, changed = out.commands, dict[str, Order]()
         for said in out.said:
-            self.lines.append(
-                said.msg.text(**{"symbol": said.symbol, "tag": said.tag, "source": said.source, **said.fields})
-            )
+            self.lines.append(said.msg.text(**{"symbol": said.symbol, "tag": said.tag, **said.fields}))
             assert "{" not in self.lines[-1] and "None" not in self.lines[-1], self.lines[-1]
         for alarm_id, text in out.alarms.items():
             self.alarms.pop(alarm_id, None)

@@ -318,10 +318,10 @@ def test_on_terminate_flatten_closes_both_tokens(grid) -> None:
 
 @pytest.mark.row("GRD-58", "BUG-55", "CON-42")
 def test_entries_end_before_the_square_off(bench) -> None:
-    bench.now_ns = at_ist(date(2026, 11, 20), time(15, 10))
+    bench.now_ns = at_ist(date(2026, 11, 20), time(15, 5))
     bench.cycle()
     assert bench.live(Role.ENTRY) == []
-    assert bench.bot.times.square_off_ns == (15 * 3600 + 15 * 60) * 1_000_000_000
+    assert bench.bot.times.square_off_ns == (15 * 3600 + 10 * 60) * NS_PER_S
     cnc = type(bench)(product="CNC")
     assert cnc.bot.times.square_off_ns == 0
 
