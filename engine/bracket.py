@@ -175,6 +175,13 @@ class Bracket(BracketExit):
         body.target_paise = body.level_target_paise = 0
         out.touched_brackets.add(body.bracket_id)
 
+    def retake_target(self, target_paise: int, out: Outbox) -> None:
+        """A target that was taken back for a stop shall rest again."""
+        body = self.body
+        body.target_dropped = False
+        body.target_paise = body.level_target_paise = target_paise
+        out.touched_brackets.add(body.bracket_id)
+
     def cancel_entry(self, now_ns: int, out: Outbox) -> int:
         """Take back what has not entered yet; returns the orders asked to be cancelled."""
         asked = 0

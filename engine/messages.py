@@ -81,6 +81,10 @@ class Msg(Enum):
         "[GRID] {bot}: net up {up} down {down}, oco up {up_oco} down {down_oco}, cycles {cycles}, "
         "day {day}, TokenB {token_b}",
     )
+    GRID_KEPT = Text("WARN", "[GRID] {bot}: {orders} remain active: {detail}; to cancel them: {how}")
+    GRID_UNPAIRED = Text("WARN", "[GRID] {bot}: hedge pairing is not enforced while stopped: {detail}")
+    GRID_WITHDRAWN = Text("WARN", "[GRID] {bot}: no orders remain active; kept open: {held}")
+    GRID_DIES = Text("CRITICAL", "[GRID] {bot}: hedges that do not rest end with this program: {detail}")
     HEDGE_WATCHED = Text(
         "WARN", "[FALLBACK] {symbol} venue takes no stop ({reason}): hedge at {trigger} is watched here"
     )

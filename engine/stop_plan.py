@@ -3,8 +3,9 @@
     closing --5 s--> watching --35 s after the stop--> stuck          flat, left: over before that
 
 A position whose bot says `flatten` is closed; one whose bot says `leave` keeps its resting stop, its entry is taken
-back, and if no stop rests it is closed all the same, because it would be naked. The bracket's own executor sends the
-orders; this plan looks every 0.25 s, escalates once, watches, and ends: flat is only what the broker says (HRD-26..31).
+back, and if no stop rests it is closed all the same, because it would be naked. A grid keeps everything that rests, or
+has it taken back by its own code; nothing of it is closed (GRD-57). The bracket's own executor sends the orders; this
+plan looks every 0.25 s, escalates once, watches, and ends: flat is only what the broker says (HRD-26..31).
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ class OnStop(StrEnum):
     FLATTEN = "flatten"
     LEAVE = "leave"
     """Resting protection stays at the broker; entries are taken back; what has no stop is closed all the same."""
+    KEEP = "keep"
+    """Everything that rests stays at the broker, entries too; nothing is closed (a grid, GRD-57)."""
+    WITHDRAW = "withdraw"
+    """The bot takes its resting orders back; positions are kept (a grid with `cancel_on_stop`)."""
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whatever protects them."""
+        return self in (OnStop.KEEP, OnStop.WITHDRAW)
 
 
 class StopPhase(StrEnum):
@@ -77,6 +87,10 @@ class Holding(NamedTuple):
     """Units that a resting stop certainly covers."""
     can_rest: bool
     """Its style puts a stop at the broker at all."""
+    is_moving: bool = False
+    """The broker has not answered for an order of it, or one is being executed."""
+    has_orders: bool = False
+    """Any order of it may still fill."""
 
     @property
     def is_bare(self) -> bool:
@@ -84,8 +98,14 @@ class Holding(NamedTuple):
 
     @property
     def is_settled(self) -> bool:
-        """Nothing more is on its way in, and what is in has its stop."""
-        return not self.has_entry and not self.is_closing and not self.is_bare
+        """Nothing more is on its way in, and what is in has its stop; of a kept one, nothing is on its way at all."""
+        match self.on_stop:
+            case OnStop.KEEP:
+                return not self.is_closing and not self.is_moving
+            case OnStop.WITHDRAW:
+                return not self.is_closing and not self.has_orders
+            case _:
+                return not self.has_entry and not self.is_closing and not self.is_bare
 
 
 class StopAct(StrEnum):
@@ -142,13 +162,18 @@ class StopPlan:
             self._closing_ns = self._closing_ns or now_ns
         if not holdings and proof is Proof.FLAT:
             self._become(StopPhase.FLAT)
-        elif holdings and not steps and all(held.is_settled for held in holdings):
+        elif holdings and not steps and all(held.is_settled or self._is_left(held, now_ns) for held in holdings):
             self._become(StopPhase.LEFT)
         elif now_ns >= self._gives_up_ns():
             self._become(StopPhase.STUCK)
         else:
             steps += self._press(now_ns, closing, is_done=not holdings)
         return steps
+
+    def _is_left(self, held: Holding, now_ns: int) -> bool:
+        """A kept order that is still on its way is waited for no longer than an entry is."""
+        is_late = now_ns >= self._began_ns + SETTLE_NS
+        return held.on_stop is OnStop.KEEP and not held.is_closing and is_late
 
     def _gives_up_ns(self) -> int:
         """A desk that had nothing to close does not wait half a minute for a broker that cannot be read."""
@@ -157,7 +182,7 @@ class StopPlan:
     def _begin(self, now_ns: int, holdings: Sequence[Holding]) -> Iterator[StopStep]:
         """Close what is to be closed, and take back what has not entered yet."""
         for held in holdings:
-            if held.is_closing:
+            if held.is_closing or held.on_stop.keeps_positions:
                 continue
             late = now_ns >= self._began_ns + SETTLE_NS
             naked = held.is_bare and (late or not held.can_rest)
@@ -186,12 +211,17 @@ class StopPlan:
 
     def _leave_quickly(self, now_ns: int, holdings: Sequence[Holding]) -> Iterator[StopStep]:
         for held in holdings:
+            if held.on_stop.keeps_positions:
+                continue
             yield from self._take_back(held) if held.has_entry else ()
             # Without a stop to go back to, the exit that is out stays out: it is all the protection there is.
             if held.is_closing and held.open_qty and held.can_rest and held.bracket_id not in self._stayed:
                 self._stayed.add(held.bracket_id)
                 yield StopStep(StopAct.STAY, held.bracket_id)
-        waits = any(not held.is_settled and (held.can_rest or held.has_entry) for held in holdings)
+        waits = any(
+            not held.is_settled and (held.can_rest or held.has_entry) and not held.on_stop.keeps_positions
+            for held in holdings
+        )
         if not waits or now_ns >= self._hurried_ns + SETTLE_NS:
             self._become(StopPhase.LEFT)
 

@@ -96,7 +96,8 @@ def _groups(config: Config) -> Iterator[Fault]:
 
 def _grids(config: Config) -> Iterator[Fault]:
     """Each grid by itself, and no name twice in the desk (GRD-62)."""
-    taken = [legs.strategy for legs in config.all_groups]
+    # The name of [legs] is taken although no legs trade today: their rows stand in the same journal.
+    taken = list(dict.fromkeys(legs.strategy for legs in (config.legs, *config.all_groups)))
     for number, grid in enumerate(config.grids, start=1):
         path = ("grid", str(number))
         terms = config.grid_terms(grid)
@@ -226,7 +227,7 @@ def _rule_times(legs: Legs) -> Iterator[Fault]:
 def _accounts(config: Config) -> Iterator[Fault]:
     legs, desk = config.legs, config.desk
     account = config.accounts.get(legs.account)
-    if (problem := _account_problem(config, legs.account)) is not None:
+    if config.has_legs and (problem := _account_problem(config, legs.account)) is not None:
         yield Fault(("legs", "account"), problem, f'"{legs.account}"')
     yield from _one_exchange(config)
     if desk.market not in _MARKETS:

@@ -66,7 +66,10 @@ def _desk_lines(config: Config) -> Iterator[tuple[str, str]]:
         yield "Mode", "paper: no order leaves this machine"
     match desk.market:
         case "demo":
-            yield "Prices", f"made up here around the index {config.index}; not the real market"
+            index = f"the index {config.index}" if config.has_legs else ""
+            shares = "the shares IRFC and SBIN" if config.grids else ""
+            around = " and ".join(words for words in (index, shares) if words)
+            yield "Prices", f"made up here around {around}; not the real market"
         case "replay":
             file = getattr(config.trading_account, "file", "")
             yield "Prices", f"recorded, from {file}"
@@ -123,6 +126,8 @@ def _grid_lines(config: Config, grid: Grid) -> Iterator[tuple[str, str]]:
         yield "Note", warning.text
     stop = _day_end_words(grid.no_new_entries_after, grid.square_off)
     yield "Day's end", f"{stop}; an ended grid {_TERMINATE_WORDS[terms.on_terminate]} what is open"
+    left = "its resting orders are cancelled" if terms.cancel_on_stop else "its resting orders stay, nobody pairs them"
+    yield "On stop", f"{left}; positions are kept"
 
 
 def _day_end_words(last: time, square_off: time) -> str:

@@ -226,7 +226,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A position open for so long without a working stop is left (the alarm comes after 2 s); 0 = only the alarm."""
     on_exits_exhausted: Annotated[Exhausted, Key("HRD-38", is_live=True)] = Exhausted.FLATTEN
     """After the last try: leave the position, or only raise the alarm."""
-    on_stop: Annotated[OnStop, Key("OPS-21", is_live=True)] = OnStop.FLATTEN
+    on_stop: Annotated[Literal["flatten", "leave"], Key("OPS-21", is_live=True)] = "flatten"
     """When the desk is told to stop: close the position, or leave it under its resting stop (closed without one)."""
     max_day_loss_rupees: Annotated[Decimal, Key("OPT-68 CON-43", "₹", 0, 1_000_000_000, is_live=True)] = Decimal(0)
     """Entries of this group stop when its own day's net loss reaches it; 0 = only the desk's limit, [risk]."""
@@ -432,6 +432,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: dict[str, Account] = msgspec.field(default_factory=lambda: {"paper": PaperAccount()})
     """By name; `paper` is always there."""
     legs: Legs = Legs()
+    has_legs: bool = True
+    """False in a file with a [[grid]] and neither [legs] nor [groups]: its grids trade alone, and `legs` says no more
+    than their main account."""
     grids: tuple[Grid, ...] = ()
     """Each table [[grid]], in the order of the file; each is a bot of its own."""
     groups: dict[str, Legs] = {}
@@ -446,8 +449,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def all_groups(self) -> tuple[Legs, ...]:
-        """Every group that trades, [legs] first."""
-        return (self.legs, *self.groups.values())
+        """Every group that trades, [legs] first; none where grids trade alone."""
+        return (self.legs, *self.groups.values()) if self.has_legs else ()
+
+    @property
+    def name(self) -> str:
+        """Of the desk, in its log and its alerts: that of its first bot."""
+        return self.legs.strategy if self.has_legs else self.grids[0].bot_name
+
+    def alone(self, grid: Grid) -> Config:
+        """The same desk with this grid and nothing else."""
+        legs = msgspec.structs.replace(self.legs, account=grid.accounts.trade)
+        return msgspec.structs.replace(self, legs=legs, has_legs=False, groups={}, grids=(grid,))
 
     @property
     def is_live(self) -> bool:
@@ -459,15 +472,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def account_names(self) -> tuple[str, ...]:
-        """Every account that this desk trades, that of [legs] first; two with one login are one session (GRD-39)."""
+        """Every account that this desk trades, the main one first; two with one login are one session (GRD-39)."""
         roles = (role for grid in self.grids for role in grid.accounts_used)
-        names = (*(legs.account for legs in self.all_groups), *roles)
+        names = (self.legs.account, *(legs.account for legs in self.all_groups), *roles)
         return tuple(dict.fromkeys(session_of(self.accounts, name) for name in names))
 
     @property
     def index(self) -> str:
-        """The index to show and to make the demo market from."""
-        return self.desk.index or self.legs.underlying
+        """The index to show and to make the demo market from; grids alone have none unless it is named."""
+        return self.desk.index or (self.legs.underlying if self.has_legs else "")
 
     @property
     def risk_limits(self) -> RiskLimits:
@@ -504,7 +517,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             bracket=legs.bracket_terms(self.position_management, is_live=self.is_live),
             limits=limits,
             times=legs.bot_times,
-            on_stop=legs.on_stop,
+            on_stop=OnStop(legs.on_stop),
             allow_short=legs.allow_short,
             on_unexpected=legs.on_unexpected,
             reserved_symbols=legs.reserved_symbols,

@@ -59,7 +59,20 @@ def read_config(document: Mapping[str, object], say: Say) -> Config:
         values["groups"] = _read_groups(document["groups"], values.get("legs", Legs()).account, say)
     if "grid" in document:
         values["grids"] = _read_grids(document["grid"], values.get("legs", Legs()).account, say)
-    return Config(**values)
+    config = Config(**values)
+    return config if _names_legs(document) or not config.grids else _grids_alone(config)
+
+
+def _names_legs(document: Mapping[str, object]) -> bool:
+    """[legs] with nothing but `account` names the account of the grids, and no contract to trade."""
+    legs = as_table(document.get("legs"))
+    return "groups" in document or (legs is not None and bool(legs.keys() - {"account"}))
+
+
+def _grids_alone(config: Config) -> Config:
+    """Grids without legs: the main account is that of the first one's entries."""
+    legs = msgspec.structs.replace(config.legs, account=config.grids[0].accounts.trade)
+    return msgspec.structs.replace(config, legs=legs, has_legs=False)
 
 
 def _read_groups(raw: object, account: str, say: Say) -> dict[str, Legs]:

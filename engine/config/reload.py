@@ -35,6 +35,8 @@ def safe_changes(old: Config, new: Config) -> Changes:
         (applied if is_live else restart).append(path)
     restart += [f"accounts.{name}" for name in _changed_accounts(old, new)]
     restart += _changed_grids(old, new)
+    if old.has_legs is not new.has_legs:
+        restart.append("legs")  # bots come and go with the desk
     kept = dict(old.groups)
     for name in [*old.groups, *(name for name in new.groups if name not in old.groups)]:
         if name not in old.groups or name not in new.groups:

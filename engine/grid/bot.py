@@ -8,11 +8,12 @@ at everything, so that an event that was missed changes nothing (seed 003; GRD-4
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from engine.bot import REASON_EOD, BotTimes, book_trip
+from engine.bot import REASON_EOD, REASON_STOP_DESK, BotTimes, book_trip
 from engine.bracket import Bracket
 from engine.grid.entries import GridEntries
 from engine.grid.geometry import ladder
@@ -46,15 +47,21 @@ class GridBot(GridEntries):
     lots = 1
     style = ExitStyle.RESTING
     limits = RiskLimits()
-    on_stop = OnStop.LEAVE
 
     _heartbeat_ns = 0
+    _is_leaving_desk = False
+    """Since `withdraw_all`, to the end of this program."""
+
+    @property
+    def on_stop(self) -> OnStop:
+        """What rests stays, or is taken back; a grid's positions are never closed by a stop (GRD-57)."""
+        return OnStop.WITHDRAW if self.terms.cancel_on_stop else OnStop.KEEP
 
     @property
     def product(self) -> str:
         return self.terms.product
 
-    @property
+    @cached_property
     def places(self) -> dict[str, Collection[str]]:
         """Token A in the trade account, token B where it is hedged; one account may be several roles."""
         accounts, held = self.terms.accounts, dict[str, list[str]]()
@@ -124,17 +131,21 @@ class GridBot(GridEntries):
     def on_wake(self, now_ns: int, out: Outbox, *, only: Collection[str] | None = None) -> None:
         if not self.books_known:
             return
-        for bracket in self.open_brackets():
+        brackets = self.open_brackets()
+        for bracket in brackets:
             if only is None or bracket.body.bracket_id in only:
                 bracket.on_wake(now_ns, out)
-        self.plan(now_ns, out)
-        self._beat(now_ns, out)
+        if only is None or brackets[0].body.bracket_id in only:  # once for a list that is looked at in parts
+            self.plan(now_ns, out)
+            self._beat(now_ns, out)
 
     def wake_ns(self, now_ns: int) -> int:
         """The next cycle while it is alive, or an earlier deadline of a bracket."""
-        wakes = [wake for bracket in self.open_brackets() if (wake := bracket.wake_ns(now_ns))]
-        if self.body.is_active and self.books_known:
-            wakes.append(now_ns + self.terms.cycle_ns)
+        brackets = self.open_brackets()
+        wakes = [wake for bracket in brackets if (wake := bracket.wake_ns(now_ns))]
+        if not brackets and self.body.is_active and self.books_known:  # else the desk's one-second net comes
+            cycle_ns = self.terms.cycle_ns
+            wakes.append((now_ns // cycle_ns + 1) * cycle_ns)
         return min(wakes, default=0)
 
     def band(self, symbol: str) -> tuple[int, int] | None:
@@ -155,12 +166,17 @@ class GridBot(GridEntries):
         if not self.body.levels and self.body.is_active:
             self._build(out)
         before = self._shape()
+        if self.body.is_withdrawn and not self._is_leaving_desk:  # the first plan after that stop
+            self.body.is_withdrawn = False
+            if not self.body.is_terminated:
+                self._retake_targets(out)
         self.book_fills(now_ns, out)
         if self.body.is_active:
             self._look_at_end(now_ns, out)
-        if not self.body.is_terminated:
+        works = not self.body.is_withdrawn
+        if works and not self.body.is_terminated:
             self.plan_hedges(now_ns, out)
-        if self.body.is_active:
+        if works and self.body.is_active:
             self.plan_entries(now_ns, out)
         if self._shape() != before:  # a level moved: its brackets are asked again, now that both sides know
             for bracket in self.open_brackets():
@@ -208,9 +224,15 @@ class GridBot(GridEntries):
         """Hedges of each side that are due, unfilled, and past the grace (GRD-45)."""
         return {side: overdue_of(self.terms, self.due_times(side), now_ns) for side in TradeSide}
 
+    @property
+    def judged_oco(self) -> tuple[int, int]:
+        """Hedge fills up and down that count towards its end: since the trader last resumed it after one."""
+        body = self.body
+        return body.upside_oco - body.pardoned_upside, body.downside_oco - body.pardoned_downside
+
     def _look_at_end(self, now_ns: int, out: Outbox) -> None:
-        body, is_fresh = self.body, self.is_fresh_b(now_ns)
-        reason = ending_reason(self.terms, body.upside_oco, body.downside_oco, self.overdue(now_ns), is_fresh=is_fresh)
+        (up, down), is_fresh = self.judged_oco, self.is_fresh_b(now_ns)
+        reason = ending_reason(self.terms, up, down, self.overdue(now_ns), is_fresh=is_fresh)
         if reason:
             self.terminate(reason, now_ns, out)
 
@@ -246,13 +268,31 @@ class GridBot(GridEntries):
 
     def resume(self, out: Outbox, *, ended: bool = True) -> None:
         """The trader's word: paused levels are free again, and a grid that has `ended` goes on (GRD-47)."""
-        if self.body.is_terminated and not ended:
+        body = self.body
+        if body.is_terminated and not ended:
             return
-        self.body.status = ACTIVE
+        if body.is_terminated:  # what ended it is forgiven, or the next look would end it again
+            body.pardoned_upside, body.pardoned_downside = body.upside_oco, body.downside_oco
+            for level in body.levels:
+                level.due_ns = 0
+            self._retake_targets(out)
+        body.status = ACTIVE
         out.end_alarm(f"grid:{self.name}")
         for level in self.body.levels:
             if level.state is LevelWord.PAUSED:
                 self._free(level)
+
+    def _retake_targets(self, out: Outbox) -> None:
+        """Levels that hold units get back the target that was cancelled with everything else."""
+        for level in self.body.levels:
+            bracket = self.cycle_of(level)
+            if level.is_filled and bracket is not None and bracket.body.target_dropped:
+                bracket.retake_target(level.target_paise, out)
+
+    def withdraw_all(self, now_ns: int, out: Outbox) -> None:
+        """Take back what rests, because the desk stops; positions are kept, the next start goes on (GRD-57)."""
+        self.body.is_withdrawn = self._is_leaving_desk = True
+        self._cancel_everything(now_ns, out)
 
     def halt(self) -> None:
         """Nothing new is placed until it is resumed; hedges and targets of what is open stay."""
@@ -311,9 +351,6 @@ class GridBot(GridEntries):
                 bracket.plan(now_ns, out)
         self.plan(now_ns, out)
 
-    def levels_of(self, side: TradeSide | None = None) -> list[Level]:
-        return [level for level in self.body.levels if side in (None, level.trade_side)]
-
     def _exit_all(self, brackets: Sequence[Bracket], reason: str, now_ns: int, out: Outbox) -> int:
         return sum(bracket.exit(reason, now_ns, out) for bracket in brackets)
 
@@ -336,4 +373,8 @@ class GridBot(GridEntries):
         """Its levels as they were, of whatever day; the day's totals of today only (GRD-52, BUG-94)."""
         today = self.body.trading_day
         self.body = msgspec.json.decode(image, type=GridBody)
+        for level in self.body.levels:
+            if level.state is LevelWord.PAUSED and level.note == REASON_STOP_DESK:
+                self._free(level)  # left because the desk stopped: now it runs
         self.roll_day(today)
+

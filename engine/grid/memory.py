@@ -25,6 +25,11 @@ class GridBody(BotBody, kw_only=True):
     downside_oco: int = 0
     cycles: int = 0
     max_reached: bool = False
+    is_withdrawn: bool = False
+    """Its resting orders were taken back for a stop: nothing is placed until the next start (`cancel_on_stop`)."""
+    pardoned_upside: int = 0
+    """Hedge fills that were forgiven when the trader resumed it after its end; they do not end it again (GRD-47)."""
+    pardoned_downside: int = 0
     uuids: int = 0
     """Handed out so far."""
 

@@ -40,7 +40,7 @@ def grid_view(bot: GridBot, now_ns: int, *, entries: str, charges_paise: int) ->
         used_qty=max(bot.used_qty(upside), bot.used_qty(downside)),
         max_qty=terms.max_quantity,
         max_reached=body.max_reached,
-        imbalance=imbalance_qty(terms, body.upside_oco, body.downside_oco) if terms.is_hedged else 0,
+        imbalance=imbalance_qty(terms, *bot.judged_oco) if terms.is_hedged else 0,
         imbalance_limit=terms.steps if terms.is_hedged else 0,
         overdue=max(overdue.values(), default=0),
         overdue_limit=terms.oco_stop_count if terms.is_hedged else 0,
