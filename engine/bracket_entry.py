@@ -188,6 +188,7 @@ class BracketEntry(BracketOrders):
             body.retry_at_ns = now_ns + (_RETRY_SLOW_NS if is_slow else _RETRY_NS * tries)
             out.say(Msg.PLACE_FAILED, **fields, reason=text)
             if is_slow:
+                body.entry_is_watched = True  # it is asked for again when it is due, not before
                 alarm = f"{body.symbol}: hedge of {body.qty} at {level} refused {tries} times: {text}"
                 out.raise_alarm(f"hedge:{body.bracket_id}", alarm)
 

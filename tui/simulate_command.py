@@ -29,6 +29,7 @@ _EXAMPLES: Final = """examples:
   strikedesk simulate --seeds 1..50 --profile hostile        nastier ones
   strikedesk simulate exits --seeds 7 --faults ORD-01,NET-07 only two kinds of fault, no crashes
   strikedesk simulate drills --seeds 1..400 --first-break    short ones, until one fails
+  strikedesk simulate grid --seeds 1..200                    a grid on two shares, with faults and crashes
   strikedesk simulate crashes                                kill one morning at each of its points
 """
 _INTERRUPTED: Final = 130
@@ -48,9 +49,10 @@ def add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     simulate.add_argument(
         "what",
         nargs="?",
-        choices=("days", "exits", "drills", "crashes"),
+        choices=("days", "exits", "drills", "grid", "crashes"),
         default="days",
         help="days: faults, keys and crashes (default); exits: without crashes; drills: short and as nasty as can be; "
+        "grid: days of a grid with its hedges on two shares (as --bots grid); "
         "crashes: the crash matrix of one scripted morning, killed at every commit and around every request",
     )
     simulate.add_argument("--seeds", type=seeds, default=(1, 20), metavar="A..B", help="first and last seed (1..20)")
@@ -64,7 +66,7 @@ def add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="PLAN",
         help="a script file, or of the seed's faults only these: ids and knobs with commas, or none",
     )
-    simulate.add_argument("--bots", choices=("legs",), default="legs", help="which bots trade (legs)")
+    simulate.add_argument("--bots", choices=("legs", "grid"), default="legs", help="which bots trade (legs)")
     simulate.add_argument("--keys", type=_picked, metavar="N,N", help="of the trader's keys only these, or none")
     simulate.add_argument("--kills", type=_picked, metavar="N,N", help="of the seed's crashes only these, or none")
     simulate.add_argument("--first-break", action="store_true", help="end with the first day that breaks an invariant")
@@ -162,15 +164,17 @@ def run_simulate(arguments: argparse.Namespace) -> int:
 def _plans(arguments: argparse.Namespace) -> list[DayPlan]:
     from msgspec.structs import replace
 
-    from tui.simulation.day import DayPlan
+    from tui.simulation.day import DayPlan, Play
     from tui.simulation.drill import drill
     from tui.simulation.faults import FaultChoice
     from tui.simulation.seed_terms import Profile
 
     def plan(seed: int) -> DayPlan:
         if arguments.what == "drills":
-            return drill(seed)
-        return DayPlan(seed=seed, profile=Profile(arguments.profile), crashes=() if arguments.what == "exits" else None)
+            return drill(seed, Play(arguments.bots))
+        play = Play.GRID if arguments.what == "grid" else Play(arguments.bots)
+        crashes = () if arguments.what == "exits" else None
+        return DayPlan(seed=seed, play=play, profile=Profile(arguments.profile), crashes=crashes)
 
     first, last = arguments.seeds
     asked = {"until": arguments.until, "closes": False} if arguments.until else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
@@ -95,7 +96,7 @@ class GridBrackets:
     def name(self) -> str:
         return self.terms.bot
 
-    @property
+    @cached_property
     def instruments(self) -> dict[str, Instrument]:
         prices = [self.price_a] + ([self.price_b] if self.price_b is not None else [])
         return {price.instrument.symbol: price.instrument for price in prices}
@@ -112,6 +113,13 @@ class GridBrackets:
 
     def bracket_of(self, group: HedgeGroup) -> Bracket | None:
         return self.brackets.get(group.bracket_id)
+
+    def levels_of(self, side: TradeSide | None = None) -> list[Level]:
+        """Of one side, or of both; nearest to the centre first on each."""
+        if side is None:
+            return self.body.levels
+        entry_side = side.entry_side
+        return [level for level in self.body.levels if level.side is entry_side]
 
     def level(self, uuid: str) -> Level | None:
         return next((level for level in self.body.levels if level.uuid == uuid), None)

@@ -31,9 +31,9 @@ class GridCycles(GridBrackets):
     def net_qty(self, side: TradeSide, *, closed: bool = True) -> int:
         """Units of token A that a side holds (GRD-31); `closed`: those of levels that a hedge has closed as well."""
         total = 0
-        for level in self.body.levels:
+        for level in self.levels_of(side):
             bracket = self.cycle_of(level)
-            if level.trade_side is side and bracket is not None and (closed or not level.is_closed):
+            if bracket is not None and (closed or not level.is_closed):
                 total += max(bracket.open_qty, 0)
         return total
 

@@ -50,7 +50,7 @@ class GridEntries(GridHedges):
         return bool(limit_ns) and ist_time_ns(now_ns) >= limit_ns
 
     def _plan_entries_of(self, side: TradeSide, block: str, now_ns: int, out: Outbox, *, withdraw: bool) -> None:
-        levels = [level for level in self.body.levels if level.trade_side is side]
+        levels = self.levels_of(side)
         out_now = [level for level in levels if self._has_live_entry(level)]
         most = self._resting_max()
         free = [] if block else [level for level in levels if self._may_place(level, now_ns)]

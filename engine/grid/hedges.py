@@ -80,8 +80,8 @@ class GridHedges(GridCycles):
 
     def _needy(self, side: TradeSide) -> Iterable[Level]:
         """Levels whose hedge is priced and has not filled in full."""
-        for level in self.body.levels:
-            if level.trade_side is not side or not level.is_filled or not level.hedge_paise:
+        for level in self.levels_of(side):
+            if not level.is_filled or not level.hedge_paise:
                 continue
             if self.hedge_need(level) > level.hedged_qty - level.trimmed_qty:
                 yield level

@@ -16,7 +16,7 @@ from datetime import date
 from datetime import time as time_of_day
 from enum import StrEnum
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -211,7 +211,7 @@ class Day:
     async def run(self) -> DayResult:
         await self._build()
         await self._be_born()
-        self.trader.sit_down(_picked(self.terms.presses, self.plan.keys, "keys"))
+        self.trader.sit_down(_picked(self.presses, self.plan.keys, "keys"))
         self.faults.hand.start()
         end_ns = self.close_ns - _REST_NS
         if self.plan.until is not None:
@@ -342,7 +342,13 @@ class Day:
         legs = self.terms.legs_terms(account_id)
         return (GroupParts(terms=legs, legs=tuple(self.instruments), trigger=self.terms.trigger),)
 
-    def _trader(self) -> Trader:
+    @property
+    def presses(self) -> tuple[Any, ...]:
+        """The trader's keys, of the play's own kind, in the order of time."""
+        return self.terms.presses
+
+    def _trader(self) -> Any:
+        """Who presses them: `sit_down(presses)`."""
         return Trader(self.desk, self.clock, self.truth, tuple(self.instruments))
 
     def _session_of(self, day: date) -> tuple[int, int]:
@@ -373,7 +379,7 @@ class Day:
                 lambda: self.exchange.positions(account_id),
             )
         )
-        if self.plan.profile is Profile.CALM and not self.terms.bracket.rules:
+        if self.plan.play is Play.LEGS and self.plan.profile is Profile.CALM and not self.terms.bracket.rules:
             final.append(Undisturbed())
         self.oracle = Oracle(truth, Verdicts(truth, story_line), checks, final)
 
@@ -431,7 +437,7 @@ class Day:
             crashes=truth.lives - 1 if truth.lives else 0,
             points=self.crasher.points,
             deaths=tuple(self.deaths),
-            keys=len(self.terms.presses),
+            keys=len(self.presses),
             kills=self.kills,
             violations=tuple(verdicts.violations),
             broken=dict(verdicts.counts),

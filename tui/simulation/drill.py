@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import time as time_of_day
 from typing import Final
 
-from tui.simulation.day import DayPlan
+from tui.simulation.day import DayPlan, Play
 from tui.simulation.seed_terms import Profile
 
 FAULTS_END: Final = time_of_day(9, 45)
 UNTIL: Final = time_of_day(9, 58)
 
 
-def drill(seed: int) -> DayPlan:
+def drill(seed: int, play: Play = Play.LEGS) -> DayPlan:
     """The drill of a seed."""
-    return DayPlan(seed=seed, profile=Profile.DRILL, faults_end=FAULTS_END, until=UNTIL, closes=True)
+    return DayPlan(seed=seed, play=play, profile=Profile.DRILL, faults_end=FAULTS_END, until=UNTIL, closes=True)

@@ -56,6 +56,8 @@ class ExitQty:
 
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for key, group in truth.open_groups.items():
+            if truth.is_muddled(key):
+                continue
             could = _at_work(truth, group)
             held = max(0, group.held_qty)
             age_ns = self.over.age(key, could > held, truth.now_ns)
@@ -138,7 +140,7 @@ class NoReverse:
     def look(self, truth: Truth, verdicts: Verdicts) -> None:
         for key, group in truth.open_groups.items():
             age_ns = self.reversed.age(key, group.held_qty < 0, truth.now_ns)
-            if group.held_qty >= 0:
+            if group.held_qty >= 0 or truth.is_muddled(key):
                 continue
             cause = reversal_cause(truth, group)
             if not cause:
@@ -242,7 +244,7 @@ class Flat:
             if not group.closed_ns:
                 continue
             live = truth.live_of(group)
-            is_left = bool(live) or group.held_qty != 0
+            is_left = bool(live) or (group.held_qty != 0 and not truth.is_muddled(key))
             age_ns = self.left.age(key, is_left, truth.now_ns)
             if not is_left and not truth.in_doubt(group):
                 done.append(key)
@@ -269,6 +271,6 @@ class InTime:
         if truth.now_ns < self._cut_off_ns:
             return
         for key, group in truth.open_groups.items():
-            if group.held_qty:
+            if group.held_qty and not truth.is_muddled(key):
                 text = f"{group.symbol}: {group.held_qty} open at {clock_text(self._cut_off_ns)}"
                 verdicts.broken("Q2", key, text)

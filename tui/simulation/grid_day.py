@@ -6,22 +6,23 @@ roles trade one account here; that commands go to the account of their role is p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import time as time_of_day
+from functools import cached_property
 from typing import Final
 
-from brokers.paper.demo_market import DEMO_DAY
+from msgspec.structs import replace
+
 from brokers.paper.pair_market import PairMarket
 from engine.desk_parts import BotParts
 from engine.grid.bot import GridBot
 from engine.grid.parts import GridParts
-from engine.instant import at_ist
 from engine.instrument import Instrument
 from engine.session import SessionClass
 from engine.tick import Tick
-from tui.simulation.day import Day
+from tui.simulation.day import Day, DayPlan
 from tui.simulation.grid_checks import CountersAgree, HedgeInTime, HedgesAtWork
-from tui.simulation.grid_terms import BOT, drawn_grid, drawn_keys, drawn_pair
+from tui.simulation.grid_terms import BOT, GridPress, drawn_grid, drawn_keys, drawn_pair
 from tui.simulation.grid_trader import GridTrader
 from tui.simulation.oracle import Check
 from tui.simulation.pair_day import PairDayMarket
@@ -37,6 +38,11 @@ class GridDay(Day):
     CUT_OFF = time_of_day(15, 8)
     FAULTS_END = GRID_FAULTS_END
 
+    def __init__(self, plan: DayPlan, on_line: Callable[[str], None] | None) -> None:
+        super().__init__(plan, on_line)
+        rules = replace(self.terms.rules, second_exit_margin=False)  # shares are sold short with the day's margin
+        self.terms = replace(self.terms, rules=rules)
+
     async def _open_market(self) -> Mapping[str, Instrument]:
         seed = self.terms.seed
         model = drawn_pair(seed, self.plan.profile)
@@ -49,13 +55,15 @@ class GridDay(Day):
         return self.pair_market.ticks(self.open_ns, until_ns)
 
     def bots(self, account_id: str) -> tuple[BotParts, ...]:
+        self.truth.shares_symbols = True
         return (GridParts(terms=drawn_grid(self.terms.seed, account_id)),)
 
     def _trader(self) -> GridTrader:
-        trader = GridTrader(self.desk, self.clock, self.truth)
-        keys = drawn_keys(self.terms.seed, self.plan.profile, self.open_ns, at_ist(DEMO_DAY, self.FAULTS_END))
-        trader.bring(keys)
-        return trader
+        return GridTrader(self.desk, self.clock, self.truth)
+
+    @cached_property
+    def presses(self) -> tuple[GridPress, ...]:
+        return drawn_keys(self.terms.seed, self.plan.profile, self.open_ns, self.quiet_ns)
 
     def grid(self) -> GridBot | None:
         """Of the living desk; None while nobody is there, or its code has failed."""

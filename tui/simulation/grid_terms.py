@@ -20,6 +20,9 @@ _NO_ENTRIES_NS: Final = (14 * 3600 + 58 * 60) * NS_PER_S
 _SQUARE_OFF_NS: Final = (15 * 3600 + 2 * 60) * NS_PER_S
 
 
+_LIVELINESS: Final = {Profile.HOSTILE: 1.5, Profile.DRILL: 3.0}
+
+
 class GridKey(StrEnum):
     """What the trader of a grid may press."""
 
@@ -85,7 +88,7 @@ def drawn_grid(seed: int, account: str) -> GridTerms:
 def drawn_pair(seed: int, profile: Profile) -> PairModel:
     """Livelier than the demo, and with more spells in which token B goes its own way."""
     random = Random(f"{seed}/pair")
-    vol = random.choice((0.3, 0.5, 0.8)) * (1.5 if profile.is_nasty else 1.0)
+    vol = random.choice((0.3, 0.5, 0.8)) * _LIVELINESS.get(profile, 1.0)
     return PairModel(
         a=ShareModel(start_rupees=50.0, vol_per_year=vol, home_pull_per_day=8.0),
         b=ShareModel(start_rupees=120.5, vol_per_year=vol, home_pull_per_day=8.0),
@@ -106,4 +109,8 @@ def drawn_keys(seed: int, profile: Profile, open_ns: int, quiet_ns: int) -> tupl
         presses.append(GridPress(at_ns, key, random.randrange(1 << 16), random.random() < 0.1))
         if key in _ENDING:
             presses.append(GridPress(min(at_ns + random.randrange(120) * NS_PER_S, quiet_ns), GridKey.RESUME, 0))
+    if profile is Profile.DRILL:  # it ends flat, and stays so
+        presses += [
+            GridPress(quiet_ns + s * NS_PER_S, key, 0) for s, key in ((90, GridKey.PAUSE), (120, GridKey.ZERO_OUT))
+        ]
     return tuple(sorted(presses, key=lambda press: press.at_ns))

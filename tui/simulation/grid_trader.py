@@ -30,15 +30,10 @@ class GridTrader:
         self._desk_now = desk
         self._clock = clock
         self._truth = truth
-        self._keys: tuple[GridPress, ...] = ()
         self._count = 0
 
-    def bring(self, keys: tuple[GridPress, ...]) -> None:
-        self._keys = keys
-
-    def sit_down(self, _presses: object) -> None:
-        """The keys of the legs' day are not for a grid."""
-        for press in self._keys:
+    def sit_down(self, presses: tuple[GridPress, ...]) -> None:
+        for press in presses:
             self._clock.call_at(press.at_ns, lambda press=press: self._press(press))
 
     def _press(self, press: GridPress) -> None:

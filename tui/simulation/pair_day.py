@@ -44,11 +44,11 @@ class PairDayMarket:
             listener(tick)
 
     def ticks(self, from_ns: int, until_ns: int) -> Iterator[Tick]:
-        """From one instant up to another, in time order: the first tick of each share in every second."""
+        """From one instant up to another, in time order: the last tick of each share in every second."""
         for second_ns in range(from_ns, until_ns, NS_PER_S):
             found: list[Tick] = []
             for symbol in SYMBOLS:
-                steps = range(second_ns, second_ns + _STEPS * STEP_NS, STEP_NS)
+                steps = reversed(range(second_ns, second_ns + _STEPS * STEP_NS, STEP_NS))
                 tick = next((t for at_ns in steps if (t := self._pair.tick_at(symbol, at_ns)) is not None), None)
                 if tick is not None:
                     found.append(tick)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.instant import clock_text
-from tui.simulation.day import DayPlan, DayResult
+from tui.simulation.day import DayPlan, DayResult, Play
 from tui.simulation.oracle import Violation
 from tui.simulation.seed_terms import Profile
 from tui.simulation.shrink import Shrunk
@@ -44,10 +44,11 @@ def violation_text(result: DayResult, plan: DayPlan) -> str:
 
 def replay_command(plan: DayPlan, violation: Violation) -> str:
     """Ends at the event that broke; a verdict of the whole day needs the whole day."""
-    word = "exits" if plan.crashes == () else "days"
+    is_grid = plan.play is Play.GRID
+    word = "grid" if is_grid else "exits" if plan.crashes == () else "days"
     words = [f"strikedesk simulate {word} --seeds {plan.seed}..{plan.seed} --profile {plan.profile.value}"]
     if plan.profile is Profile.DRILL:
-        words = [f"strikedesk simulate drills --seeds {plan.seed}..{plan.seed}"]
+        words = [f"strikedesk simulate drills --seeds {plan.seed}..{plan.seed}"] + ["--bots grid"] * is_grid
     if plan.faults.script or plan.faults.only is not None:
         words.append(f"--faults {plan.faults.script or ','.join(plan.faults.only or ('none',))}")
     if plan.keys is not None:

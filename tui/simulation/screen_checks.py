@@ -78,7 +78,7 @@ class Converged:
         desk = self._desk()
         for key, group in truth.open_groups.items():
             live = truth.live_of(group)
-            if group.held_qty or live:
+            if live or (group.held_qty and not truth.is_muddled(key)):
                 verdicts.broken("L1", key, f"{group.symbol}: {group.held_qty} open, {len(live)} orders working")
         for order in desk.blotter.live_orders():
             word = "unanswered" if order.state is OrderState.UNKNOWN else order.state.value

@@ -183,6 +183,8 @@ class Truth:
     """Symbol -> when somebody else traded it last."""
     touched: set[str] = field(default_factory=set)
     """Brackets that were open when somebody else traded their contract."""
+    shares_symbols: bool = False
+    """Several brackets may hold one contract, some long and some short: nobody knows whose a hand took."""
     writes: int = 0
     # the desk's lives
     born_ns: int = 0
@@ -267,6 +269,10 @@ class Truth:
                 group.taken_qty += group.held_qty - left
             elif group.held_qty < -short:  # and bought back by the same hand, after our own exit had sold them too
                 group.taken_qty -= -group.held_qty - short
+
+    def is_muddled(self, key: str) -> bool:
+        """Somebody else traded the contract while several brackets shared it: its share of that is anybody's guess."""
+        return self.shares_symbols and key in self.touched
 
     def moved_by_hand(self, group: Group) -> bool:
         """Somebody else traded its contract lately: the desk may not have found it yet."""
