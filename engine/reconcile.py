@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from engine.instant import NS_PER_S
 from engine.port import PositionReport
 
 Key = tuple[str, str]
@@ -26,6 +27,9 @@ SIGHTINGS_EXPLAINED: Final = 2
 """Reads, each begun after the one before ended, that must agree before a difference is acted on."""
 SIGHTINGS_UNEXPLAINED: Final = 4
 """Without a trade that explains it: a gateway may serve an old book for a second or two (NET-06)."""
+FOREIGN_GONE_NS: Final = 60 * NS_PER_S
+"""The trader's own units, gone without a trade of his: nothing of ours hangs on it, and a book that is old for longer
+looks the same. Believed too soon, units of his are taken for ours, and sold (NET-06, I-8)."""
 
 
 class OnUnexpected(StrEnum):
@@ -284,19 +288,22 @@ class Sightings:
     """How often each difference was seen, unchanged, in reads that began after one another (NET-07)."""
 
     def __init__(self) -> None:
-        self._seen: dict[Key, tuple[Difference, int, int, int]] = {}
-        """Kind, actual quantity, sightings, end of the newest read."""
+        self._seen: dict[Key, tuple[Difference, int, int, int, int]] = {}
+        """Kind, actual quantity, sightings, end of the newest read, and of the first."""
 
     def is_proven(self, verdict: Verdict, began_ns: int, ended_ns: int) -> bool:
         """Count one sighting; True when there were enough of them to act."""
         known = self._seen.get(verdict.key)
-        count = 0
+        count, first_ns = 0, ended_ns
         if known is not None and known[:2] == (verdict.difference, verdict.actual_qty):
             if began_ns < known[3]:
                 return False  # the same look, or one that overlaps it
-            count = known[2]
+            count, first_ns = known[2], known[4]
         count += 1
-        self._seen[verdict.key] = (verdict.difference, verdict.actual_qty, count, ended_ns)
+        self._seen[verdict.key] = (verdict.difference, verdict.actual_qty, count, ended_ns, first_ns)
+        is_old_book = verdict.difference is Difference.FOREIGN_GONE and not verdict.explained
+        if is_old_book and ended_ns < first_ns + FOREIGN_GONE_NS:
+            return False
         return count >= (SIGHTINGS_EXPLAINED if verdict.explained else SIGHTINGS_UNEXPLAINED)
 
     def forget(self, key: Key) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -361,6 +362,20 @@ def test_a_difference_that_changes_starts_anew() -> None:
     assert not sightings.is_proven(seen(explained=True, actual=25), 0, 1)
     assert not sightings.is_proven(seen(explained=True, actual=0), 2, 3)
     assert sightings.is_proven(seen(explained=True, actual=0), 4, 5)
+
+
+@pytest.mark.fault("NET-06")
+@pytest.mark.invariant("I-8")
+def test_units_of_the_traders_that_vanish_without_a_trade_are_missed_for_a_minute_before_that_is_believed() -> None:
+    sightings = Sightings()
+    gone = msgspec.structs.replace(seen(explained=False), difference=Difference.FOREIGN_GONE)
+
+    looks = [sightings.is_proven(gone, n * NS_PER_S, n * NS_PER_S + 5) for n in range(70)]
+
+    assert looks.index(True) == 60
+    with_trade = msgspec.structs.replace(gone, explained=True)
+    sightings.forget(gone.key)
+    assert [sightings.is_proven(with_trade, n * NS_PER_S, n * NS_PER_S + 5) for n in range(2)] == [False, True]
 
 
 # --- configured -------------------------------------------------------------------------------------------------

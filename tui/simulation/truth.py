@@ -159,6 +159,8 @@ class Truth:
     told_filled: Counter[str] = field(default_factory=Counter)
     """Tag -> the most filled units any message to the desk has shown."""
     told_state: dict[str, OrderState] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    """Tags that some message to the desk has named: it knows that the order was placed."""
     false_ends: set[str] = field(default_factory=set)
     """Tags of orders that the broker called finished with fewer fills than they had (ORD-18): ghosts by its word."""
     path_failed_ns: int = 0
@@ -368,7 +370,7 @@ class Truth:
             if sent.op == "cancel" and isinstance(answer, Acked) and sent.tag in self.intents and self._lives(sent.tag):
                 self.stuck.add(self.intents[sent.tag].bracket_id)
             return
-        if isinstance(answer, Unknown) and sent.tag not in self.told_state:
+        if isinstance(answer, Unknown) and sent.tag not in self.named:
             # The window runs from the end of our wait (faults §2): until then the request may still be on its way.
             self.doubts[sent.tag] = Doubt(since_ns=self.now_ns)
         else:
@@ -385,6 +387,7 @@ class Truth:
         tag = news.tag
         if not tag:
             return
+        self.named.add(tag)
         if isinstance(news, OrderReport):
             if 0 <= news.filled_qty <= news.qty:  # else it cannot be right, and tells nothing
                 self.told_filled[tag] = max(self.told_filled[tag], news.filled_qty)
