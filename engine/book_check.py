@@ -12,11 +12,13 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from engine.instant import NS_PER_S
-from engine.order import Order, OrderState
+from engine.order import Order, OrderState, OrderType, Role
 from engine.reconcile import SIGHTINGS_EXPLAINED, SIGHTINGS_UNEXPLAINED
 
 MISSING_NS: Final = 3 * NS_PER_S
 """A gateway may serve an old book for a second or two (NET-06): an order is gone after this, and not before."""
+_RESTING_NS: Final = 30 * NS_PER_S
+"""Nothing hangs on an entry that rests: an old book is given the time to become a new one."""
 _SHOWN_BY_ALL: Final = frozenset({OrderState.FILLED, OrderState.CANCELLED})
 """Ends that every broker keeps in the day's book; refusals are left out by some."""
 
@@ -68,7 +70,9 @@ class BookCheck:
                 found.expired.append(order)
                 continue
             self._missing[order.tag] = sighting
-            if sighting.looks >= SIGHTINGS_UNEXPLAINED and began_ns >= sighting.first_ns + MISSING_NS:
+            rests = order.role is Role.ENTRY and order.type is OrderType.LIMIT
+            patience_ns = _RESTING_NS if rests else MISSING_NS
+            if sighting.looks >= SIGHTINGS_UNEXPLAINED and began_ns >= sighting.first_ns + patience_ns:
                 found.gone.append(order)
         return found
 

@@ -226,8 +226,9 @@ def _taken(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, taken: 
 
 
 def _priced(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape) -> Verdict:
-    """The third axis; only where the broker's average is of our units alone."""
-    comparable = own.net_qty and not tape.is_mixed and tape.foreign_qty == 0 and average_paise > 0
+    """The third axis; only where the broker's average is of our units alone, and of one position of ours."""
+    alone = own.average_paise > 0 and not tape.is_mixed and tape.foreign_qty == 0
+    comparable = own.net_qty and alone and average_paise > 0
     if comparable and abs(own.average_paise - average_paise) > PRICE_TOLERANCE_PAISE:
         return _verdict(Difference.PRICE, own, actual_qty, average_paise, tape, qty=own.net_qty)
     return _verdict(Difference.EQUAL, own, actual_qty, average_paise, tape)

@@ -364,6 +364,13 @@ def test_a_difference_that_changes_starts_anew() -> None:
     assert sightings.is_proven(seen(explained=True, actual=0), 4, 5)
 
 
+def test_prices_are_not_compared_where_several_positions_share_a_row() -> None:
+    tape = replay(0, 0, [own(1, 200)])
+
+    assert judge(row(200, average=0), 200, 100_00, tape, 0).difference is Difference.EQUAL
+    assert judge(row(200, average=90_00), 200, 100_00, tape, 0).difference is Difference.PRICE
+
+
 @pytest.mark.fault("NET-06")
 @pytest.mark.invariant("I-8")
 def test_units_of_the_traders_that_vanish_without_a_trade_are_missed_for_a_minute_before_that_is_believed() -> None:

@@ -274,7 +274,7 @@ class Truth:
 
     def is_muddled(self, key: str) -> bool:
         """Somebody else traded the contract while several brackets shared it: its share of that is anybody's guess."""
-        return self.shares_symbols and key in self.touched
+        return self.shares_symbols and self.groups[key].symbol in self.hand_ns
 
     def moved_by_hand(self, group: Group) -> bool:
         """Somebody else traded its contract lately: the desk may not have found it yet."""
