@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from engine.config.errors import ConfigError
     from engine.secrets import SecretMissing
 
-    if arguments.faults is not None and arguments.command not in (None, "venue"):
+    if arguments.faults is not None and arguments.command not in (None, "venue", "grid"):
         return _fail(f"--faults is for the paper demo, not for {arguments.command}", EXIT_CONFIG)
     try:
         match arguments.command:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from engine.config.errors import ConfigError
 from engine.config.load import Loaded, load
 from tui.console_slot import ConsoleSlot
+from tui.grid_plan import NO_GRID, GridPlan
 from tui.outcome import ScreenOutcome
 from tui.signals import Signals
 
@@ -29,20 +30,26 @@ _SCREENS_MAX: Final = 3
 def run_console(arguments: argparse.Namespace) -> int:
     """Returns the exit code; raises what kept the desk from opening, after the screen is gone."""
     loaded = load(arguments.config, os.environ, env_file=arguments.env_file)
+    for note in loaded.notes:
+        print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
+    return show_console(arguments, loaded)
+
+
+def show_console(arguments: argparse.Namespace, loaded: Loaded, more: GridPlan = NO_GRID) -> int:
+    """The screen with the desk of this configuration behind it. Raises ConfigError where no screen can be."""
     if arguments.speed == float("inf"):
         raise ConfigError(["--speed max is virtual time and shows no screen: add --no-ui"])
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigError(["the console needs a terminal on stdin and stderr; without one start with --no-ui"])
-    for note in loaded.notes:
-        print(f"strikedesk: note: {note}", file=sys.stderr)  # noqa: T201
-    return asyncio.run(_Console(arguments, loaded).run())
+    return asyncio.run(_Console(arguments, loaded, more).run())
 
 
 class _Console:
     """One run: the engine's task, the screens before it, and what is left when both are over."""
 
-    def __init__(self, arguments: argparse.Namespace, loaded: Loaded) -> None:
+    def __init__(self, arguments: argparse.Namespace, loaded: Loaded, more: GridPlan) -> None:
         self._arguments = arguments
+        self._more = more
         self._loaded = loaded
         self._slot = ConsoleSlot(_mode(arguments, loaded), loaded.config.trading_account.kind)
         self._painted = asyncio.Event()
@@ -98,7 +105,7 @@ class _Console:
         from tui.desk_command import open_demo, plan_of, run_engine
 
         try:
-            station, market = await open_demo(plan_of(self._arguments, self._loaded))
+            station, market = await open_demo(plan_of(self._arguments, self._loaded, self._more))
         except Exception as error:  # noqa: BLE001 - told in one line when the screen is gone
             self._failure = error
             return 1

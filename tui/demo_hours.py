@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from engine.instant import ist_date
@@ -14,8 +14,10 @@ from tui.start_failure import StartFailed
 class DemoHours:
     """The calendar over the contracts that are known so far."""
 
-    def __init__(self, calendar: Calendar) -> None:
+    def __init__(self, calendar: Calendar, kind: SessionClass = SessionClass.OPTIONS) -> None:
+        """`kind`: whose session the day of this desk or venue is."""
         self.calendar = calendar
+        self._kind = kind
         self._known: Mapping[str, Instrument] = {}
 
     def know(self, instruments: Sequence[Instrument]) -> None:
@@ -23,7 +25,7 @@ class DemoHours:
         self._known = {**self._known, **{instrument.symbol: instrument for instrument in instruments}}
 
     def is_open(self, symbol: str, now_ns: int) -> bool:
-        """Continuous trading of an option at this instant, by the dated session table."""
+        """Continuous trading of a contract or share at this instant, by the dated session table."""
         instrument = self._known.get(symbol)
         session = self.calendar.trading_day(ist_date(now_ns))
         if instrument is None or session is None:
@@ -32,11 +34,19 @@ class DemoHours:
         return session.is_open(session_class(instrument), now_ns) and now_ns < close_ns
 
     def of_day(self, day: date) -> tuple[int, int]:
-        """Open and close of the options session of a trading day. Raises StartFailed on any other day."""
-        session = self.calendar.trading_day(day)
-        if session is None:
-            raise StartFailed(self.calendar.why_closed(day))
-        return session.open_ns(SessionClass.OPTIONS), session.close_ns(SessionClass.OPTIONS)
+        """Open and close of a trading day. Raises StartFailed on any other day."""
+        return self.session_of(self._kind)(day)
+
+    def session_of(self, kind: SessionClass) -> Callable[[date], tuple[int, int]]:
+        """The same for one kind of instrument, by day."""
+
+        def session(day: date) -> tuple[int, int]:
+            found = self.calendar.trading_day(day)
+            if found is None:
+                raise StartFailed(self.calendar.why_closed(day))
+            return found.open_ns(kind), found.close_ns(kind)
+
+        return session
 
     def next_day(self, day: date) -> date:
         """The next trading day. Raises StartFailed when the calendar does not reach so far."""

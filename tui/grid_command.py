@@ -17,6 +17,7 @@ from tui.start_failure import StartFailed
 
 if TYPE_CHECKING:
     from engine.grid.state_file import GridRecord
+    from engine.order import Order
 
 _FILE_MODE: Final = 0o600
 _FILE_MAX: Final = 4 * 1024 * 1024
@@ -55,15 +56,63 @@ def _dry_run(request: GridRequest) -> int:
 
 
 def start_grid(request: GridRequest, record: GridRecord | None) -> int:
-    """The console with this grid, going on from `record` when there is one. For the desk that runs grids to fill in."""
-    raise StartFailed(
-        f"{request.grid.bot_name}: a grid cannot be started from here yet; --dry-run and --cancel-all work"
-    )
+    """The console, or with --no-ui the desk, with this grid alone, going on from `record` when there is one.
+
+    Exit code 3: the grid has ended itself, now or before (GRD-47).
+    """
+    import msgspec
+
+    from tui.grid_plan import GridPlan
+
+    arguments = request.arguments
+    loaded = msgspec.structs.replace(request.loaded, config=request.config.alone(request.grid))
+    more = GridPlan(imported=record, resumes_terminated=request.resumes_terminated, is_alone=True)
+    if arguments.no_ui:
+        from tui.desk_command import plan_of, run_headless
+
+        return run_headless(plan_of(arguments, loaded, more), arguments)
+    from tui.console_command import show_console
+
+    return show_console(arguments, loaded, more)
 
 
 def stored_record(request: GridRequest) -> GridRecord:
-    """What the journal holds of this grid. For the desk that runs grids to fill in."""
-    raise StartFailed(f"{request.grid.bot_name}: the state of a grid cannot be read from a journal yet")
+    """What the journal holds of this grid. Raises StartFailed when that is nothing, and JournalError."""
+    import msgspec
+
+    from engine.desk_rows import decode_bracket
+    from engine.grid.memory import GridBody
+    from engine.grid.record import GridBooks, StoredPosition, record_of
+    from engine.journal.examine import books_of
+    from engine.paths import places
+    from tui.files import DeskFiles
+
+    name, path = request.grid.bot_name, DeskFiles.of(request.config, places(os.environ), request.arguments.db).journal
+    books = books_of(path) if path.exists() else None
+    rows = [row for row in books.bots if row.bot == name] if books is not None else []
+    if books is None or not rows:
+        raise StartFailed(f'journal {path} knows no grid "{name}"')
+    orders: dict[str, list[Order]] = {}
+    for order in books.orders.values():
+        orders.setdefault(order.bracket_id, []).append(order)
+    positions = [
+        StoredPosition(
+            body=decode_bracket(row.body),
+            orders=orders.get(row.bracket_id, []),
+            open_qty=row.open_qty,
+            opened_ns=row.opened_ns,
+            closed_ns=row.closed_ns,
+        )
+        for row in books.brackets
+        if row.bot == name
+    ]
+    stored = GridBooks(
+        body=msgspec.json.decode(rows[-1].body, type=GridBody),
+        positions=positions,
+        total_paise=sum(row.net_paise - row.charges_paise for row in books.trades if row.bot == name),
+        updated_ns=max((row.ended_ns or row.started_ns for row in books.runs), default=None),
+    )
+    return record_of(stored, request.terms)
 
 
 def write_state(path: Path, record: GridRecord) -> None:

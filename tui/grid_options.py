@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tui.arguments import file_name, file_options
+from tui.arguments import duration, file_name, file_options, speed, whole
 
 if TYPE_CHECKING:
     from engine.config.accounts import Account
@@ -132,7 +132,20 @@ def add_grid(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     grid.add_argument("--import", dest="import_file", type=Path, metavar="FILE", help="go on from such a file")
     grid.add_argument("--resume-terminated", action="store_true", help="go on although it had ended itself")
+    _run_options(grid)
     file_options(grid, suppress=True)
+
+
+def _run_options(grid: argparse.ArgumentParser) -> None:
+    """How its desk runs: as before the command on the line, which counts where the same word is left out here."""
+    absent = argparse.SUPPRESS
+    grid.add_argument(
+        "--no-ui", action="store_true", default=absent, help="no screen; exit code 3 when it ended itself"
+    )
+    grid.add_argument("--seed", type=whole, default=absent, metavar="N", help="seed of the demo market")
+    grid.add_argument("--speed", type=speed, default=absent, metavar="N", help="exchange time runs N times faster")
+    grid.add_argument("--duration", type=duration, default=absent, metavar="SPAN", help="60s, 5m, 2h; day; then flat")
+    grid.add_argument("--fresh", action="store_true", default=absent, help="open new paper accounts")
 
 
 def _option(name: str) -> str:

@@ -77,7 +77,8 @@ def orphans(
 
     Only an expired contract stands in the way of nothing: it cannot be traded any more.
     """
-    symbols = {legs.strategy: legs.symbols for legs in config.all_groups}
+    symbols: dict[str, tuple[str, ...]] = {legs.strategy: legs.symbols for legs in config.all_groups}
+    symbols |= {grid.bot_name: (grid.token_a_symbol, grid.token_b_symbol) for grid in config.grids}
     accounts = {legs.strategy: config.terms_of(legs).account for legs in config.all_groups}
     moved = [row for row in brackets if row.bot in accounts and row.account != account_ids[accounts[row.bot]]]
     if moved:
@@ -92,12 +93,14 @@ def orphans(
         return ""
     names = ", ".join(f"{row.symbol} {row.open_qty:+d}" for row in left)
     first = left[0]
-    if first.bot == config.legs.strategy:
+    if any(grid.bot_name == first.bot for grid in config.grids):
+        which = f"grid {first.bot} does not trade; start with {first.symbol} in it"
+    elif config.has_legs and first.bot == config.legs.strategy:
         which = f"[legs] symbol {config.legs.symbol} does not trade; start with {first.symbol}"
     elif first.bot in symbols:
         which = f"group {first.bot} does not trade; start with {first.symbol} in it"
     else:
-        which = f"belongs to {first.bot}, a strategy no group has; start with one that trades {first.symbol}"
+        which = f"belongs to {first.bot}, a strategy no group or grid has; start with one that trades {first.symbol}"
     return f"still open in this journal: {names}, which {which} until it is closed"
 
 

@@ -12,7 +12,7 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -23,7 +23,7 @@ import msgspec
 from brokers.paper import wire
 from brokers.paper.account import PaperAccount
 from brokers.paper.books_file import BooksFile
-from brokers.paper.demo_market import DEMO_DAY, DemoMarket
+from brokers.paper.demo_market import DEMO_DAY
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.ledger import RecordFailed
 from brokers.paper.server import UnknownAccount
@@ -35,6 +35,7 @@ from engine.paths import places
 from engine.port import BrokerPort, MarketPort
 from engine.session import Calendar
 from engine.single_instance import InstanceLock
+from tui.demo_floor import DemoFloor, open_floor
 from tui.demo_hours import DemoHours
 from tui.faults_option import DemoFaults, read_faults_option
 from tui.start_failure import StartFailed
@@ -74,7 +75,7 @@ class PaperFloor:
         self.clock: LoopClock
         self.anchor: wire.VenueClock
         self.market: MarketPort
-        self._demo: DemoMarket
+        self._demo: DemoFloor
         self._exchange: PaperExchange
 
     async def open(self) -> None:
@@ -82,14 +83,10 @@ class PaperFloor:
         names = self._open_folder()
         self._start_clock()
         self._exchange = PaperExchange([], paper_rules(self._terms, _BOOK_LIFE_NS), self._hours.is_open)
-        self._demo = DemoMarket(
-            self._seed,
-            self.clock.now_ns(),
-            self.clock,
-            self._hours.of_day,
-            self._hours.next_day,
-            on_instruments=self._list,
-        )
+        now_ns = self.clock.now_ns()
+        self._demo = open_floor(
+            self._seed, now_ns, self.clock, self._hours, self._list, options=True, shares=True
+        )  # whatever kind of desk comes
         self.market = self._faulty(self._demo)
         self._list(await self._demo.instruments())
         if self.market is self._demo:
@@ -111,9 +108,10 @@ class PaperFloor:
         """The end of this day's session."""
         return self._hours.of_day(ist_date(self.clock.now_ns()))[1]
 
-    async def run_market(self) -> None:
-        """Ticks; ends only by cancellation."""
-        await self._demo.run()
+    @property
+    def jobs(self) -> list[Callable[[], object]]:
+        """Ticks, and once a real second how far the day has come; they end only by cancellation."""
+        return [*self._demo.jobs, self.keep_clock]
 
     async def keep_clock(self) -> None:
         """Remember once a real second how far the day has come; ends only by cancellation."""
@@ -203,7 +201,7 @@ class PaperFloor:
         now_ns = line.now_ns()
         return anchor.clock if self._hours.resumed(now_ns) == now_ns else None
 
-    def _faulty(self, market: DemoMarket) -> MarketPort:
+    def _faulty(self, market: DemoFloor) -> MarketPort:
         """The feed as the desks see it; the exchange goes on seeing the truth."""
         if self._faults_option is None:
             return market

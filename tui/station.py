@@ -58,9 +58,11 @@ from engine.secrets import Redactions, Secrets
 from engine.session import Calendar
 from engine.single_instance import InstanceLock, account_lock_path
 from tui.cli import VERSION
+from tui.demo_floor import hours_of
 from tui.demo_hours import DemoHours
 from tui.faults_option import DemoFaults, FaultsOption
 from tui.files import DeskFiles
+from tui.grids import NO_BANDS, GridSeating, grid_parts, tokens
 from tui.groups import group_parts, orphans, say_groups, terms_by_bot
 from tui.guardian_link import GuardianLink, take_lease
 from tui.health_command import HealthFile, health_of, health_path
@@ -70,6 +72,7 @@ from tui.start_failure import StartFailed
 if TYPE_CHECKING:
     from engine.alert_relay import AlertRelay
     from engine.desk_account import DeskAccount
+    from engine.grid.state_file import GridRecord
 
 _LOOP_GAP_S: Final = 0.05
 
@@ -93,6 +96,10 @@ class StationPlan(msgspec.Struct, frozen=True, kw_only=True):
     reload: Callable[[], Config] | None = None
     guardian_command: tuple[str, ...] = ()
     """Starts this desk's guardian."""
+    imported: GridRecord | None = None
+    """A grid goes on from this state, when the journal does not know it yet (OPS-16)."""
+    resumes_terminated: bool = False
+    """Grids that had ended themselves go on (GRD-47)."""
 
     @property
     def is_virtual(self) -> bool:
@@ -106,7 +113,7 @@ class Station:
         self.plan = plan
         self.config = plan.loaded.config
         self.calendar = Calendar.load(plan.files.calendar if plan.files.calendar.exists() else None)
-        self.hours = DemoHours(self.calendar)
+        self.hours = DemoHours(self.calendar, hours_of(self.config))
         self.redactions = Redactions()
         self.alerts = AlertBook()
         self.held = ExitStack()
@@ -116,6 +123,7 @@ class Station:
         self.exchange: PaperExchange
         self.desk: Desk
         self.console: DeskConsole
+        self.seating: GridSeating
         self.log: LogBook
         self.heartbeat: Heartbeat
         self.relay: AlertRelay | None = None
@@ -172,12 +180,27 @@ class Station:
         lease = self._leases[name] = take_lease(lock.path)
         self.held.callback(lease.close)
 
-    async def build(self, market: MarketPort, instruments: Sequence[Instrument], exchange_hears: bool = True) -> Desk:
-        """Validate the legs, open the journal, restore, and make the desk; the market is connected by the desk."""
+    def know(self, master: Sequence[Instrument]) -> None:
+        """A day's contracts, before its first tick."""
+        self.hours.know(master)
+        self.exchange.list_instruments(master)
+
+    async def build(
+        self,
+        market: MarketPort,
+        instruments: Sequence[Instrument],
+        exchange_hears: bool = True,
+        bands: Mapping[str, tuple[int, int]] = NO_BANDS,
+    ) -> Desk:
+        """Validate legs and grids, open the journal, restore, and make the desk; the market is connected by the desk.
+
+        `bands`: lowest and highest price of the day in paise, by symbol, where they are known.
+        """
         config = self.config
         known = {instrument.symbol: instrument for instrument in instruments}
         index = known.get(config.index)
-        rows = {symbol: self._validated(symbol, known) for legs in config.all_groups for symbol in legs.symbols}
+        symbols = (*(symbol for legs in config.all_groups for symbol in legs.symbols), *tokens(config))
+        rows = {symbol: self._validated(symbol, known) for symbol in dict.fromkeys(symbols)}
         if index is not None:
             rows.setdefault(index.symbol, index)
         if not self.links:
@@ -192,6 +215,9 @@ class Station:
         run_no = self.journal.start_run(
             started_ns=now_ns, version=VERSION, mode=mode, account=main, seed=self.plan.seed
         )
+        restored = self._restored(account_ids, now_ns, known)
+        self.seating = GridSeating(config, account_ids, rows, bands, self.plan.imported)
+        self.seating.refuse(restored)
         groups = group_parts(config, account_ids, rows, self.calendar)
         for group in groups:
             if group.trend is not None:
@@ -207,7 +233,7 @@ class Station:
                 log=self.log,
                 alerts=self.alerts,
                 run_no=run_no,
-                bots=groups,
+                bots=(*groups, *grid_parts(config, account_ids)),
                 risk=config.risk_limits,
                 labels=DeskLabels(
                     mode=mode,
@@ -218,7 +244,7 @@ class Station:
                 limits=_limits(config),
                 times=_times(config),
                 checks=_checks(config),
-                restored=self._restored(account_ids, now_ns, known),
+                restored=self.seating.remembered(restored),
                 charges_of=OrderCharges(
                     ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
                 ).paise,
@@ -428,7 +454,7 @@ class Station:
         return self.writer
 
     def _open_log(self) -> LogBook:
-        strategy = self.config.legs.strategy
+        strategy = self.config.name
         sinks: list[Sink] = []
         if self.plan.log_to == "text":
             sinks.append(TextStream(sys.stderr))
@@ -454,9 +480,12 @@ class Station:
         instrument = known.get(symbol)
         if instrument is None or instrument.segment is Segment.INDEX:
             at = self.clock.now_ns()
-            self.log.say(Msg.FATAL_SYMBOL, {"symbol": symbol}, at, self.config.legs.strategy, symbol)
+            self.log.say(Msg.FATAL_SYMBOL, {"symbol": symbol}, at, self._owner_of(symbol), symbol)
             raise StartFailed(f"{symbol} is not a tradable contract of today's instrument master{_expired(symbol, at)}")
         return instrument
+
+    def _owner_of(self, symbol: str) -> str:
+        return tokens(self.config).get(symbol, self.config.name)
 
     def _restored(self, account_ids: Mapping[str, str], now_ns: int, tradable: Mapping[str, Instrument]) -> Restored:
         """What the journal knows of the accounts. A position it still holds is never left alone by a changed symbol;
@@ -488,8 +517,9 @@ class Station:
         """The operators' start lines (LEG-03, LEG-55, LEG-56)."""
         desk, config = self.desk, self.config
         desk.say(Msg.BANNER)
-        desk.say(Msg.CONFIG, strategy=config.legs.strategy, config=as_json_masked(config))
+        desk.say(Msg.CONFIG, strategy=config.name, config=as_json_masked(config))
         say_groups(desk, config, instruments)
+        self.seating.say(desk)
         for words in start_words(self.journal, config.desk.journal_synchronous):
             desk.say(Msg.DESK_WARN, text=words)
 

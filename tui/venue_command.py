@@ -107,7 +107,7 @@ class _Venue:
             except OSError as error:
                 why = error.strerror or str(error)
                 raise StartFailed(f"port {self._port()} of {arguments.host}: {why}") from None
-            jobs = (floor.run_market, floor.keep_clock, server.beat)
+            jobs = (*floor.jobs, server.beat)
             tasks = [asyncio.get_running_loop().create_task(job()) for job in jobs]
             print(server.port, flush=True)  # noqa: T201 - the first line of stdout
             _say(f"paper venue on {arguments.host}:{server.port}, {floor.words()}")

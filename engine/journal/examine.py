@@ -112,6 +112,16 @@ def read_books(conn: sqlite3.Connection, progress: Progress = unheard) -> Books:
     )
 
 
+def books_of(path: Path) -> Books:
+    """Every row, for an export. Raises JournalError."""
+    _refuse_in_use(path)
+    try:
+        with _readable(path, read_version(path)) as conn:
+            return read_books(conn)
+    except (sqlite3.Error, ValueError, OverflowError, msgspec.MsgspecError) as exc:
+        raise JournalCorrupt(f"journal {path} is damaged ({' '.join(str(exc).split())})") from None
+
+
 def bots_of_orders(path: Path) -> dict[str, str]:
     """Tag to bot of every order that the journal knows, for `--cancel-all`. Raises JournalError."""
     _refuse_in_use(path)

@@ -299,11 +299,11 @@ def test_options_count_before_the_grid_of_the_file_with_the_same_name(folder: Pa
     assert request_of("--steps 4", config).terms.bot == "one", "the only one there is"
 
 
-def test_starting_a_grid_is_refused_in_one_line_while_it_cannot_be_done(run: Run) -> None:
+def test_a_grid_with_its_screen_is_refused_in_one_line_without_a_terminal(run: Run) -> None:
     code, out, err = run(FULL)
 
-    assert (code, out) == (1, "")
-    assert "cannot be started from here yet" in err
+    assert (code, out) == (2, "")
+    assert "the console needs a terminal" in err
 
 
 # --- the state file ---------------------------------------------------------------------------------------------------
