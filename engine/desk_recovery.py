@@ -391,6 +391,10 @@ def _held(bracket: Bracket) -> HeldPosition:
         has_target=any(order.is_at_broker for order in bracket.live(Role.TARGET)),
         is_watched=watched,
     )
+    if body.terms.covered_elsewhere:
+        target = "target at the broker" if bracket.live(Role.TARGET) else "no target"
+        is_hedged = bracket.covered_qty >= bracket.open_qty
+        words = "part of a pair" if body.is_hedge else f"{'hedged' if is_hedged else 'hedge not known yet'}, {target}"
     if body.state is BracketState.EXITING:
         words = "leaving"
     return HeldPosition(

@@ -187,7 +187,8 @@ class DeskStop:
         if orders:
             number = f"{len(orders)} order{'' if len(orders) == 1 else 's'}"
             detail = f"{counted(orders)}{f'; open: {held}' if held else ''}"
-            desk.say(Msg.GRID_KEPT, **fields, orders=number, detail=detail, how=cancel_command(grid))
+            how = f"{cancel_command(grid)} (with the --config and --db of this start)"
+            desk.say(Msg.GRID_KEPT, **fields, orders=number, detail=detail, how=how)
             if grid.terms.is_hedged:
                 detail = "a target and its hedge may both fill, and a new fill gets neither"
                 desk.say(Msg.GRID_UNPAIRED, **fields, detail=detail)

@@ -13,6 +13,7 @@ from engine.bot import Bot
 from engine.bracket import Bracket
 from engine.desk_stop import stop_words
 from engine.grid.bot import GridBot
+from engine.grid.leaving import resting_words, unrested_hedges
 from engine.grid.picture import grid_view, open_paise
 from engine.grid.view import GridView
 from engine.instant import NS_PER_S, ist_date, ns_from_s
@@ -328,8 +329,12 @@ class DeskConsole:
         desk = self._desk
         survives: list[str] = []
         dies: list[str] = []
+        for bot in desk.bots.values():
+            if isinstance(bot, GridBot):
+                survives += resting_words(bot)
+                dies += [f"hedge {words}" for words in unrested_hedges(bot)]
         for bracket in desk.open_brackets():
-            if bracket.open_qty <= 0:
+            if bracket.open_qty <= 0 or bracket.body.terms.covered_elsewhere:
                 continue
             name = bracket.instrument.short_name
             for role, what in ((Role.STOP, "stop"), (Role.TARGET, "target")):

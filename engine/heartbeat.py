@@ -26,8 +26,14 @@ CYCLE_NS: Final = NS_PER_S
 def heartbeat_text(view: DeskView, beats: int) -> str:
     """`12 | open 2, covered 130/130 | orders 6, working 4, unknown 0 | ... | net ₹-3.50 | alarms 0 | entries ON`."""
     status = view.status
-    held = [leg for leg in view.legs if leg.open_qty]
-    covered = f"{sum(leg.covered_qty for leg in held)}/{sum(abs(leg.open_qty) for leg in held)}"
+    held = [(abs(leg.open_qty), leg.covered_qty) for leg in view.legs if leg.open_qty]
+    held += [
+        (abs(level.open_qty), abs(level.open_qty) if level.hedge_covered_qty >= level.hedge_needed_qty else 0)
+        for grid in view.grids
+        for level in grid.levels
+        if level.open_qty
+    ]
+    covered = f"{sum(units for _, units in held)}/{sum(units for units, _ in held)}"
     unknown = sum(1 for order in view.orders if order.state is OrderState.UNKNOWN)
     working = sum(1 for order in view.orders if order.is_open)
     feed_s = (status.now_ns - status.feed_ns) // NS_PER_S

@@ -20,6 +20,14 @@ def counted(orders: Iterable[Order]) -> str:
     return ", ".join(f"{count} {one if count == 1 else more}" for count, (one, more) in words)
 
 
+def resting_words(bot: GridBot) -> list[str]:
+    """What of it rests at its brokers, a line for each symbol: `IRFC: 2 entries, 1 target`."""
+    resting: dict[str, list[Order]] = {}
+    for bracket in bot.open_brackets():
+        resting.setdefault(bracket.body.symbol, []).extend(order for order in bracket.mine if order.is_at_broker)
+    return [f"{symbol}: {counted(orders)}" for symbol, orders in resting.items() if orders]
+
+
 def unrested_hedges(bot: GridBot) -> list[str]:
     """Hedge units that open levels need and that do not rest: held back behind a nearer one, or only watched here."""
     found: list[str] = []
