@@ -141,7 +141,8 @@ async def run_engine(
     await stop.wait()
     # A planned run ends flat; a desk that is told to stop does what each bot's on_stop says (OPS-21).
     is_over = duration_ns is not None and clock.now_ns() >= until_ns
-    code = await desk.stop("the run is over" if is_over else "asked to", flatten=True if is_over else None)
+    why = "the run is over" if is_over else grids.why_over or "asked to"
+    code = await desk.stop(why, flatten=True if is_over else None)
     return grids.exit_code(code)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.grid.bot import GridBot
 from engine.instant import NS_PER_MS, NS_PER_S
+from engine.messages import Msg
 from engine.operator import PauseEntries
 from tui.start_failure import StartFailed
 
@@ -32,16 +33,26 @@ class GridWatch:
         self._has_screen = has_screen
         self.failure: StartFailed | None = None
         """Why the start has failed after all; the desk is told to stop then."""
+        self.why_over = ""
+        """Why the desk is told to stop although nobody has asked for it."""
 
     @property
     def is_wanted(self) -> bool:
         return bool(self._grids())
 
     def resume(self) -> None:
-        """The trader's word on the command line: grids that had ended themselves go on (GRD-47)."""
+        """Grids that had ended themselves go on by the trader's word on the command line, and only by that (GRD-47)."""
         for grid in self._grids():
-            if self._station.plan.resumes_terminated and grid.body.is_terminated:
+            if not grid.body.is_terminated:
+                continue
+            if self._station.plan.resumes_terminated:
                 self._desk.submit(PauseEntries(request_id=f"resume-{grid.name}", paused=False, bot=grid.name))
+            else:
+                self._desk.step(lambda _now, grid=grid: self._tell_terminated(grid))
+
+    def _tell_terminated(self, grid: GridBot) -> None:
+        text = f"{grid.body.status}; it sends nothing until it is resumed (--resume-terminated)"
+        self._desk.say(Msg.DESK_WARN, source=grid.name, text=text)
 
     async def run(self) -> None:
         clock, since_ns = self._desk.clock, self._desk.clock.now_ns()
@@ -50,6 +61,7 @@ class GridWatch:
             if waiting and not self._look_for_prices(waiting, clock.now_ns() - since_ns):
                 return
             if not self._has_screen and self.is_terminated and not self._works():
+                self.why_over = "every grid has ended itself"
                 self._signals.stop.set()
                 return
             await clock.sleep_until(clock.now_ns() + _LOOK_NS)
@@ -83,6 +95,7 @@ class GridWatch:
                 text = f"no price for {' and '.join(missing)} within {FIRST_PRICE_NS // NS_PER_S} s"
                 if len(self._desk.bots) == 1:
                     self.failure = StartFailed(f'grid "{grid.name}": {text}: not started')
+                    self.why_over = text
                     self._signals.stop.set()
                     return False
                 words = f"{grid.name}: {text}: it waits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +11,6 @@ from engine.config.accounts import PaperAccount
 from engine.config.errors import ConfigError
 from engine.config.model import Config
 from engine.desk import Desk
-from engine.grid.bot import GridBot
 from engine.grid.check import GridFacts, violations, warnings
 from engine.grid.geometry import ladder
 from engine.grid.memory import GridBody
@@ -169,12 +168,3 @@ class GridSeating:
             desk.say(Msg.DESK, source=name, text=f"grid {terms.trade_type.value} on {symbols}; accounts: {accounts}")
         for name, text in self.notes:
             desk.say(Msg.DESK_WARN, source=name, text=text)
-        for bot in _grids(desk):
-            bot_body = bot.body
-            if bot_body.is_terminated:
-                text = f"{bot_body.status}; it sends nothing until it is resumed (--resume-terminated)"
-                desk.say(Msg.DESK_WARN, source=bot.name, text=text)
-
-
-def _grids(desk: Desk) -> Sequence[GridBot]:
-    return [bot for bot in desk.bots.values() if isinstance(bot, GridBot)]

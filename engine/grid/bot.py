@@ -115,6 +115,8 @@ class GridBot(GridEntries):
             return
         for bracket in changed.values():
             bracket.plan(now_ns, out, recovered=recovered)
+            if bracket.body.state is not BracketState.FLAT:
+                self._unclosed[bracket.body.bracket_id] = bracket  # a late fill may have reopened it
         self.plan(now_ns, out)
 
     def on_tick(self, symbol: str, now_ns: int, out: Outbox) -> None:
@@ -176,6 +178,8 @@ class GridBot(GridEntries):
         works = not self.body.is_withdrawn
         if works and not self.body.is_terminated:
             self.plan_hedges(now_ns, out)
+        else:
+            self.mark_covered(now_ns, out)
         if works and self.body.is_active:
             self.plan_entries(now_ns, out)
         if self._shape() != before:  # a level moved: its brackets are asked again, now that both sides know
@@ -377,4 +381,3 @@ class GridBot(GridEntries):
             if level.state is LevelWord.PAUSED and level.note == REASON_STOP_DESK:
                 self._free(level)  # left because the desk stopped: now it runs
         self.roll_day(today)
-

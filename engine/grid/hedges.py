@@ -30,6 +30,8 @@ from engine.order import Side
 from engine.outbox import Outbox
 from engine.price_book import NO_HIGH, NO_LOW
 
+_CHANGES_KEPT: Final = 8
+"""Of the broker's cap on changes of one order."""
 _WRITES_MAX: Final = 30
 """Of one resting hedge a day, before another order takes its place: ten are left to execute it (O4)."""
 
@@ -39,12 +41,12 @@ class GridHedges(GridCycles):
 
     def plan_hedges(self, now_ns: int, out: Outbox) -> None:
         if not self.terms.is_hedged:
-            self._mark_covered(now_ns, out)
+            self.mark_covered(now_ns, out)
             return
         self._price_late(now_ns, out)
         for entry_side in self.terms.trade_type.sides:
             self._plan_side(trade_side_of(entry_side), now_ns, out)
-        self._mark_covered(now_ns, out)
+        self.mark_covered(now_ns, out)
 
     def due_times(self, side: TradeSide) -> list[int]:
         """Of each hedge of a side that is due and not filled: since when (GRD-44)."""
@@ -167,7 +169,7 @@ class GridHedges(GridCycles):
         spare: list[HedgeGroup] = []
         for group, bracket in resting.items():
             rest = missing.get(bracket.body.level_paise)
-            if rest is None or bracket.body.writes_today >= _WRITES_MAX:
+            if rest is None or self._is_spent(bracket):
                 spare.append(group)
             else:
                 del missing[rest.trigger_paise]
@@ -176,7 +178,7 @@ class GridHedges(GridCycles):
             bracket = resting[group]
             here = [want for want in left.values() if want.trigger_paise == bracket.body.level_paise]
             is_held = bool(here) and now_ns < group.moved_ns + self.terms.min_hold_ns
-            is_spent = bracket.body.writes_today >= _WRITES_MAX
+            is_spent = self._is_spent(bracket)
             rest = next(iter(missing.values()), None)
             if is_held and not is_spent:
                 self._work_for(group, bracket, here, bracket.body.level_paise, now_ns, out)
@@ -191,6 +193,12 @@ class GridHedges(GridCycles):
         if missing and not self._is_leaving(side):
             for rest in missing.values():
                 self._open_group(side, rest.wants, rest.trigger_paise, now_ns, out)
+
+    def _is_spent(self, bracket: Bracket) -> bool:
+        """It was moved so often that what is left of its changes is for executing it (O4, O5)."""
+        cap = self._rules[bracket.body.account].modify_cap - _CHANGES_KEPT
+        moved = max((order.modify_count for order in bracket.live_entries()), default=0)
+        return bracket.body.writes_today >= _WRITES_MAX or moved >= cap
 
     def _is_leaving(self, side: TradeSide) -> bool:
         """A withdrawn order of this side may still rest: another would be one too many (GRD-37)."""
@@ -289,15 +297,16 @@ class GridHedges(GridCycles):
                 working += min(group.missing_of(level.uuid), sure)
         return level.hedged_qty - level.trimmed_qty + working
 
-    def _mark_covered(self, now_ns: int, out: Outbox) -> None:
+    def mark_covered(self, now_ns: int, out: Outbox) -> None:
         """Tell each position on token A how much of it a hedge limits: by what rests, or by a watch on fresh prices."""
-        is_fresh = self.is_fresh_b(now_ns)
+        body = self.body
+        is_watched = self.is_fresh_b(now_ns) and not (body.is_terminated or body.is_withdrawn)
         for level in self.body.levels:
             bracket = self.cycle_of(level)
             if bracket is None or bracket.open_qty <= 0:
                 continue
             need, open_qty = self.hedge_need(level), bracket.open_qty
-            stands = not need or (level.hedge_paise > 0 and (is_fresh or self.covered_b(level) >= need))
+            stands = not need or (level.hedge_paise > 0 and (is_watched or self.covered_b(level) >= need))
             self._set_hedged(bracket, open_qty if stands else 0, now_ns, out)
         for group in self.body.groups:
             bracket = self.bracket_of(group)

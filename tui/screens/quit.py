@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+from typing import Final
+
 from engine.view import DeskView
 from tui.format import clean
 from tui.lines import BLANK, Line, line
 from tui.panels.health import survival_lines
 from tui.selection import grid_holdings, names_of, open_grids, open_legs, working_orders
+
+_WIDTH: Final = 76
+"""Fits the smallest screen."""
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def quit_lines(view: DeskView) -> list[Line]:
@@ -17,7 +27,7 @@ def quit_lines(view: DeskView) -> list[Line]:
     lines: list[Line] = [
         line((f"{stands}; {len(working)} working orders.", "title")),
         BLANK,
-        *(line((f"A stop: {clean(words)}.", "")) for words in view.health.on_stop),
+        *(line((part, "")) for words in view.health.on_stop for part in _wrapped(f"A stop: {clean(words)}.")),
         line(("If the engine dies instead:" if view.health.on_stop else "If the engine stops:", "title")),
         *survival_lines(view.health.survives_us, view.health.dies_with_us),
         BLANK,
