@@ -141,6 +141,7 @@ class Blotter:
             self._changed_ns[tag] = at_ns
             _take_asked(order)
         else:
+            order.modify_count += isinstance(answer, Unknown)  # the broker may have counted it (O5)
             _note_unchanged(order, answer, Pending.MODIFY_UNKNOWN, at_ns)
         return order
 
@@ -354,7 +355,7 @@ def _take_asked(order: Order) -> None:
         order.asked_trigger_paise,
     )
     order.type = order.asked_type
-    order.modify_count += 1
+    order.modify_count += order.pending is not Pending.MODIFY_UNKNOWN  # that one was counted when nobody answered
     order.reject_code = ""
     order.clear_pending()
 

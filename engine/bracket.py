@@ -310,6 +310,7 @@ class Bracket(BracketExit):
         body.closed_ns = now_ns
         body.closed_reason = self._closing_reason()
         body.naked_since_ns = 0
+        out.touched_brackets.add(body.bracket_id)
         self._closed_signature = self._signature()
         trips = round_trips(body, self.mine, body.closed_reason)
         out.round_trips.extend(trips)

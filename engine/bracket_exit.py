@@ -27,6 +27,8 @@ _PROOF_NS: Final = 2 * NS_PER_S
 _EXIT_SLOW_RETRY_NS: Final = 5 * NS_PER_S
 _CONTRADICTION_NS: Final = 30 * NS_PER_S
 """Trade records say flat and the broker's position does not: believed after this long, both read again meanwhile."""
+_SHARED_NS: Final = 120 * NS_PER_S
+"""The same where several positions share a row of the broker's: an old row contradicts whichever has just changed."""
 
 
 class BracketExit(BracketProtection):
@@ -244,7 +246,7 @@ class BracketExit(BracketProtection):
             out.alert("not_closed", body.symbol, text)
         out.commands.append(LookUp(account=body.account, tag=""))
         recorded = not any(order.is_provisional for order in self.mine)
-        patience_ns = _CONTRADICTION_NS if recorded else 0
+        patience_ns = (_SHARED_NS if terms.covered_elsewhere else _CONTRADICTION_NS) if recorded else 0
         if looks >= tries and held_qty > 0 and now_ns >= self.proof_since_ns + patience_ns:
             self.put_back(held_qty, now_ns, out)
 

@@ -214,7 +214,7 @@ class Reconciler:
         return {symbol.upper() for symbol in self._account.symbols}
 
     def own_rows(self) -> dict[Key, OwnRow]:
-        """One row for every symbol and product that a bot may hold, or does."""
+        """By row: every symbol and product that a bot may hold, or does."""
         names = {key_of(*name): name for name in self._account.holdings}
         held: dict[Key, list[Bracket]] = {}
         for bracket in self._account.open_brackets():
@@ -231,7 +231,8 @@ class Reconciler:
             product=name[1],
             net_qty=sum(b.net_qty for b in brackets),
             average_paise=single.body.entry_paise if single else 0,
-            is_price_proven=single is not None and not assumed_entries(single),
+            is_shared=len(holding) > 1,
+            is_price_proven=bool(single) and not assumed_entries(single),
             lost_qty=self._lost_qty(key),
             is_settled=not any(_is_moving(b) for b in brackets),
         )

@@ -125,6 +125,8 @@ class OwnRow(msgspec.Struct, frozen=True, kw_only=True):
     net_qty: int = 0
     average_paise: int = 0
     """Average entry of what is open; 0 = none, or several positions whose average means nothing."""
+    is_shared: bool = False
+    """Several positions hold it: the broker's average is of none of them."""
     is_price_proven: bool = False
     """Every unit of it has its trade record: ours is the truth then."""
     closed_qty: int = 0
@@ -227,7 +229,7 @@ def _taken(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, taken: 
 
 def _priced(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape) -> Verdict:
     """The third axis; only where the broker's average is of our units alone, and of one position of ours."""
-    alone = own.average_paise > 0 and not tape.is_mixed and tape.foreign_qty == 0
+    alone = not own.is_shared and not tape.is_mixed and tape.foreign_qty == 0
     comparable = own.net_qty and alone and average_paise > 0
     if comparable and abs(own.average_paise - average_paise) > PRICE_TOLERANCE_PAISE:
         return _verdict(Difference.PRICE, own, actual_qty, average_paise, tape, qty=own.net_qty)

@@ -175,7 +175,11 @@ def test_an_unknown_modify_is_settled_as_not_done_only_by_a_read_that_began_afte
         blotter.apply_report("A", report(), AT + 1, read_ns=read_ns)
         assert Pending.MODIFY_UNKNOWN is order.pending
     blotter.apply_report("A", report(), AT + 2, read_ns=AT + 1)
-    assert (order.qty, order.pending, order.modify_count) == (75, Pending.NONE, 0)
+    assert (order.qty, order.pending, order.modify_count) == (
+        75,
+        Pending.NONE,
+        1,
+    )  # the broker may have counted the try
 
 
 def test_an_unknown_modify_is_settled_by_terms_that_somebody_else_set() -> None:

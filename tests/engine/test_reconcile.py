@@ -367,7 +367,8 @@ def test_a_difference_that_changes_starts_anew() -> None:
 def test_prices_are_not_compared_where_several_positions_share_a_row() -> None:
     tape = replay(0, 0, [own(1, 200)])
 
-    assert judge(row(200, average=0), 200, 100_00, tape, 0).difference is Difference.EQUAL
+    shared = msgspec.structs.replace(row(200), is_shared=True)
+    assert judge(shared, 200, 100_00, tape, 0).difference is Difference.EQUAL
     assert judge(row(200, average=90_00), 200, 100_00, tape, 0).difference is Difference.PRICE
 
 

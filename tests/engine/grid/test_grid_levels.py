@@ -443,3 +443,21 @@ def test_no_bare_market_order_ever_leaves(bench) -> None:
     bench.settle()
     assert all(placed.order.limit_paise > 0 for placed in bench.venue.values())
     assert {placed.order.type for placed in bench.venue.values()} <= {OrderType.LIMIT, OrderType.SL, OrderType.MARKET}
+
+
+@pytest.mark.fault("ORD-03", "UPD-12")
+def test_a_late_fill_reopens_its_position_and_is_traded_back(bench) -> None:
+    bench.a(49_00)
+    bench.bot.exit_levels({bench.level("B1").uuid}, "Level Square-Off", bench.now_ns, bench.out)
+    bench.settle()
+    bench.cycle(2)
+    closed = next(placed for placed in bench.venue.values() if placed.order.role is Role.EXIT)
+    assert bench.net("IRFC") == 0
+    closed.qty += 100  # the exchange fills it once more
+    closed.is_live = True
+    bench.fill(closed, 100, 48_90)
+    bench.refuse = lambda order: refusals.OTHER if order.role is Role.REPAIR else ""
+    bench.hear()
+    bench.refuse = lambda order: ""
+    bench.cycle(4)
+    assert bench.net("IRFC") == 0
