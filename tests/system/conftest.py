@@ -33,6 +33,8 @@ from engine.entry_trigger import TriggerSettings
 from engine.exit_rules.lock_fraction import LockFraction
 from engine.exit_rules.registry import encode_rules
 from engine.gateway import GatewayLimits
+from engine.grid.parts import GridParts
+from engine.grid.terms import GridTerms
 from engine.instant import NS_PER_S, at_ist, ist_date, ns_from_s
 from engine.instrument import Instrument, OptionType, Segment
 from engine.journal.store import Journal
@@ -232,6 +234,7 @@ class Setup:
 
     bracket: BracketTerms = field(default_factory=BracketTerms)
     symbols: tuple[str, ...] = (PE, CE)
+    """Empty: no legs trade, only the grids."""
     lots: int = 1
     pair_policy: PairPolicy = PairPolicy.INDEPENDENT
     limits: RiskLimits = field(default_factory=RiskLimits)
@@ -247,12 +250,15 @@ class Setup:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     product: str = "MIS"
     groups: tuple[Group, ...] = ()
+    grids: tuple[GridTerms, ...] = ()
     accounts: tuple[str, ...] = ("paper",)
     """All at one exchange; the first group trades the first."""
 
     @property
     def all_symbols(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*self.symbols, *(symbol for group in self.groups for symbol in group.symbols)]))
+        legs = [*self.symbols, *(symbol for group in self.groups for symbol in group.symbols)]
+        tokens = [symbol for grid in self.grids for symbol in (grid.token_a, grid.token_b) if symbol]
+        return tuple(dict.fromkeys([*legs, *tokens]))
 
 
 class Rig:
@@ -319,8 +325,9 @@ class Rig:
                 alerts=self.alerts,
                 run_no=run_no,
                 bots=(
-                    GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger),
+                    *([GroupParts(terms=terms, legs=setup.symbols, trigger=setup.trigger)] if setup.symbols else []),
                     *(self._more(group, terms) for group in setup.groups),
+                    *(GridParts(terms=grid) for grid in setup.grids),
                 ),
                 risk=setup.limits,
                 times=setup.times,
