@@ -15,7 +15,7 @@ from engine.secrets import Redactions, Secrets
 
 def open_channels(config: Config, secrets: Secrets, redactions: Redactions, env: Mapping[str, str]) -> list[Channel]:
     """Every channel of [alerts]. Raises SecretMissing or ConfigError: one that cannot work is told at the start."""
-    alerts, desk = config.alerts, config.legs.strategy
+    alerts, desk = config.alerts, config.name
     timeout_s = float(alerts.timeout)
     channels: list[Channel] = []
     if alerts.webhook_url_name:

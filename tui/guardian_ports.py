@@ -41,7 +41,11 @@ async def _open_venue(config: Config, venue: str, name: str) -> Ports:
     await port.connect()
     # Its window is in exchange time; the guardian lives in real time.
     ambiguity_ns = ns_from_s(port.ambiguity_s / link.clock.speed)
-    bps = max(legs.protection_bps for legs in config.all_groups)
+    bps = max(
+        *(legs.protection_bps for legs in config.all_groups),
+        *(config.grid_terms(grid).protection_bps for grid in config.grids),
+        0,
+    )
     return Ports(
         port=port, market=RemotePaperMarket(link), ambiguity_ns=ambiguity_ns, protection_bps=bps, close=link.close
     )

@@ -42,7 +42,7 @@ class Watch:
         config = loaded.config
         self._files = files
         self._boot = boot_id()
-        self._source = config.legs.strategy
+        self._source = config.name
         self._redactions = Redactions()
         self._alerts = AlertBook()
         loop = asyncio.get_running_loop()

@@ -270,3 +270,52 @@ def test_whatever_is_seen_the_plan_ends_in_time_escalates_at_most_once_and_says_
     escalated = [step.bracket_id for step in acts if step.act is StopAct.ESCALATE]
     assert len(escalated) == len(set(escalated))
     assert plan.look(now_ns, holdings, proof) == []
+
+
+# --- a grid keeps what rests ------------------------------------------------------------------------------------------
+
+
+KEPT = holding("G1", on_stop=OnStop.KEEP, has_entry=True, open_qty=100, covered_qty=0, has_orders=True)
+WITHDRAWN = holding("G2", on_stop=OnStop.WITHDRAW, open_qty=100, covered_qty=0, has_orders=True)
+
+
+@pytest.mark.row("GRD-57", "OPS-21")
+def test_what_a_grid_keeps_is_left_at_the_first_look_whatever_covers_it(watched: Watched) -> None:
+    assert watched.look(KEPT) == []
+    assert watched.plan.phase is StopPhase.LEFT
+
+
+@pytest.mark.row("GRD-57")
+def test_a_kept_order_that_the_broker_has_not_answered_for_is_waited_for_but_not_for_ever(watched: Watched) -> None:
+    moving = KEPT._replace(is_moving=True)
+
+    assert watched.until_over(moving) == SETTLE_NS / NS_PER_S
+    assert watched.plan.phase is StopPhase.LEFT and not watched.story
+
+
+@pytest.mark.row("GRD-57")
+def test_orders_that_a_grid_takes_back_are_waited_for_and_stuck_when_they_stay(watched: Watched) -> None:
+    assert watched.look(WITHDRAWN) == [] and not watched.plan.is_over
+    watched.look(WITHDRAWN._replace(has_orders=False))
+    assert watched.plan.phase is StopPhase.LEFT
+
+    stays = Watched()
+    assert stays.until_over(WITHDRAWN) == ESCALATE_NS / NS_PER_S
+    assert stays.plan.phase is StopPhase.STUCK
+
+
+@pytest.mark.row("GRD-57", "HRD-26")
+def test_legs_beside_a_grid_are_closed_as_ever_and_the_grid_waits_for_them(watched: Watched) -> None:
+    assert watched.look(holding(), KEPT) == [StopStep(StopAct.CLOSE, "B1")]
+    watched.look(CLOSING, KEPT)
+    assert not watched.plan.is_over
+    watched.look(KEPT)
+    assert watched.plan.phase is StopPhase.LEFT
+
+
+@pytest.mark.row("GRD-57", "HRD-31")
+def test_the_second_signal_takes_no_kept_entry_back(watched: Watched) -> None:
+    watched.plan.hurry(BEGAN)
+
+    assert watched.look(KEPT, WITHDRAWN) == []
+    assert watched.plan.phase is StopPhase.LEFT
