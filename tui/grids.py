@@ -107,7 +107,8 @@ class GridSeating:
 
     def remembered(self, restored: Restored) -> Restored:
         """The journal's rows, with an imported state as that of a grid which it does not know, and without ladders that
-        the configuration has changed. Raises ConfigError."""
+        the configuration has changed. Raises ConfigError, with what `refuse` says first."""
+        self.refuse(restored)
         rows = {row.bot: row for row in restored.bots}
         open_bots = {row.bot for row in restored.brackets}
         for name, terms in self._terms.items():

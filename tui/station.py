@@ -199,10 +199,7 @@ class Station:
         config = self.config
         known = {instrument.symbol: instrument for instrument in instruments}
         index = known.get(config.index)
-        symbols = (*(symbol for legs in config.all_groups for symbol in legs.symbols), *tokens(config))
-        rows = {symbol: self._validated(symbol, known) for symbol in dict.fromkeys(symbols)}
-        if index is not None:
-            rows.setdefault(index.symbol, index)
+        rows = self._traded(known, index)
         if not self.links:
             self.exchange.list_instruments(instruments)
             if exchange_hears:
@@ -211,13 +208,11 @@ class Station:
         self.journal = self._open_journal(now_ns)
         ports = {name: self._open_port(name) for name in self.account_names}
         account_ids = {name: port.account_id for name, port in ports.items()}
-        main, mode = account_ids[self.account_names[0]], self.plan.mode_words
-        run_no = self.journal.start_run(
-            started_ns=now_ns, version=VERSION, mode=mode, account=main, seed=self.plan.seed
-        )
-        restored = self._restored(account_ids, now_ns, known)
+        main, mode, seed = account_ids[self.account_names[0]], self.plan.mode_words, self.plan.seed
+        run_no = self.journal.start_run(started_ns=now_ns, version=VERSION, mode=mode, account=main, seed=seed)
         self.seating = GridSeating(config, account_ids, rows, bands, self.plan.imported)
-        self.seating.refuse(restored)
+        restored = self.seating.remembered(self._restored(account_ids, now_ns, known))
+        charges = ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise)
         groups = group_parts(config, account_ids, rows, self.calendar)
         for group in groups:
             if group.trend is not None:
@@ -235,19 +230,12 @@ class Station:
                 run_no=run_no,
                 bots=(*groups, *grid_parts(config, account_ids)),
                 risk=config.risk_limits,
-                labels=DeskLabels(
-                    mode=mode,
-                    broker=config.trading_account.kind,
-                    is_live=config.is_live,
-                    index_symbol=index.symbol if index else "",
-                ),
+                labels=self._labels(index),
                 limits=_limits(config),
                 times=_times(config),
                 checks=_checks(config),
-                restored=self.seating.remembered(restored),
-                charges_of=OrderCharges(
-                    ChargeBook(read_charge_tables(), config.charges.brokerage_per_order_paise), rows
-                ).paise,
+                restored=restored,
+                charges_of=OrderCharges(charges, rows).paise,
                 reload_terms=self._reload_terms(account_ids),
                 stopwatch_ns=None if self.plan.is_virtual else time.perf_counter_ns,
             )
@@ -257,6 +245,16 @@ class Station:
             link.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
         self._open_voices(rows)
         return self.desk
+
+    def _labels(self, index: Instrument | None) -> DeskLabels:
+        broker, symbol = self.config.trading_account.kind, index.symbol if index is not None else ""
+        return DeskLabels(mode=self.plan.mode_words, broker=broker, is_live=self.config.is_live, index_symbol=symbol)
+
+    def _traded(self, known: Mapping[str, Instrument], index: Instrument | None) -> dict[str, Instrument]:
+        """All that any bot trades, and the index. Raises StartFailed for what is not of today."""
+        legs = (symbol for group in self.config.all_groups for symbol in group.symbols)
+        rows = {symbol: self._validated(symbol, known) for symbol in dict.fromkeys((*legs, *tokens(self.config)))}
+        return rows if index is None else {**rows, index.symbol: index}
 
     def _open_voices(self, rows: Mapping[str, Instrument]) -> None:
         """The start lines, pulse and minute's line, and the channels of alerts; a simulated day calls nobody."""
