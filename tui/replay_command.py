@@ -47,7 +47,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
     if missing:
         raise StartFailed(f"{arguments.file}: no bars of {', '.join(missing)}")
     settings = msgspec.structs.replace(loaded.config.legs, symbol=legs[0])
-    config = msgspec.structs.replace(loaded.config, legs=settings, groups={})  # the tape has one group's bars
+    # The tape has one group's bars, and no share's.
+    config = msgspec.structs.replace(loaded.config, legs=settings, has_legs=True, groups={}, grids=())
     plan = StationPlan(
         loaded=msgspec.structs.replace(loaded, config=config),
         files=DeskFiles.of(config, places(os.environ), arguments.db),

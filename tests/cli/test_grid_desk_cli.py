@@ -208,3 +208,19 @@ def test_a_ladder_that_is_in_use_is_not_changed_under_its_orders(home) -> None:
 
     changed = home.run(*words(LINE.replace("--spread 0.10", "--spread 0.20"), run))
     changed.assert_refused(2, 'grid "G": its prices or quantities', "10 levels round 50.00 in use")
+
+
+@pytest.mark.row("GRD-70")
+def test_a_replay_of_legs_does_not_mind_a_grid_in_the_file(home) -> None:
+    home.write("grid.toml", CONFIG)
+    bars = [
+        f"2026-03-11T09:{minute}:00,NIFTY2631724000{kind},100,101,99,100"
+        for minute in range(15, 30)
+        for kind in ("CE", "PE")
+    ]
+    home.write("bars.csv", "\n".join(["time,symbol,open,high,low,close", *bars]) + "\n")
+
+    ended = home.run(*words("replay bars.csv --symbol NIFTY2631724000CE --config grid.toml"))
+
+    assert ended.code == 0, ended.err
+    assert "round trips" in ended.out

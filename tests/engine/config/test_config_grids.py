@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.config import Config
@@ -298,3 +299,46 @@ def test_the_example_that_ships_commented_is_taken_when_its_marks_are_removed(co
 
     assert config.grid_terms(config.grids[0]).accounts.all == ("paper", "up", "down")
     assert config_of(text).grids == ()
+
+
+@pytest.mark.row("GRD-70", "CON-43", "OPS-21")
+@pytest.mark.parametrize(
+    ("legs", "trades_legs", "main"),
+    [
+        ("", False, "paper"),
+        ('[legs]\naccount = "up"\n', False, "up"),
+        ("[legs]\nlots = 2\n", True, "paper"),
+        ('[groups.low]\nsymbol = "NIFTY01DEC2624300PE"\n', True, "paper"),
+    ],
+)
+def test_legs_trade_beside_a_grid_only_where_the_file_names_them(
+    config_of: ConfigOf, legs: str, trades_legs: bool, main: str
+) -> None:
+    config = config_of(ONE + legs)
+
+    assert config.has_legs is trades_legs
+    assert bool(config.all_groups) is trades_legs
+    assert config.account_names[0] == config.legs.account == main
+    assert config.name == ("random_scalp_live" if trades_legs else "IRFC-SBIN Grid")
+    assert ("Legs " in explain(config)) is trades_legs
+    assert config_of("").has_legs, "without a grid the built-in legs trade"
+
+
+@pytest.mark.row("GRD-70")
+def test_a_paper_demo_asked_for_by_variable_does_not_wake_the_legs(config_of: ConfigOf) -> None:
+    assert not config_of(ONE, {"TEST_MODE": "true"}).has_legs
+    assert config_of(ONE, {"STRIKEDESK_LEGS_LOTS": "2"}).has_legs
+
+
+@pytest.mark.row("OPS-21", "GRD-57")
+def test_legs_cannot_be_left_with_entries_that_rest(faults_of: FaultsOf) -> None:
+    (fault,) = faults_of('[legs]\non_stop = "keep"\n')
+    assert "must be one of flatten, leave" in fault
+    assert "nobody pairs them" in explain_of_one(cancel_on_stop=False)
+    assert "its resting orders are cancelled" in explain_of_one(cancel_on_stop=True)
+
+
+def explain_of_one(*, cancel_on_stop: bool) -> str:
+    grid = Grid(bot_name="G", token_a_symbol="IRFC", trade_type=TradeType.BUY, cancel_on_stop=cancel_on_stop)
+    roles = msgspec.structs.replace(grid.accounts, trade="paper")
+    return explain(Config(grids=(msgspec.structs.replace(grid, accounts=roles),)))
