@@ -16,7 +16,8 @@ _WORDS = {Role.ENTRY: ("entry", "entries"), Role.TARGET: ("target", "targets"), 
 def counted(orders: Iterable[Order]) -> str:
     """`2 entries, 1 target, 1 hedge`."""
     counts = Counter(order.role for order in orders)
-    words = [(count, _WORDS.get(role, (role.value, f"{role.value}s"))) for role, count in counts.items()]
+    roles = sorted(counts, key=lambda role: list(Role).index(role))
+    words = [(counts[role], _WORDS.get(role, (role.value, f"{role.value}s"))) for role in roles]
     return ", ".join(f"{count} {one if count == 1 else more}" for count, (one, more) in words)
 
 

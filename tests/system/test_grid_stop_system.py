@@ -10,6 +10,7 @@ import pytest
 
 from engine.grid.bot import GridBot
 from engine.grid.terms import GridAccounts, GridTerms, TradeType
+from engine.heartbeat import heartbeat_text
 from engine.instrument import Instrument, Segment
 from engine.operator import Enter, PauseEntries
 from engine.order import OrderType, Side
@@ -97,6 +98,9 @@ def test_a_stopped_grid_leaves_four_orders_resting_in_their_accounts_and_says_ho
         (kept,) = rig.said("remain active")
         assert "4 orders remain active: " in kept and "open: +100 IRFC in paper" in kept
         assert all(words in kept for words in ("2 entries", "1 target", "1 hedge"))
+        health = rig.console.view().health
+        assert health.survives_us == ("IRFC: 2 entries, 1 target", "SBIN: 1 hedge") and health.dies_with_us == ()
+        assert "keeps its resting orders" in health.on_stop[0]
         assert f'strikedesk grid --bot-name "{GRID}" --cancel-all --token-a IRFC' in kept
         assert len(rig.said("hedge pairing is not enforced while stopped")) == 1
         assert not rig.said("end with this program") and not rig.said("STILL IN POSITION")
@@ -117,6 +121,8 @@ def test_a_hedge_that_does_not_rest_is_named_as_ending_with_the_program_and_the_
 
         assert await rig.desk.stop("asked to") == 5
         assert rig.said("hedges that do not rest end with this program: B2 SELL 50 SBIN @ 117.50")
+        assert rig.console.view().health.dies_with_us == ("hedge B2 SELL 50 SBIN @ 117.50",)
+        assert "open 2, covered " in heartbeat_text(rig.console.view(), 1)
 
     run_desk(scenario, grid_setup())
 
