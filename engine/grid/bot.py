@@ -61,8 +61,12 @@ class GridBot(GridEntries):
     def product(self) -> str:
         return self.terms.product
 
+    @property
+    def places(self) -> Mapping[str, Collection[str]]:
+        return self._places
+
     @cached_property
-    def places(self) -> dict[str, Collection[str]]:
+    def _places(self) -> dict[str, Collection[str]]:
         """Token A in the trade account, token B where it is hedged; one account may be several roles."""
         accounts, held = self.terms.accounts, dict[str, list[str]]()
         held[accounts.trade] = [self.terms.token_a]

@@ -96,8 +96,12 @@ class GridBrackets:
     def name(self) -> str:
         return self.terms.bot
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self._instruments
+
     @cached_property
-    def instruments(self) -> dict[str, Instrument]:
+    def _instruments(self) -> dict[str, Instrument]:
         prices = [self.price_a] + ([self.price_b] if self.price_b is not None else [])
         return {price.instrument.symbol: price.instrument for price in prices}
 
