@@ -78,7 +78,7 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded, more: GridPlan = NO_G
         reload=None if path is None or more.is_alone else _reload(path, arguments.env_file),
         imported=more.imported,
         resumes_terminated=more.resumes_terminated,
-        guardian_command=guardian_command(path, arguments.env_file, arguments.db),
+        guardian_command=() if more.is_alone else guardian_command(path, arguments.env_file, arguments.db),
     )
 
 

@@ -66,6 +66,9 @@ def start_grid(request: GridRequest, record: GridRecord | None) -> int:
 
     arguments = request.arguments
     loaded = msgspec.structs.replace(request.loaded, config=request.config.alone(request.grid))
+    if loaded.config.guardian.enabled:
+        text = "no guardian watches a grid that is started by its own command; a desk with it in config.toml has one"
+        print(f"strikedesk: note: {text}", file=sys.stderr)  # noqa: T201
     more = GridPlan(imported=record, resumes_terminated=request.resumes_terminated, is_alone=True)
     if arguments.no_ui:
         from tui.desk_command import plan_of, run_headless

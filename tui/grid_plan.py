@@ -14,7 +14,7 @@ class GridPlan:
     imported: GridRecord | None = None
     resumes_terminated: bool = False
     is_alone: bool = False
-    """Started by its own command, whose line no reload can read again."""
+    """Started by its own command, whose line neither a reload nor a guardian can read again."""
 
 
 NO_GRID: Final = GridPlan()
