@@ -2,8 +2,7 @@
 
 `engine.reconcile` says what differs; this module keeps what it needs between two reads (what the trader's own hands
 held at the start, which trades have been told to the brackets) and turns a proven difference into calls of brackets and
-bots. It reads nothing and awaits nothing: `engine.desk_reads` brings the books. Orders that are not ours are listed,
-never touched (UPD-07, I-8).
+bots. `engine.desk_reads` brings the books. Orders that are not ours are listed, never touched (UPD-07, I-8).
 """
 
 from __future__ import annotations

@@ -373,7 +373,7 @@ def test_prices_are_not_compared_where_several_positions_share_a_row() -> None:
 
 
 @pytest.mark.fault("NET-06")
-@pytest.mark.invariant("I-8")
+@pytest.mark.row("I-8")
 def test_units_of_the_traders_that_vanish_without_a_trade_are_missed_for_a_minute_before_that_is_believed() -> None:
     sightings = Sightings()
     gone = msgspec.structs.replace(seen(explained=False), difference=Difference.FOREIGN_GONE)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.grid.bot import GridBot
+from engine.grid.hedge import hedge_side, scaled
 from engine.grid.terms import TradeSide
 from engine.instant import NS_PER_S
 from engine.order import Role
@@ -80,6 +81,37 @@ class HedgeInTime:
             if age_ns > _HEDGE_NS and not truth.disturbed(truth.now_ns - age_ns - T_SLOW_NS):
                 text = f"{level.label}: hedge due for {age_ns / NS_PER_S:.0f} s and not filled"
                 verdicts.broken("GRD-35", level.uuid, text)
+
+
+class NotOverHedged:
+    """GRD-16, GRD-18: no hedge works, or is held, for units of token A that are not open any more."""
+
+    def __init__(self, grid: GridNow) -> None:
+        self._grid = grid
+        self._next_ns = 0
+        self.over = Timers()
+
+    def look(self, truth: Truth, verdicts: Verdicts) -> None:
+        bot = self._grid()
+        if truth.now_ns < self._next_ns or bot is None or bot.price_b is None:
+            return
+        self._next_ns = truth.now_ns + NS_PER_S
+        terms, lot = bot.terms, bot.price_b.instrument.lot_size
+        for entry_side in terms.trade_type.sides:
+            needed = hedged = 0
+            muddled = False
+            for key, group in truth.groups.items():
+                if group.symbol == terms.token_a and group.side is entry_side:
+                    needed += scaled(terms.qty_b, max(group.held_qty, 0), terms.qty_a, lot)
+                elif group.symbol == terms.token_b and group.side is hedge_side(entry_side, terms.hedge_sign):
+                    hedged += max(group.held_qty, 0) + truth.remaining(group, Role.HEDGE)
+                else:
+                    continue
+                muddled = muddled or truth.is_muddled(key) or truth.has_ghost(group)
+            age_ns = self.over.age(entry_side.value, hedged > needed and not muddled, truth.now_ns)
+            if age_ns > _HEDGE_NS and not truth.disturbed(truth.now_ns - age_ns - T_SLOW_NS):
+                text = f"{hedged} hedge units for {needed} needed, for {age_ns / NS_PER_S:.0f} s"
+                verdicts.broken("GRD-18", entry_side.value, text)
 
 
 class HedgesAtWork:

@@ -21,7 +21,7 @@ from engine.instrument import Instrument
 from engine.session import SessionClass
 from engine.tick import Tick
 from tui.simulation.day import Day, DayPlan
-from tui.simulation.grid_checks import CountersAgree, HedgeInTime, HedgesAtWork
+from tui.simulation.grid_checks import CountersAgree, HedgeInTime, HedgesAtWork, NotOverHedged
 from tui.simulation.grid_terms import BOT, GridPress, drawn_grid, drawn_keys, drawn_pair
 from tui.simulation.grid_trader import GridTrader
 from tui.simulation.oracle import Check
@@ -72,4 +72,4 @@ class GridDay(Day):
         return bot if isinstance(bot, GridBot) else None
 
     def _own_checks(self) -> list[Check]:
-        return [CountersAgree(self.grid), HedgeInTime(self.grid), HedgesAtWork(self.grid)]
+        return [CountersAgree(self.grid), HedgeInTime(self.grid), HedgesAtWork(self.grid), NotOverHedged(self.grid)]

@@ -80,6 +80,7 @@ def drawn_grid(seed: int, account: str) -> GridTerms:
         race_policy=RacePolicy.CLOSE,
         on_terminate=random.choice(tuple(OnTerminate)),
         confirm_with_token_a=random.random() < 0.15,
+        hedge_protection_bps=Random(f"{seed}/protection").choice((2, 50)),  # the narrow one is jumped over
         no_new_entries_ns=_NO_ENTRIES_NS,
         square_off_ns=_SQUARE_OFF_NS,
     )
