@@ -51,11 +51,18 @@ class GridEntries(GridHedges):
 
     def _plan_entries_of(self, side: TradeSide, block: str, now_ns: int, out: Outbox, *, withdraw: bool) -> None:
         levels = self.levels_of(side)
-        out_now = [level for level in levels if self._has_live_entry(level)]
+        out_now = [level for level in levels if level.cycle and self._has_live_entry(level)]
         most = self._resting_max()
-        free = [] if block else [level for level in levels if self._may_place(level, now_ns)]
-        wanted = sorted({level.index: level for level in (*out_now, *free)}.items())[:most]
-        keep = {index for index, _ in wanted}
+        free: list[Level] = []
+        keep: set[int] = set()
+        for level in levels:  # nearest first, and no further than there is room
+            if len(keep) == most:
+                break
+            if level in out_now:
+                keep.add(level.index)
+            elif not block and self._may_place(level, now_ns):
+                keep.add(level.index)
+                free.append(level)
         for level in out_now:
             bracket = self.cycle_of(level)
             unfilled = bracket is not None and not bracket.entered_qty
@@ -67,8 +74,8 @@ class GridEntries(GridHedges):
         room = most - len(out_now)
         if self.terms.seed_cadence and room > 0:
             room = 1 if now_ns >= self._next_rung_ns.get(side, 0) else 0
-        for _, level in wanted:
-            if room > 0 and level in free:
+        for level in free:
+            if room > 0:
                 room -= 1
                 self._next_rung_ns[side] = now_ns + self.terms.cycle_ns
                 price = self.price_b.tick.ltp_paise if self.price_b is not None and self.is_fresh_b(now_ns) else 0

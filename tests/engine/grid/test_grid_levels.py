@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, time
 
 import msgspec
@@ -461,3 +462,26 @@ def test_a_late_fill_reopens_its_position_and_is_traded_back(bench) -> None:
     bench.refuse = lambda order: ""
     bench.cycle(4)
     assert bench.net("IRFC") == 0
+
+
+@pytest.mark.row("GRD-48")
+def test_one_cycle_reads_fills_then_ends_then_protects_then_enters(bench, monkeypatch) -> None:
+    steps: list[str] = []
+    for name in ("book_fills", "_look_at_end", "plan_hedges", "plan_entries"):
+        real = getattr(bench.bot, name)
+        monkeypatch.setattr(bench.bot, name, lambda *args, real=real, name=name: (steps.append(name), real(*args)))
+    bench.cycle()
+    assert steps == ["book_fills", "_look_at_end", "plan_hedges", "plan_entries"]
+
+
+@pytest.mark.row("GRD-13", "GRD-30", "GRD-63", "BUG-43")
+def test_every_order_has_its_id_its_account_and_a_tag_that_every_broker_takes(bench) -> None:
+    bench.a(49_00)
+    bench.a(51_00)
+    bench.bot.square_off("Square-Off", bench.now_ns, bench.out)
+    bench.settle()
+    orders = [placed.order for placed in bench.venue.values()]
+    assert {order.role for order in orders} >= {Role.ENTRY, Role.TARGET, Role.HEDGE, Role.EXIT}
+    assert all(re.fullmatch(r"[A-Za-z0-9-]{1,20}", order.tag) and order.broker_id for order in orders)
+    assert len({order.tag for order in orders}) == len(orders)
+    assert {(order.symbol, order.account) for order in orders} <= {("IRFC", "T"), ("SBIN", "U"), ("SBIN", "D")}
