@@ -31,7 +31,7 @@ IN_SCOPE: tuple[str, ...] = (
 
 NOT_BUILT: dict[str, str] = {
     "HRD-42": "native bracket/OCO: orders that a venue makes itself carry no tag of ours; it needs a way to adopt them",
-    "GRD-50": "the feed of a real broker comes with its adapter; reconnecting and subscribing anew is tested on the demo",
+    "GRD-50": "the feed of a real broker comes with its adapter; the demo feed is subscribed to anew",
     "GRD-54": "XTS logs in with its adapter; roles with one account share a session (GRD-39)",
     "GRD-61": "a figure, not a test: bench/bench_grid.py measures one look at all levels",
     "GRD-69": "holdings are not read from a broker yet: SELL entries on CNC are checked against what the start is told",
