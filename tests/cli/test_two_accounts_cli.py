@@ -113,7 +113,7 @@ def test_two_accounts_of_one_venue_survive_a_killed_desk(home, far_exits, query)
 def test_every_account_has_its_own_guardian_and_a_release_means_all(home) -> None:
     home.write("two.toml", CONFIG + "[guardian]\nenabled = true\n")
     files = ("--config", "two.toml", "--db", "two.db")
-    desk = home.start("--no-ui", "--seed", "7", "--speed", "60", *files, "--duration", "2m")
+    desk = home.start("--no-ui", "--seed", "7", "--speed", "60", *files, "--duration", "5m")
     desk.wait_for("broker lists", times=2)
     second = home.run("guardian", *files, "--account", "hedge")
     ended = desk.end()

@@ -35,8 +35,9 @@ class QuietDesk:
         return SimpleNamespace(live_orders=lambda: self.live)
 
     @property
-    def gateway(self):
-        return SimpleNamespace(is_idle=self.is_idle, depth=1, path_error=self.path_error)
+    def accounts(self):
+        gateway = SimpleNamespace(is_idle=self.is_idle, depth=1, path_error=self.path_error)
+        return {"SIM": SimpleNamespace(gateway=gateway)}
 
 
 @pytest.mark.parametrize("word", [ProtectionWord.PROTECTED, ProtectionWord.FLAT])

@@ -100,6 +100,7 @@ async def test_a_desk_that_is_killed_together_with_its_own_paper_exchange_loses_
     desk = Child(tmp_path, *command)
     await desk.start()
     await desk.until(OPEN_WORD)
+    await desk.until("[ORDER]")  # however busy the machine is: something was traded
     await asyncio.sleep(1.0)
     code = await desk.end(signal.SIGTERM)
 
@@ -119,7 +120,7 @@ async def test_a_desk_that_is_killed_together_with_its_own_paper_exchange_loses_
             for (symbol, product), held in state.positions
         ],
     )
-    assert len(ledger.trades) > 4
+    assert ledger.trades
     assert differences(ledger, read_journal(tmp_path / "desk.db", state.account_id)) == []
     assert [row for row in ledger.positions if row.net_qty] == []
 
