@@ -10,7 +10,7 @@ import pytest
 from tui.simulation.day import run_day
 from tui.simulation.drill import drill
 
-FIRST = range(1, 9)
+FIRST = range(1, 5)
 FOUND_SOMETHING = (18, 20, 47, 122, 128, 252, 419, 459, 467, 470, 542)
 
 
