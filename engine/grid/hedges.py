@@ -83,10 +83,15 @@ class GridHedges(GridCycles):
     def _needy(self, side: TradeSide) -> Iterable[Level]:
         """Levels whose hedge is priced and has not filled in full."""
         for level in self.levels_of(side):
-            if not level.is_filled or not level.hedge_paise:
+            if not level.is_filled or not level.hedge_paise or self._is_being_left(level):
                 continue
             if self.hedge_need(level) > level.hedged_qty - level.trimmed_qty:
                 yield level
+
+    def _is_being_left(self, level: Level) -> bool:
+        """Its units are on their way out: a new hedge would open what square-off has just closed."""
+        bracket = self.cycle_of(level)
+        return bracket is not None and bool(bracket.body.exit_reason)
 
     def _wants(self, side: TradeSide, now_ns: int) -> dict[str, Want]:
         direction = hedge_side(side.entry_side, self.terms.hedge_sign)

@@ -297,3 +297,17 @@ def test_a_group_survives_the_journal() -> None:
     group.want([Want("x", 118_50, 50, False)])
     again = msgspec.json.decode(msgspec.json.encode(group), type=HedgeGroup)
     assert (again.members, again.shares, again.trade_side) == (["x"], [50], TradeSide.DOWNSIDE)
+
+
+@pytest.mark.row("GRD-42", "GRD-58")
+def test_a_square_off_opens_no_new_hedge_while_its_exits_are_on_their_way(bench) -> None:
+    bench.a(49_00)
+    before = [placed.order.tag for placed in bench.venue.values() if placed.order.role is Role.HEDGE]
+    bench.holds.add("T")  # the exit of token A does not fill for a while
+    bench.bot.square_off("Square-Off", bench.now_ns, bench.out)
+    bench.settle()
+    bench.cycle(3)
+
+    assert bench.net("IRFC") == 100
+    assert [placed.order.tag for placed in bench.venue.values() if placed.order.role is Role.HEDGE] == before
+    assert bench.live(Role.HEDGE) == []
