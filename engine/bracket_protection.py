@@ -422,7 +422,8 @@ class BracketProtection(BracketRules):
         stops = self.live(Role.STOP)
         covered = self.covered_qty
         if covered >= open_qty:
-            return ProtectionWord.PROTECTED
+            is_sure = body.is_hedge_sure or not body.terms.covered_elsewhere
+            return ProtectionWord.PROTECTED if is_sure else ProtectionWord.LOCAL
         if any(order.state is OrderState.UNKNOWN for order in stops):
             return ProtectionWord.UNKNOWN
         if body.style is ExitStyle.MONITORED:

@@ -225,6 +225,8 @@ class BracketBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     entry_rejects: int = 0
     hedged_qty: int = 0
     """Units whose loss another position limits; kept by the bot."""
+    is_hedge_sure: bool = False
+    """What limits it rests at the broker or has filled; otherwise it is only watched here, or meant to be bare."""
     trim_qty: int = 0
     """Units to close while the rest stays (GRD-18)."""
     tags: list[str] = []

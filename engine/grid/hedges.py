@@ -311,15 +311,21 @@ class GridHedges(GridCycles):
             if bracket is None or bracket.open_qty <= 0:
                 continue
             need, open_qty = self.hedge_need(level), bracket.open_qty
-            stands = not need or (level.hedge_paise > 0 and (is_watched or self.covered_b(level) >= need))
-            self._set_hedged(bracket, open_qty if stands else 0, now_ns, out)
+            is_sure = 0 < need <= self.covered_b(level)
+            stands = not need or is_sure or (level.hedge_paise > 0 and is_watched and not self.is_refused(level))
+            self._set_hedged(bracket, open_qty if stands else 0, now_ns, out, is_sure=is_sure)
         for group in self.body.groups:
             bracket = self.bracket_of(group)
             if bracket is not None and bracket.open_qty > 0:
-                self._set_hedged(bracket, bracket.open_qty, now_ns, out)
+                self._set_hedged(bracket, bracket.open_qty, now_ns, out, is_sure=True)
 
-    def _set_hedged(self, bracket: Bracket, qty: int, now_ns: int, out: Outbox) -> None:
-        if bracket.body.hedged_qty != qty:
-            bracket.body.hedged_qty = qty
+    def is_refused(self, level: Level) -> bool:
+        """The broker takes no hedge for it: to watch its trigger would promise what nobody can do."""
+        hedge = self.brackets.get(level.group)
+        return hedge is not None and hedge.awaits_entry and hedge.body.entry_rejects >= hedge.body.terms.exit_tries
+
+    def _set_hedged(self, bracket: Bracket, qty: int, now_ns: int, out: Outbox, *, is_sure: bool) -> None:
+        if (bracket.body.hedged_qty, bracket.body.is_hedge_sure) != (qty, is_sure):
+            bracket.body.hedged_qty, bracket.body.is_hedge_sure = qty, is_sure
             out.touched_brackets.add(bracket.body.bracket_id)
             bracket.update_state(now_ns, out)

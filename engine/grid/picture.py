@@ -123,7 +123,7 @@ def _hedge_word(bot: GridBot, level: Level, group: HedgeGroup | None, hedge: Bra
         return HedgeWord.FILLED
     if not bot.terms.is_hedged or not level.is_filled:
         return HedgeWord.NONE
-    if not level.hedge_paise:
+    if not level.hedge_paise or bot.is_refused(level):
         return HedgeWord.UNHEDGED
     if group is not None and hedge is not None and group.missing_of(level.uuid):
         return _group_word(hedge)

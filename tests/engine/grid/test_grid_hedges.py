@@ -7,10 +7,11 @@ import pytest
 
 from engine import refusals
 from engine.grid.hedge import HedgeGroup, Want, bracketed, hedge_trigger, scaled, to_rest
-from engine.grid.terms import HedgeOrderType, RacePolicy, TradeSide
+from engine.grid.terms import HedgeOrderType, RacePolicy, TradeSide, TradeType
 from engine.grid.view import LevelWord
 from engine.instant import NS_PER_S
 from engine.order import Role, Side
+from engine.view import ProtectionWord
 
 
 def fill_buys(bench, *prices_b: int) -> None:
@@ -311,3 +312,31 @@ def test_a_square_off_opens_no_new_hedge_while_its_exits_are_on_their_way(bench)
     assert bench.net("IRFC") == 100
     assert [placed.order.tag for placed in bench.venue.values() if placed.order.role is Role.HEDGE] == before
     assert bench.live(Role.HEDGE) == []
+
+
+@pytest.mark.row("GRD-07", "H-09")
+def test_a_level_is_called_protected_only_while_its_hedge_rests(bench) -> None:
+    bench.a(49_00)
+    level = bench.level("B1")
+    assert bench.bot.cycle_of(level).protection(bench.now_ns) is ProtectionWord.PROTECTED
+
+    watched = type(bench)()
+    watched.refuse = lambda order: refusals.ORDER_TYPE if order.type.value == "SL" else ""
+    watched.cycle()
+    watched.a(49_00)
+    watched.cycle(2)
+    assert watched.bot.cycle_of(watched.level("B1")).protection(watched.now_ns) is ProtectionWord.LOCAL
+
+    refused = type(bench)()
+    refused.refuse = lambda order: refusals.MARGIN if order.role is Role.HEDGE else ""
+    refused.cycle()
+    refused.a(49_00)
+    refused.cycle(10)
+    assert refused.bot.cycle_of(refused.level("B1")).protection(refused.now_ns) is ProtectionWord.NAKED
+    assert any("refused" in text for text in refused.alarms.values())
+    assert any("without a working stop" in text for text in refused.alarms.values())
+
+    bare = type(bench)(trade_type=TradeType.BUY)
+    bare.cycle()
+    bare.a(49_00)
+    assert bare.bot.cycle_of(bare.level("B1")).protection(bare.now_ns) is ProtectionWord.LOCAL
