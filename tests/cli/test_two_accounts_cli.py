@@ -111,12 +111,12 @@ def test_two_accounts_of_one_venue_survive_a_killed_desk(home, far_exits, query)
 
 @pytest.mark.row("OPS-20")
 def test_every_account_has_its_own_guardian_and_a_release_means_all(home) -> None:
-    home.write("two.toml", CONFIG + "[guardian]\nenabled = true\n")
+    home.write("two.toml", CONFIG.replace('"leave"', '"flatten"') + "[guardian]\nenabled = true\n")
     files = ("--config", "two.toml", "--db", "two.db")
-    desk = home.start("--no-ui", "--seed", "7", "--speed", "60", *files, "--duration", "5m")
+    desk = home.start("--no-ui", "--seed", "7", *files)
     desk.wait_for("broker lists", times=2)
     second = home.run("guardian", *files, "--account", "hedge")
-    ended = desk.end()
+    ended = desk.end(signal.SIGTERM)
 
     assert ended.code == 0, ended.err[-2000:]
     assert second.code == 4 and "the guardian of account hedge" in second.err
