@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import argparse
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
 from textual.pilot import Pilot
 
+from engine.config.load import load
 from engine.instant import NS_PER_MS, NS_PER_S, at_ist
 from engine.metrics import Metrics
 from engine.operator import CancelAll, CancelOrder, Enter, ExitLeg, Note, PauseEntries, Request, ZeroOut
@@ -33,6 +37,9 @@ from engine.view import (
     StatusView,
     UpdateView,
 )
+from engine.virtual_time import run_virtual
+from tui.desk_command import open_demo, plan_of, run_engine
+from tui.signals import Signals
 
 if TYPE_CHECKING:
     from tui.app import StrikedeskApp
@@ -543,3 +550,100 @@ def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
         return snap_compare(app, terminal_size=terminal_size, run_before=act)
 
     return compare
+
+
+class Picture(NamedTuple):
+    """What the real console answered at one instant. Implements `engine.console.Console`."""
+
+    picture: DeskView
+    log: Sequence[LogLine]
+    ladders: dict[str, Sequence[LadderRow]]
+    updates: Sequence[UpdateView]
+    figures: Sequence[MetricView]
+    counted: Sequence[CountView]
+
+    def view(self) -> DeskView:
+        return self.picture
+
+    def log_since(self, seq: int) -> Sequence[LogLine]:
+        return [entry for entry in self.log if entry.seq > seq]
+
+    def ladder(self, symbol: str, rungs: int, bot: str = "") -> Sequence[LadderRow]:
+        rows = self.ladders.get(symbol, ())
+        start = max(0, (len(rows) - rungs) // 2)
+        return rows[start : start + rungs]
+
+    def order_updates(self) -> Sequence[UpdateView]:
+        return self.updates
+
+    def metrics(self) -> Sequence[MetricView]:
+        return self.figures
+
+    def counts(self) -> Sequence[CountView]:
+        return self.counted
+
+    def submit(self, request: Request) -> None:
+        """A picture of the past takes no request."""
+
+    def why_not(self, request: Request) -> str:
+        return "a picture"
+
+    def describe(self, request: Request) -> str:
+        return "a picture"
+
+
+LOOK_NS = 50 * NS_PER_MS
+"""How often a day is looked at; a screen draws ten frames a second."""
+LADDER_RUNGS = 120
+
+
+async def play(
+    config: Path, seed: int, steps: Mapping[str, Callable[[DeskView], bool]], faults: Path | None, end_ns: int
+) -> dict[str, Picture]:
+    """Run the demo day until its last step; each picture is taken when its step is true and those before it were."""
+    arguments = argparse.Namespace(
+        config=config, env_file=None, seed=seed, speed=float("inf"), faults=faults and str(faults), fresh=False,
+        db=None, no_ui=False, json_log=False,
+    )  # fmt: skip
+    station, market = await open_demo(plan_of(arguments, load(config, {})))
+    signals, wanted, taken = Signals(), list(steps), dict[str, Picture]()
+    engine = asyncio.get_running_loop().create_task(run_engine(station, market, end_ns, signals))
+    clock, console = station.clock, station.console
+    while wanted and not engine.done():
+        await clock.sleep_until(clock.now_ns() + LOOK_NS)
+        view = console.view()
+        while wanted and steps[wanted[0]](view):
+            shown = msgspec.structs.replace(
+                view, status=msgspec.structs.replace(view.status, account="SIM"), health=without_wall_time(view)
+            )
+            taken[wanted.pop(0)] = Picture(
+                shown, tuple(console.log_since(0)),
+                {leg.symbol: tuple(console.ladder(leg.symbol, LADDER_RUNGS)) for leg in view.legs},
+                tuple(console.order_updates()), tuple(console.metrics()), tuple(console.counts()),
+            )  # fmt: skip
+    signals.stop.set()
+    await engine
+    await station.close(0)
+    return taken
+
+
+def without_wall_time(view: DeskView) -> HealthView:
+    """The disk and the loop are measured in real time, which is never twice the same."""
+    quiet = {"commit_ms": 0.0, "commit_ms_p99": 0.0, "commit_ms_worst": 0.0}
+    return msgspec.structs.replace(view.health, **quiet)
+
+
+@pytest.fixture(scope="session")
+def take_pictures() -> Callable[..., dict[str, Picture]]:
+    """Of a day in virtual time on the real desk and the real paper exchange: `(config, seed, steps, faults=)`."""
+
+    def take(
+        config: Path,
+        seed: int,
+        steps: Mapping[str, Callable[[DeskView], bool]],
+        faults: Path | None = None,
+        end_ns: int = 15 * 60 * NS_PER_S,
+    ) -> dict[str, Picture]:
+        return run_virtual(play(config, seed, steps, faults, end_ns))
+
+    return take
