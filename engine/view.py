@@ -324,6 +324,14 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     def net_paise(self) -> int:
         return self.realised_paise + self.unrealised_paise - self.charges_paise
 
+    @property
+    def path_words(self) -> str:
+        """`ok`, `not proven`, or of how many of several accounts the order path is proven."""
+        if self.order_path_ns:
+            return "ok"
+        proven = sum(1 for account in self.accounts if account.path_ns)
+        return f"{proven} of {len(self.accounts)} proven" if proven else "not proven"
+
 
 class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     """Progress of one trader request."""

@@ -45,7 +45,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     recovered: bool
     order_path: str
-    """`ok`, `not proven`, or what is wrong."""
+    """`ok`, `not proven`, `1 of 3 proven`, or what is wrong."""
     order_path_age_ns: int
     reconciled_age_ns: int
     differences: int
@@ -122,7 +122,7 @@ def health_of(desk: Desk, console: DeskConsole) -> Health:
         scheduler=f"every {every_ns // NS_PER_S} s" if desk.recovered else "start-up",
         entries=status.entries,
         feed_age_ns=_age_ns(status.feed_ns, status.now_ns),
-        order_path=status.order_path_down or ("ok" if status.order_path_ns else "not proven"),
+        order_path=status.order_path_down or status.path_words,
         order_path_age_ns=_age_ns(status.order_path_ns, status.now_ns),
         tick_cache=sum(1 for book in desk.prices.values() if book.at_ns),
         index_name=status.index_name,

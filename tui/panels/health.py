@@ -49,7 +49,7 @@ def naked_line(view: DeskView) -> Line:
 def health_lines(view: DeskView, cost: FrameCost) -> list[Line]:
     status, health, now_ns = view.status, view.health, view.status.now_ns
     proven = f"{status.order_path_ms:.0f} ms, proven {since(status.order_path_ns, now_ns)} ago"
-    orders: Span = (proven, "") if status.order_path_ns else ("not proven yet", "warn")
+    orders: Span = (proven, "") if status.order_path_ns else (status.path_words, "warn")
     if status.order_path_down:
         orders = (f"DOWN: {clean(status.order_path_down)}", "alarm")
     diffs = status.reconcile_diffs

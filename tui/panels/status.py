@@ -85,7 +85,7 @@ def feed_words(status: StatusView, limits: AgeLimits) -> Line:
 def order_path_words(status: StatusView, *, is_wide: bool) -> Line:
     """Separate from the feed: a feed that ticks does not prove that orders are allowed."""
     if not status.order_path_ns:
-        return line(("orders ", "dim"), ("not proven", "warn"))
+        return line(("orders ", "dim"), (status.path_words, "warn"))
     age = f" {since(status.order_path_ns, status.now_ns)} ago" if is_wide else ""
     return line(("orders ", "dim"), f"ok {status.order_path_ms:.0f}ms{age}")
 
