@@ -31,8 +31,8 @@ def run_where(arguments: argparse.Namespace) -> int:
     rows = [
         ("config", str(loaded.path.resolve()) if loaded.path else "built-in defaults (no config.toml found)"),
         ("journal", str(files.journal)),
-        ("paper account", f"kept by the venue at {venue}" if venue else str(files.paper_books)),
-        *(("paper account", str(books)) for books in (files.other_books.values() if not venue else ())),
+        *(("paper account", str(books)) for books in (files.books.values() if not venue else ())),
+        *([("paper account", f"kept by the venue at {venue}")] if venue else ()),
         ("log", str(files.log or "none")),
         ("JSON log", str(files.json_log or "none")),
         ("secrets", str(files.secrets)),

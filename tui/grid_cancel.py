@@ -152,7 +152,7 @@ async def _open(
         _take(held, files.state_dir, f"{name} at {account.venue}")
         link = await open_link(account.venue, name, account.seed)
         return RemotePaperAccount(link), link.clock, link
-    path = files.books_of(name)
+    path = files.books[name]
     if not path.exists():
         return Cancelled(account=name, note="no paper account there yet, nothing to cancel")
     _take(held, path.parent, path.stem)

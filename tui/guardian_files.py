@@ -40,7 +40,7 @@ class GuardianFiles(msgspec.Struct, frozen=True, kw_only=True):
         """Of the desk that this configuration means."""
         account = config.trading_account
         if isinstance(account, PaperAccount) and not account.venue:
-            books = files.books_of(config.legs.account)
+            books = files.books[config.legs.account]
             return cls.beside(account_lock_path(books.parent, books.stem))
         return cls.beside(account_lock_path(files.state_dir, account_name(config)))
 

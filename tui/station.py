@@ -146,7 +146,7 @@ class Station:
         if self.plan.is_virtual:
             return first_start_ns
         for name, paise in funds.items():
-            path = self.plan.files.books_of(name)
+            path = self.plan.files.books[name]
             _make_folder(path.parent)
             self._hold(name, _account_lock(path))
             books = BooksFile.open(path, funds_paise=paise, start_ns=first_start_ns, fresh=self.plan.fresh)
