@@ -98,6 +98,14 @@ def parse_option_symbol(text: str, *, form: SymbolForm | None = None) -> OptionS
     return None
 
 
+def option_name(underlying: str, expiry: date, strike_paise: int, option_type: OptionType) -> str:
+    """This desk's name of a contract, whatever its broker calls it: the OpenAlgo form, NIFTY01DEC2624500PE."""
+    rupees, paise = divmod(strike_paise, PAISE_PER_RUPEE)
+    strike = f"{rupees}.{paise:02d}".rstrip("0") if paise else str(rupees)
+    month = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")[expiry.month - 1]
+    return f"{underlying}{expiry.day:02d}{month}{expiry.year % 100:02d}{strike}{option_type.value}"
+
+
 def complement(text: str) -> str | None:
     """The other leg's symbol, same form, PE and CE swapped; None when `text` is no option (LEG-01, BUG-01)."""
     parsed = parse_option_symbol(text)

@@ -35,6 +35,14 @@ class VenueRules(msgspec.Struct, frozen=True, kw_only=True):
     products: frozenset[str] = frozenset({"MIS", "NRML", "CNC"})
     takes_market: bool = True
     """With protection; a bare MARKET leaves nowhere."""
+    carries_tag: bool = True
+    """Our tag comes back with the order. False: the adapter finds its orders by what it sent and when (ORD-13)."""
+    pushes_orders: bool = True
+    """Order updates are pushed. False: the desk polls."""
+    native_exits: str = ""
+    """The broker's own bracket of stop and target, by its name; empty = none (HRD-42)."""
+    protects_at_broker: bool = True
+    """A stop can rest there and survives this program."""
 
     @property
     def modify_cap(self) -> int:

@@ -1,0 +1,1 @@
+"""What the adapters of all brokers share: one HTTP call, one stream, tolerant numbers, counted oddities."""
