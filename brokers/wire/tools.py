@@ -23,5 +23,7 @@ class SessionTools(msgspec.Struct, frozen=True, kw_only=True):
     """Hears one sentence about anything that a person should know; it goes through the log's redaction."""
     cache: Path | None = None
     """Folder of the day's instrument masters; None = keep none."""
+    deadline_s: float = 7.0
+    """Real seconds for one whole call, whatever happens in it."""
     time_scale: float = 1.0
     """Exchange seconds in one real second: above 1 only in a hurried rehearsal."""

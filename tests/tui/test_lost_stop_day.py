@@ -19,6 +19,7 @@ from tui.lines import text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "faults" / "lost-stop.toml"
+pytestmark = pytest.mark.xdist_group("lost stop day")
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
 
 

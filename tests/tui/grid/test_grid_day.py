@@ -38,6 +38,7 @@ accounts = { upside_oco = "up", downside_oco = "down" }
 """
 SEED = 6
 """A pair demo in which one level earns, and another is closed by its hedge, within five minutes."""
+pytestmark = pytest.mark.xdist_group("grid day")
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
 W, H = LevelWord, HedgeWord
 
