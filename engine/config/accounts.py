@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -43,6 +43,19 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.secret_names
 
 
+class RealAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every broker's account has."""
+
+    rehearsal: Annotated[str, _VENUE] = ""
+    """Where its venue listens when [desk] mode = "rehearsal" (`strikedesk venue KIND`); empty = the kind's own port."""
+    rehearsal_port: ClassVar[int] = 0
+
+    @property
+    def rehearsal_address(self) -> str:
+        """HOST:PORT of its venue."""
+        return self.rehearsal or f"127.0.0.1:{self.rehearsal_port}"
+
+
 class PaperAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The built-in exchange. Nothing leaves the machine (LEG-61)."""
 
@@ -73,9 +86,10 @@ class PaperAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.latency_ms * NS_PER_MS
 
 
-class KiteAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KiteAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Zerodha Kite Connect."""
 
+    rehearsal_port: ClassVar[int] = 8801
     kind: Annotated[Literal["kite"], Key("OPS-05")]
     """Zerodha Kite Connect."""
     user: Annotated[str, _PERSON] = "Sai"
@@ -90,9 +104,10 @@ class KiteAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Tick and order-update address."""
 
 
-class OpenAlgoAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OpenAlgoAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An OpenAlgo server, usually on this machine."""
 
+    rehearsal_port: ClassVar[int] = 8803
     kind: Annotated[Literal["openalgo"], Key("OPS-05")]
     """An OpenAlgo server."""
     host: Annotated[str, _URL] = "http://127.0.0.1:5000"
@@ -103,9 +118,10 @@ class OpenAlgoAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=
     """Secret that holds the API key."""
 
 
-class XtsAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class XtsAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Symphony XTS server; Findoc's by default (OPS-14)."""
 
+    rehearsal_port: ClassVar[int] = 8804
     kind: Annotated[Literal["xts"], Key("OPS-05")]
     """A Symphony XTS server."""
     root: Annotated[str, _URL] = "https://xts.myfindoc.com"
@@ -126,9 +142,10 @@ class XtsAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return (self.trade_key_name, self.trade_secret_name)
 
 
-class DhanAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DhanAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """DhanHQ."""
 
+    rehearsal_port: ClassVar[int] = 8802
     kind: Annotated[Literal["dhan"], Key("OPS-05")]
     """DhanHQ v2."""
     client_id: Annotated[str, _PERSON] = ""

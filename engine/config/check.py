@@ -20,7 +20,7 @@ from engine.config.accounts import Account, AnyAccount, PaperAccount, XtsAccount
 from engine.config.errors import Fault, shown
 from engine.config.grid import Grid
 from engine.config.key import keys_of
-from engine.config.model import Config, Legs
+from engine.config.model import MADE_MARKETS, Config, Legs, Mode
 from engine.exit_rules.time_exit import TimeExit
 from engine.grid.check import GridFacts, violations
 from engine.grid.terms import TradeSide
@@ -36,7 +36,6 @@ _TICK_PAISE: Final = {"NFO": 5, "BFO": 5, "NSE": 1, "BSE": 1}
 _DERIVATIVES: Final = ("NFO", "BFO")
 _LOOKS_LIKE_OPTION: Final = re.compile(r"[A-Z&-]+.*\d.*(PE|CE)")
 _OPTION_WITHOUT_TYPE: Final = re.compile(r"[A-Z0-9&-]*?\d{2}(?:[A-Z]{3})\d{2}\d{3,}")
-_MARKETS: Final = ("demo", "replay")
 _INTERVAL_MAX_NS: Final = 6 * 3600 * 1_000_000_000
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -230,13 +229,16 @@ def _accounts(config: Config) -> Iterator[Fault]:
     if config.has_legs and (problem := _account_problem(config, legs.account)) is not None:
         yield Fault(("legs", "account"), problem, f'"{legs.account}"')
     yield from _one_exchange(config)
-    if desk.market not in _MARKETS:
+    if desk.market not in MADE_MARKETS:
         source = config.accounts.get(desk.market)
         if source is None or isinstance(source, PaperAccount):
-            yield Fault(("desk", "market"), f"{', '.join(_MARKETS)} or the name of a real account", f'"{desk.market}"')
-    elif config.is_live:
+            known = ", ".join(MADE_MARKETS)
+            yield Fault(("desk", "market"), f"{known} or the name of a real account", f'"{desk.market}"')
+    elif config.desk.mode is not Mode.PAPER:
         yield Fault(
-            ("desk", "market"), "live trading needs real prices, the name of a real account", f'"{desk.market}"'
+            ("desk", "market"),
+            f"{desk.mode.value} trading needs real prices, the name of a real account",
+            f'"{desk.market}"',
         )
     elif desk.market == "replay" and isinstance(account, PaperAccount) and not account.file:
         yield Fault(
@@ -251,7 +253,7 @@ def _account_problem(config: Config, name: str) -> str | None:
         return f"no such account; one of {', '.join(config.accounts)}"
     if config.is_live and isinstance(account, PaperAccount):
         return 'is a paper account, but [desk] mode is "live"'
-    if not config.is_live and not isinstance(account, PaperAccount):
+    if config.desk.mode is Mode.PAPER and not isinstance(account, PaperAccount):
         return 'is a real account, but [desk] mode is "paper"'
     return None
 

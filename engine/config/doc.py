@@ -175,7 +175,13 @@ def _environment() -> Iterator[str]:
 
 
 def field_texts(table: type[msgspec.Struct]) -> dict[str, str]:
-    """The docstring below each field of the class, on one line."""
+    """The docstring below each field of the class and of those it comes from, on one line."""
+    structs = [kind for kind in table.__bases__ if issubclass(kind, msgspec.Struct)]
+    parents = [kind for kind in structs if kind is not msgspec.Struct]
+    return {name: text for kind in (*parents, table) for name, text in _own_texts(kind).items()}
+
+
+def _own_texts(table: type[msgspec.Struct]) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(table))).body
     assert isinstance(body, ast.ClassDef)
     texts: dict[str, str] = {}

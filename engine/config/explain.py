@@ -62,6 +62,8 @@ def _desk_lines(config: Config) -> Iterator[tuple[str, str]]:
     desk = config.desk
     if config.is_live:
         yield "Mode", "LIVE: real orders with real money"
+    elif config.is_rehearsal:
+        yield "Mode", "rehearsal: orders go to loopback venues of this machine, no money"
     else:
         yield "Mode", "paper: no order leaves this machine"
     match desk.market:

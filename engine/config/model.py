@@ -44,8 +44,12 @@ _NS_PER_UNIT: Final = {"s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S}
 _BPS_PER_PERCENT: Final = 100
 
 
+MADE_MARKETS: Final = ("demo", "replay")
+
+
 class Mode(StrEnum):
     PAPER = "paper"
+    REHEARSAL = "rehearsal"
     LIVE = "live"
 
 
@@ -59,7 +63,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The desk as a whole: paper or live, where prices come from, where facts and logs go."""
 
     mode: Annotated[Mode, Key("HRD-43")] = Mode.PAPER
-    """`paper` calls no broker's order address; `live` trades the account of [legs] and asks for limits first."""
+    """`paper` calls no broker's order address; `rehearsal` trades the same accounts at loopback venues (`strikedesk
+    venue kite`), with no money and no credentials; `live` trades the account of [legs] and asks for limits first."""
     max_lots: Annotated[int, Key("HRD-43", "lots", 0, 1000)] = 0
     """Most lots of one leg in one entry, from the file or by key; 0 = no cap, which `live` refuses."""
     market: Annotated[str, Key("OPS-32", pattern=_NAME, form=_NAME_FORM)] = "demo"
@@ -465,6 +470,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def is_live(self) -> bool:
         return self.desk.mode is Mode.LIVE
+
+    @property
+    def is_rehearsal(self) -> bool:
+        return self.desk.mode is Mode.REHEARSAL
+
+    @property
+    def feed_account(self) -> str:
+        """The name of the real account whose prices are used; empty for made or recorded ones."""
+        return self.desk.market if self.desk.market not in MADE_MARKETS else ""
 
     @property
     def trading_account(self) -> Account:
