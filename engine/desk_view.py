@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -69,6 +69,7 @@ class DeskConsole:
         self.lag_ms_p50 = 0.0
         self.lag_ms_p99 = 0.0
         self.lag_ms_worst = 0.0
+        self.login_words: Callable[[int], str] = lambda _now_ns: ""
 
     def count_ticks(self) -> None:
         """Hear the market too, for the rate on the health panel; only wanted when there is a screen."""
@@ -310,6 +311,7 @@ class DeskConsole:
             square_off_ns=desk.square_off_at_ns(now_ns),
             session_text=desk.session_reason(now_ns) or f"{ist_date(now_ns):%a %d %b}",
             engine_down=desk.engine_error or "; ".join(a.words(a.fenced) for a in many if a.fenced),
+            login=self.login_words(now_ns),
             recovered="; ".join(account.recovered for account in accounts if account.recovered),
         )
 

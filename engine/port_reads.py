@@ -111,8 +111,11 @@ class FeedPort(MarketPort, LinkedPort, HistoryPort, ChainPort, Protocol):
 class BrokerSession(Protocol):
     """One login: the account and the feed that hang on it share its connection pool and its fate (LEG-06, GRD-54)."""
 
-    async def open(self) -> None:
-        """Log in or prove the token, and fetch the day's instruments. Raises SessionRefused."""
+    async def open(self, *, trade: bool = True, market: bool = True) -> None:
+        """Log in or prove the token, and fetch the day's instruments. Raises SessionRefused.
+
+        `trade`, `market`: what it is wanted for; a broker that logs in apart for each (XTS) opens only that.
+        """
         ...
 
     async def close(self) -> None:

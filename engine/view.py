@@ -316,6 +316,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     square_off_ns: int = 0
     session_text: str = ""
     engine_down: str = ""
+    login: str = ""
+    """What a trader must know of a login: that it ends soon, has ended, or may not trade; empty while all is well."""
     recovered: str = ""
     """What the last recovery found and did, until it is acknowledged or some minutes old."""
     accounts: tuple[AccountView, ...] = ()

@@ -121,8 +121,9 @@ class _Console:
 
 def _mode(arguments: argparse.Namespace, loaded: Loaded) -> str:
     """The mode in words before the desk is open. Raises ConfigError for a fault script that cannot be used."""
-    if arguments.faults is None:  # the common case loads nothing of the venue before the first paint
-        return "LIVE" if loaded.config.is_live else "PAPER DEMO"
+    config = loaded.config
+    if arguments.faults is None and not (config.is_rehearsal or config.feed_account):
+        return "LIVE" if config.is_live else "PAPER DEMO"  # the common case loads nothing of the venue before the paint
     from tui.faults_option import demo_mode, read_faults_option
 
     return demo_mode(loaded, read_faults_option(arguments))

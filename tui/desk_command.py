@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from brokers.paper.demo_market import DEMO_DAY
-from engine.config.accounts import PaperAccount
 from engine.config.errors import ConfigError
 from engine.config.load import Loaded, load
 from engine.config.model import Config
@@ -23,6 +22,7 @@ from engine.messages import Msg
 from engine.paths import places
 from engine.port import MarketPort
 from engine.virtual_time import run_virtual
+from tui.broker_station import hangs_on_brokers, open_brokers
 from tui.demo_floor import DemoFloor, open_floor
 from tui.desk_guard import DeskGuard
 from tui.faults_option import demo_mode, read_faults_option
@@ -58,9 +58,8 @@ def plan_of(arguments: argparse.Namespace, loaded: Loaded, more: GridPlan = NO_G
     """What the command line and the configuration say about the station. Raises ConfigError."""
     config = loaded.config
     account = config.trading_account
-    # A real account is refused by the station, which first says which credential is missing (LEG-54).
-    if isinstance(account, PaperAccount) and config.desk.market != "demo":
-        raise ConfigError([f"desk.market = {config.desk.market!r}: only demo is built yet; replays: strikedesk replay"])
+    if config.desk.market == "replay":
+        raise ConfigError(["desk.market = 'replay': a recorded day is played by: strikedesk replay"])
     seed = arguments.seed if arguments.seed is not None else getattr(account, "seed", 1)
     path = loaded.path
     faults = read_faults_option(arguments)
@@ -90,6 +89,8 @@ async def open_demo(plan: StationPlan) -> tuple[Station, MarketPort]:
     """A desk on the demo market, opened and restored but not started; gives everything back when that fails."""
     if venue_of(plan):
         return await open_remote(plan)
+    if hangs_on_brokers(plan):
+        return await open_brokers(plan)
     station = Station(plan)
     try:
         start_ns = station.open_books(station.hours.of_day(DEMO_DAY)[0])

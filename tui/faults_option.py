@@ -20,6 +20,7 @@ from brokers.paper.faults.plan import FaultPlan, Profile
 from brokers.paper.faults.script import FaultScriptError, Script, load_script
 from engine.config.errors import ConfigError
 from engine.config.load import Loaded
+from engine.config.model import Config, Mode
 from engine.instant import at_ist, ist_date
 from engine.port import Clock, MarketPort
 
@@ -60,11 +61,21 @@ def read_faults_option(arguments: argparse.Namespace) -> FaultsOption | None:
 
 def demo_mode(loaded: Loaded, faults: FaultsOption | None) -> str:
     """The mode in words, on screen and in the journal. Raises ConfigError: a real account has faults enough."""
-    if not loaded.config.is_live:
+    config = loaded.config
+    if config.desk.mode is Mode.PAPER and not config.feed_account:
         return "PAPER DEMO" if faults is None else "PAPER DEMO, FAULTS"
     if faults is not None:
-        raise ConfigError(["--faults makes the paper venue misbehave; this configuration trades a real account"])
-    return "LIVE"
+        raise ConfigError(["--faults makes the paper demo misbehave; a broker's venue has the option itself"])
+    return mode_words(config)
+
+
+def mode_words(config: Config) -> str:
+    """The mode of a desk without faults, as the top line says it."""
+    if config.is_live:
+        return "LIVE"
+    if config.is_rehearsal:
+        return "REHEARSAL"
+    return f"PAPER ON {config.feed_account.upper()}" if config.feed_account else "PAPER DEMO"
 
 
 class DemoFaults:

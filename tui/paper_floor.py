@@ -109,6 +109,10 @@ class PaperFloor:
         return self._hours.of_day(ist_date(self.clock.now_ns()))[1]
 
     @property
+    def seed(self) -> int:
+        return self._seed
+
+    @property
     def jobs(self) -> list[Callable[[], object]]:
         """Ticks, and once a real second how far the day has come; they end only by cancellation."""
         return [*self._demo.jobs, self.keep_clock]

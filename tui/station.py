@@ -53,6 +53,7 @@ from engine.messages import Msg
 from engine.option_symbol import parse_option_symbol
 from engine.order_charges import OrderCharges
 from engine.port import BrokerPort, MarketPort
+from engine.port_reads import BrokerSession
 from engine.position_checks import CheckLimits
 from engine.secrets import Redactions, Secrets
 from engine.session import Calendar
@@ -130,6 +131,10 @@ class Station:
         self.faults: DemoFaults | None = None
         self.links: dict[str, VenueLink] = {}
         """To the paper venue of another process, which then has the exchange and the books; by account name."""
+        self.sessions: dict[str, BrokerSession] = {}
+        """At real brokers or their venues, by the name of the account that trades there."""
+        self.held_sessions: list[BrokerSession] = []
+        """All that were opened, those that only give prices among them."""
         self._books: dict[str, BooksFile] = {}
         """By account name; none in virtual time."""
         self._leases: dict[str, Lease] = {}
@@ -168,11 +173,11 @@ class Station:
         """As the configuration calls the accounts that this desk trades, the main one first."""
         return self.config.account_names
 
-    def lock_account(self, name: str, lock_name: str) -> None:
+    def lock_account(self, name: str, lock_name: str, what: str = "paper account") -> None:
         """One desk per account, whatever its journal. Raises AlreadyRunning."""
         folder = self.plan.files.state_dir
         _make_folder(folder)
-        self._hold(name, InstanceLock.acquire(account_lock_path(folder, lock_name), f"paper account {lock_name}"))
+        self._hold(name, InstanceLock.acquire(account_lock_path(folder, lock_name), f"{what} {lock_name}"))
 
     def _hold(self, name: str, lock: InstanceLock) -> None:
         """The account's lock, and the lease under which this desk sends. Raises LeaseHeld after a guardian."""
@@ -200,7 +205,7 @@ class Station:
         known = {instrument.symbol: instrument for instrument in instruments}
         index = known.get(config.index)
         rows = self._traded(known, index)
-        if not self.links:
+        if not self.links and not self.sessions:
             self.exchange.list_instruments(instruments)
             if exchange_hears:
                 market.listen(self.exchange.on_tick)
@@ -243,6 +248,8 @@ class Station:
         self.console = DeskConsole(self.desk, self.alerts)
         for name, link in self.links.items():
             link.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
+        for name, session in self.sessions.items():
+            session.account.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
         self._open_voices(rows)
         return self.desk
 
@@ -344,7 +351,7 @@ class Station:
             await self.writer.close()
         if hasattr(self, "journal"):
             self.journal.end_run(code, at_ns=self.clock.now_ns())
-        for link in self.links.values():
+        for link in (*self.links.values(), *self.held_sessions):
             await link.close()
         if hasattr(self, "log"):
             self.log.flush()
@@ -401,6 +408,8 @@ class Station:
         the main one; every other stays honest."""
         if self.links:
             return RemotePaperAccount(self.links[name])
+        if self.sessions:
+            return self.sessions[name].account
         account = self._open_account(name)
         if self.faults is None or name != self.account_names[0]:
             return account

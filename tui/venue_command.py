@@ -1,7 +1,8 @@
-"""`strikedesk venue paper`: the paper exchange with its market as a process of its own, for desks of this machine.
+"""`strikedesk venue KIND`: the paper exchange with its market as a process of its own, for desks of this machine.
 
 It outlives the desk as a broker does: a desk that is killed finds its orders where they were, or filled meanwhile. The
-port it listens on is its first line on stdout. Other kinds of venue will speak the brokers' own protocols.
+port it listens on is its first line on stdout. `paper` speaks this program's own protocol; the others speak a broker's,
+so that a live configuration, or the broker's official client, can be rehearsed against it with no money.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from tui.arguments import duration, file_name, file_options, speed, whole
 
 if TYPE_CHECKING:
+    from brokers.paper.server import VenueServer
+    from brokers.venue.site import Site
     from engine.config.accounts import PaperAccount
     from tui.paper_floor import PaperFloor
     from tui.signals import Signals
 
+PORTS: Final = {"paper": 0, "kite": 8801, "dhan": 8802, "openalgo": 8803, "xts": 8804}
+"""Where each listens when nothing else is said, and where a rehearsing desk looks for it."""
 _EXAMPLES: Final = """\
 examples:
   strikedesk venue paper --port 8800
@@ -28,6 +34,11 @@ examples:
           any free port, a hurried day, its orders and trades afterwards
   strikedesk venue paper --port 8800 --books books
           keeps the accounts in files: killed and started again, it knows every order
+  strikedesk venue kite
+          and in the desk's config.toml: [desk] mode = "rehearsal", market = "kite"; [legs] account = "kite";
+          [accounts.kite] kind = "kite"
+  strikedesk venue xts --faults swarm --seed 5 --lost-reply any
+          a bad day at a broker: replies that are lost, late updates, hands at the broker's own screen
 """
 
 
@@ -35,14 +46,22 @@ def add_venue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """The command's own options. What stands before the command on the line counts where the same word is left out."""
     venue = commands.add_parser(
         "venue",
-        help="serve the paper exchange to desks of this machine, over a loopback socket",
-        description="Serves the paper exchange to desks of this machine. No login: paper money, loopback only.",
+        help="serve the paper exchange to desks of this machine, in its own words or a broker's",
+        description="Serves the paper exchange to desks of this machine: paper money, loopback only. A broker's venue "
+        "speaks the broker's own protocol and takes any credential that begins with the word rehearsal.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    venue.add_argument("kind", choices=("paper",), help="paper: the built-in exchange on the demo market")
+    venue.add_argument("kind", choices=tuple(PORTS), help="whose protocol; paper is this program's own")
     venue.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="a loopback address (127.0.0.1)")
-    venue.add_argument("--port", type=_port, metavar="N", help="0 = any free one (the port of the account's `venue`)")
+    ports = ", ".join(f"{kind} {port}" for kind, port in PORTS.items() if port)
+    venue.add_argument("--port", type=_port, metavar="N", help=f"0 = any free one ({ports}; paper: as in its account)")
+    venue.add_argument(
+        "--lost-reply",
+        choices=("drop", "html", "silence", "any"),
+        default="drop",
+        help="how a broker's venue loses the reply to an order: connection dropped, a 502 page, no answer at all",
+    )
     absent = argparse.SUPPRESS
     venue.add_argument("--seed", type=whole, default=absent, metavar="N", help="seed of the demo market")
     venue.add_argument("--speed", type=speed, default=absent, metavar="N", help="exchange time runs N times faster")
@@ -87,7 +106,6 @@ class _Venue:
         self._terms = terms
 
     async def run(self) -> int:
-        from brokers.paper.server import VenueServer
         from tui.paper_floor import PaperFloor, write_ledger
         from tui.signals import Signals
         from tui.start_failure import StartFailed
@@ -99,7 +117,7 @@ class _Venue:
         tasks: list[asyncio.Task[None]] = []
         try:
             await floor.open()
-            server = VenueServer(floor, on_note=_say)
+            server = self._server(floor)
             try:
                 await server.start(arguments.host, self._port())
             except ValueError as error:
@@ -107,10 +125,10 @@ class _Venue:
             except OSError as error:
                 why = error.strerror or str(error)
                 raise StartFailed(f"port {self._port()} of {arguments.host}: {why}") from None
-            jobs = (*floor.jobs, server.beat)
+            jobs = (*floor.jobs, *server.jobs)
             tasks = [asyncio.get_running_loop().create_task(job()) for job in jobs]
             print(server.port, flush=True)  # noqa: T201 - the first line of stdout
-            _say(f"paper venue on {arguments.host}:{server.port}, {floor.words()}")
+            _say(f"{arguments.kind} venue on {arguments.host}:{server.port}, {floor.words()}")
             self._stop_after(floor, signals)
             await signals.stop.wait()
             await server.close()
@@ -123,10 +141,26 @@ class _Venue:
             floor.close()
         return 0
 
+    def _server(self, floor: PaperFloor) -> VenueServer | Site:
+        from brokers.paper.server import VenueServer
+
+        arguments = self._arguments
+        if arguments.kind == "paper":
+            return VenueServer(floor, on_note=_say)
+        try:
+            from brokers.venue.site import VenueTerms
+            from tui.rehearsal import make_venue
+        except ModuleNotFoundError as missing:
+            raise _not_installed(missing) from None
+        terms = VenueTerms(lost_reply=arguments.lost_reply)
+        return make_venue(arguments.kind, floor, Random(floor.seed), terms, _say)
+
     def _port(self) -> int:
-        """As asked for; else where the account's desk will look for it; else any."""
+        """As asked for; else where a desk will look for it; else any."""
         if self._arguments.port is not None:
             return self._arguments.port
+        if self._arguments.kind != "paper":
+            return PORTS[self._arguments.kind]
         return int(self._terms.venue.rpartition(":")[2]) if self._terms.venue else 0
 
     def _stop_after(self, floor: PaperFloor, signals: Signals) -> None:
@@ -134,6 +168,15 @@ class _Venue:
         if span_ns is not None:
             at_ns = floor.close_ns() if span_ns == 0 else floor.clock.now_ns() + span_ns
             floor.clock.call_at(at_ns, signals.ask_to_stop)
+
+
+def _not_installed(missing: ModuleNotFoundError) -> Exception:
+    """Raises what it cannot explain."""
+    from tui.start_failure import StartFailed
+
+    if missing.name != "aiohttp":
+        raise missing
+    return StartFailed("the brokers' venues need the extra `venue`: pip install 'strikedesk[venue]'")
 
 
 def _loopback_only(error: ValueError) -> str:

@@ -101,6 +101,11 @@ class VenueServer:
         if self._server is not None:
             await self._server.wait_closed()
 
+    @property
+    def jobs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What has to run while it serves."""
+        return [self.beat]
+
     async def beat(self) -> None:
         """Say something to everybody once a second of exchange time; ends only by cancellation."""
         while True:

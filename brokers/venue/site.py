@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -61,6 +61,11 @@ class Site:
         self._second = 0
         self._writes: Counter[str] = Counter()
         self._streams: set[asyncio.Transport] = set()
+
+    @property
+    def jobs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What has to run while it serves; they end only by cancellation."""
+        return []
 
     @property
     def port(self) -> int:

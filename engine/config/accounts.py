@@ -36,6 +36,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The names of the secrets this account needs before it can connect."""
         return tuple(getattr(self, field) for field in self.__struct_fields__ if field.endswith("_name"))
 
+    def secrets_for(self, *, trade: bool, market: bool) -> tuple[str, ...]:
+        """Those that are needed to trade, to have its prices, or both."""
+        return self.secret_names if trade or market else ()
+
     @property
     def login(self) -> tuple[str, ...]:
         """Names of the secrets that open the trading session; two accounts with the same one are the same. Empty when
@@ -49,6 +53,12 @@ class RealAccount(Account, frozen=True, kw_only=True, forbid_unknown_fields=True
     rehearsal: Annotated[str, _VENUE] = ""
     """Where its venue listens when [desk] mode = "rehearsal" (`strikedesk venue KIND`); empty = the kind's own port."""
     rehearsal_port: ClassVar[int] = 0
+    """The kind's own; `strikedesk venue KIND` listens there."""
+
+    @property
+    def kind_word(self) -> str:
+        """`kite`, `dhan`, `openalgo`, `xts`: also the name of its venue."""
+        return str(getattr(self, "kind", ""))
 
     @property
     def rehearsal_address(self) -> str:
@@ -140,6 +150,10 @@ class XtsAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def login(self) -> tuple[str, ...]:
         return (self.trade_key_name, self.trade_secret_name)
+
+    def secrets_for(self, *, trade: bool, market: bool) -> tuple[str, ...]:
+        prices = (self.market_key_name, self.market_secret_name)
+        return (*(self.login if trade else ()), *(prices if market else ()))
 
 
 class DhanAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -130,6 +130,7 @@ def top_line(view: DeskView, limits: AgeLimits, width: int) -> Line:
             Part(5, index_words(status) if is_wide else ()),
             Part(2, feed_words(status, limits)),
             Part(3, order_path_words(status, is_wide=is_wide)),
+            Part(2, line((clean(status.login), "warn")) if status.login else ()),
             Part(6, reconcile_words(status, is_large=width >= LARGE_WIDTH) if is_wide else ()),
             Part(7, line((clean(status.session_text), "dim")) if is_wide else ()),
             Part(4, () if is_wide else net_words(view, limits, is_split=False)),
