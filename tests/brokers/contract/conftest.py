@@ -95,13 +95,18 @@ class Rig:
         self.feed_links: list[str] = []
         self.sessions: list[BrokerSession] = []
         self.session: BrokerSession
+        self.port = venue.port
+        """Where sessions find the venue; a proxy may stand before it."""
+        self.deadline_s = 7.0
         self._tags = count(1)
 
     def make_session(self, random: Random | None = None, reveal: Callable[[str], str] = rehearsal_secret) -> Any:
         terms = ACCOUNT_KINDS[self.kind](kind=self.kind)  # type: ignore[call-arg]
         clock = self.floor.clock
-        tools = SessionTools(clock=clock, random=random or Random(1), note=self.notes.append, time_scale=SPEED)
-        session = make_session(rehearsed(terms, f"127.0.0.1:{self.venue.port}"), reveal, tools)
+        tools = SessionTools(
+            clock=clock, random=random or Random(1), note=self.notes.append, time_scale=SPEED, deadline_s=self.deadline_s,
+        )  # fmt: skip
+        session = make_session(rehearsed(terms, f"127.0.0.1:{self.port}"), reveal, tools)
         self.sessions.append(session)
         return session
 
