@@ -104,7 +104,8 @@ class Rig:
         terms = ACCOUNT_KINDS[self.kind](kind=self.kind)  # type: ignore[call-arg]
         clock = self.floor.clock
         tools = SessionTools(
-            clock=clock, random=random or Random(1), note=self.notes.append, time_scale=SPEED, deadline_s=self.deadline_s,
+            clock=clock, random=random or Random(1), note=self.notes.append, time_scale=SPEED,
+            deadline_s=self.deadline_s,
         )  # fmt: skip
         session = make_session(rehearsed(terms, f"127.0.0.1:{self.port}"), reveal, tools)
         self.sessions.append(session)
