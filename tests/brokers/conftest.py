@@ -40,6 +40,7 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
         self.hang_up()
+        await asyncio.sleep(0.02)  # the sockets end with the loop's next turn; until then a client may still write
 
     def hang_up(self) -> None:
         """End every connection, so that the next request needs a new one."""
