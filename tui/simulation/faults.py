@@ -43,6 +43,8 @@ class FaultChoice(msgspec.Struct, frozen=True):
     """Knobs or fault ids; None = all."""
     script: str = ""
     """A script file instead of a drawn plan."""
+    emphasis: tuple[str, ...] = ()
+    """Knobs that strike all day long, whatever else was drawn."""
 
     def plan(self, seed: int, profile: Profile, span_ns: tuple[int, int]) -> FaultPlan:
         if self.script:
@@ -50,7 +52,12 @@ class FaultChoice(msgspec.Struct, frozen=True):
         if self.only is not None and not self.only:
             return FaultPlan((), seed=seed, start_ns=span_ns[0], end_ns=span_ns[1])
         return FaultPlan.of_seed(
-            seed, profile=profile.faults, start_ns=span_ns[0], end_ns=span_ns[1], only=self.only or ()
+            seed,
+            profile=profile.faults,
+            start_ns=span_ns[0],
+            end_ns=span_ns[1],
+            only=self.only or (),
+            emphasis=self.emphasis,
         )
 
 

@@ -160,7 +160,12 @@ class WitnessPort:
         return reports
 
     async def read_trades(self) -> Sequence[Trade]:
-        return await self._read("trades", self._inner.read_trades)
+        trades = await self._read("trades", self._inner.read_trades)
+        self._truth.now_ns = self._now()
+        for trade in trades:  # a record of a fill settles what nobody had answered
+            if trade.tag in self._truth.doubts:
+                self._truth.on_told(trade, pushed=False)
+        return trades
 
     async def read_positions(self) -> Sequence[PositionReport]:
         return await self._read("positions", self._inner.read_positions)

@@ -27,6 +27,8 @@ _STORM_S: Final = (20, 120)
 _STORM_FACTOR: Final = 10
 _RATE_MAX_BPS: Final = 5_000
 _HOSTILE_FACTOR: Final = 3
+_EMPHASIS_BPS: Final = 2_500
+_EMPHASIS_SPELLS: Final = 6
 
 
 class Profile(StrEnum):
@@ -179,8 +181,10 @@ class FaultPlan:
         end_ns: int,
         only: Collection[str] = (),
         without: Collection[str] = (),
+        emphasis: Collection[str] = (),
     ) -> FaultPlan:
-        """A session's faults, drawn. `only` and `without` name knobs or fault ids. Raises ValueError."""
+        """A session's faults, drawn. `only` and `without` name knobs or fault ids; `emphasis` names knobs that strike
+        all session long, one opportunity in four or six spells. Raises ValueError."""
         if end_ns <= start_ns:
             raise ValueError(f"a fault plan from {start_ns} to {end_ns} has no time in it")
         profile = Profile(profile)
@@ -189,7 +193,11 @@ class FaultPlan:
             for knob in KNOBS.values()
             if (not only or {knob.knob, knob.fault} & set(only)) and not {knob.knob, knob.fault} & set(without)
         ]
-        rules = [rule for knob in wanted for rule in _drawn(knob, seed, profile, start_ns, end_ns)]
+        rules = [
+            rule
+            for knob in wanted
+            for rule in (_emphasised if knob.knob in emphasis else _drawn)(knob, seed, profile, start_ns, end_ns)
+        ]
         storms = () if profile is Profile.CALM else _storms(seed, profile, start_ns, end_ns)
         return cls(rules, seed=seed, start_ns=start_ns, end_ns=end_ns, storms=storms)
 
@@ -304,6 +312,21 @@ def _drawn(knob: Knob, seed: int, profile: Profile, start_ns: int, end_ns: int) 
         return [Rule(knob=knob, bps=bps, delay_ns=(low_ns, high_ns), amount=knob.amount)]
     rules: list[Rule] = []
     for _ in range(random.randint(1, knob.per_day * factor) if knob.per_day else 0):
+        from_ns = random.randrange(start_ns, end_ns)
+        until_ns = min(from_ns + random.randint(low_ns, high_ns), end_ns)
+        amount = random.choice(knob.seeded_amounts) if knob.seeded_amounts else knob.amount
+        rules.append(Rule(knob=knob, from_ns=from_ns, until_ns=until_ns, amount=amount))
+    return rules
+
+
+def _emphasised(knob: Knob, seed: int, profile: Profile, start_ns: int, end_ns: int) -> list[Rule]:
+    """The theme of a session: what one knob can do, again and again."""
+    random = Random(f"{seed}/{profile.value}/{knob.knob}/emphasis")
+    low_ns, high_ns = (ms * NS_PER_MS for ms in knob.span_ms)
+    if knob.shape is Shape.ONCE:
+        return [Rule(knob=knob, bps=_EMPHASIS_BPS, delay_ns=(low_ns, high_ns), amount=knob.amount)]
+    rules: list[Rule] = []
+    for _ in range(_EMPHASIS_SPELLS):
         from_ns = random.randrange(start_ns, end_ns)
         until_ns = min(from_ns + random.randint(low_ns, high_ns), end_ns)
         amount = random.choice(knob.seeded_amounts) if knob.seeded_amounts else knob.amount
