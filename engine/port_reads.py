@@ -63,6 +63,17 @@ class ChainRow(msgspec.Struct, frozen=True, kw_only=True):
     open_interest: int = 0
 
 
+class KnownOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of this account as the journal has it, for a broker that carries no tag of ours."""
+
+    tag: str
+    broker_id: str
+    """Empty when nobody answered its place call."""
+    request: OrderRequest
+    """As it was sent; for an order that was changed since, with the newest accepted quantity, prices and type."""
+    sent_ns: int
+
+
 class LinkedPort(Protocol):
     """A port over a connection that may break."""
 
@@ -71,6 +82,14 @@ class LinkedPort(Protocol):
 
         What happened in between was not pushed: whoever listens reads the books again.
         """
+        ...
+
+
+class RecallingPort(Protocol):
+    """A port that cannot read our tags from the broker's book (`VenueRules.carries_tag` False)."""
+
+    def recall(self, known: Sequence[KnownOrder]) -> None:
+        """Orders of an earlier run of this day; called after a restart, before the first read of the books."""
         ...
 
 

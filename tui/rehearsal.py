@@ -44,10 +44,17 @@ def rehearsed(terms: Account, address: str) -> Account:
         case DhanAccount():
             client = terms.client_id or REHEARSAL
             return msgspec.structs.replace(
-                terms, client_id=client, api_url=f"{http}/v2", feed_url=f"{ws}/feed", order_feed_url=f"{ws}/orders"
+                terms,
+                client_id=client,
+                api_url=f"{http}/v2",
+                feed_url=f"{ws}/feed",
+                order_feed_url=f"{ws}/orders",
+                master_url=f"{http}/api-data/api-scrip-master.csv",
             )
         case OpenAlgoAccount():
-            return msgspec.structs.replace(terms, host=http, ws_url=f"{ws}/ws")
+            return msgspec.structs.replace(
+                terms, host=http, ws_url=f"{ws}/ws", mode_expected="analyze"
+            )  # the mode its venue begins in
         case XtsAccount():
             return msgspec.structs.replace(terms, root=http)
         case _:

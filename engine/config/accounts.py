@@ -25,6 +25,7 @@ _VENUE: Final = Key(
     pattern=r"((127\.0\.0\.1|localhost|\[::1\]):[1-9]\d{0,4})?",
     form="an address of this machine: 127.0.0.1:PORT",
 )
+_PATH: Final = Key("OPS-05", pattern=r"(/[A-Za-z0-9._-]+)*", form="a path like /interactive, or empty")
 _PERSON: Final = Key("OPS-14", pattern=r"[A-Za-z0-9 ._-]{0,40}", form="up to 40 letters, digits, space . _ -")
 
 
@@ -126,6 +127,9 @@ class OpenAlgoAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fie
     """Tick address (OPENALGO_WS_URL)."""
     api_key_name: Annotated[str, _SECRET_NAME] = "OPENALGO_API_KEY"
     """Secret that holds the API key."""
+    mode_expected: Annotated[Literal["live", "analyze"], Key("OPS-05")] = "analyze"
+    """The mode the server must be in; a reply of the other one stops orders. `live` has to be written out: the server's
+    switch is open to every client of it, and this account must not trade with money because somebody used it."""
 
 
 class XtsAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +140,18 @@ class XtsAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A Symphony XTS server."""
     root: Annotated[str, _URL] = "https://xts.myfindoc.com"
     """Server address (the seed's `xts_root`)."""
+    interactive_path: Annotated[str, _PATH] = "/interactive"
+    """Where orders and books are below the root; some brokers have another prefix, or none."""
+    interactive_socket_path: Annotated[str, _PATH] = "/interactive/socket.io"
+    """Where order updates are streamed."""
+    market_path: Annotated[str, _PATH] = "/apimarketdata"
+    """Where market data is; `/apibinarymarketdata` at some brokers."""
+    market_socket_path: Annotated[str, _PATH] = "/apimarketdata/socket.io"
+    """Where ticks are streamed."""
+    books_per_s: Annotated[int, Key("OPS-35", "1/s", 1, 10)] = 1
+    """Reads of one book (orders, trades, positions) in a second; brokers set their own limits."""
+    quotes_per_s: Annotated[int, Key("OPS-35", "1/s", 1, 10)] = 1
+    """Quote and candle requests in a second."""
     client_id: Annotated[str, _PERSON] = ""
     """Client code; empty for the one the login answers with."""
     trade_key_name: Annotated[str, _SECRET_NAME] = "XTS_TRADE_KEY"
@@ -172,6 +188,8 @@ class DhanAccount(RealAccount, frozen=True, kw_only=True, forbid_unknown_fields=
     """Tick address."""
     order_feed_url: Annotated[str, _WS_URL] = "wss://api-order-update.dhan.co"
     """Order-update address."""
+    master_url: Annotated[str, _URL] = "https://images.dhan.co/api-data/api-scrip-master.csv"
+    """Where the day's instrument list lies; no credential is sent there."""
 
 
 ACCOUNT_KINDS: Final[dict[str, type[Account]]] = {
