@@ -36,6 +36,10 @@ class CredentialsDead(Exception):
     """Raised by `greet` or `hear` when the broker says so. The text is one sentence."""
 
 
+class CoolOff(Exception):
+    """Raised by `greet` or `hear` when the broker says that we come too often: as HTTP 429 on the upgrade (OPT-10)."""
+
+
 class StreamWords(Protocol):
     """One broker's side of the stream."""
 
@@ -46,8 +50,12 @@ class StreamWords(Protocol):
         ...
 
     def hear(self, frame: str | bytes) -> None:
-        """One frame. Must not raise but CredentialsDead: what is not understood is counted and skipped."""
+        """One frame. Must not raise but CredentialsDead and CoolOff: what is not understood is counted and skipped."""
         ...
+
+
+def _never() -> bool:
+    return False
 
 
 class StreamRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +63,8 @@ class StreamRules(msgspec.Struct, frozen=True, kw_only=True):
 
     silence_s: float = 10.0
     """No frame of any kind for so long = lost. 0 = silence is normal on this stream."""
+    may_be_silent: Callable[[], bool] = _never
+    """Asked before a silence is held against the stream: outside the session nothing comes on a good one."""
     ping_s: float | None = 20.0
     """Protocol-level pings of ours; None = the broker dislikes them."""
     backoff: Backoff = Backoff()
@@ -134,6 +144,8 @@ class Stream:
                 why = await self._live_once()
             except CredentialsDead as refusal:
                 why, self.is_dead = str(refusal), True
+            except CoolOff as refusal:
+                why, throttled = str(refusal), True
             except InvalidStatus as refusal:
                 status = refusal.response.status_code
                 why, throttled = f"the upgrade was answered with HTTP {status}", status == _TOO_MANY
@@ -190,7 +202,7 @@ class Stream:
         seen, misses = self._heard, 0
         while misses < 2:
             await asyncio.sleep(silence_s / 2)
-            misses = misses + 1 if self._heard == seen else 0
+            misses = misses + 1 if self._heard == seen and not self._rules.may_be_silent() else 0
             seen = self._heard
         socket.transport.abort()
 
