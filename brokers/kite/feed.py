@@ -39,21 +39,25 @@ class KiteFeed:
 
     def __init__(self, parts: FeedParts) -> None:
         self._parts = parts
-        self._history = Pace(HISTORY_PER_S)
+        self._history = Pace(HISTORY_PER_S, 1.0 / parts.time_scale)
         # A hair more than a second: the broker counts by its own clock.
-        self._quote_pace = Pace(QUOTES_PER_S, 1.05)
+        self._quote_pace = Pace(QUOTES_PER_S, 1.05 / parts.time_scale)
         self.quotes = Quotes(self._quote_pace.turn, self._fetch_quotes, QUOTES_PER_CALL)
-        self._on_tick: Callable[[Tick], None] | None = None
+        self._listeners: list[Callable[[Tick], None]] = []
 
     def listen(self, on_tick: Callable[[Tick], None]) -> None:
-        self._on_tick = on_tick
+        self._listeners.append(on_tick)
 
     def on_link(self, heard: Callable[[str], None]) -> None:
         self._parts.ticker.on_link(heard)
 
+    def _tell(self, tick: Tick) -> None:
+        for listener in self._listeners:
+            listener(tick)
+
     async def connect(self) -> None:
         ticker = self._parts.ticker
-        ticker.on_tick = self._on_tick
+        ticker.on_tick = self._tell
         ticker.stream.start()
         await ticker.stream.wait_live(LIVE_S)
 

@@ -174,7 +174,7 @@ def _derivative(listing: Listing, row: Mapping[str, str], lot: int, tick: int) -
         return None
     if strike is None or strike < 0 or (kind != "FUT" and not strike):
         return None
-    tail = kind if kind == "FUT" else f"{_strike_text(strike)}{kind}"
+    tail = kind if kind == "FUT" else f"{strike_text(strike)}{kind}"
     underlying = row["name"] or _underlying(listing.tradingsymbol, expiry, tail)
     if not _NAME.fullmatch(underlying):
         return None
@@ -217,6 +217,6 @@ def weekly_code(expiry: date) -> str:
     return f"{expiry.year % 100:02d}{_WEEKLY_MONTHS[expiry.month - 1]}{expiry.day:02d}"
 
 
-def _strike_text(strike_paise: int) -> str:
+def strike_text(strike_paise: int) -> str:
     rupees, paise = divmod(strike_paise, 100)
     return f"{rupees}.{paise:02d}".rstrip("0") if paise else str(rupees)

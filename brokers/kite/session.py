@@ -55,7 +55,7 @@ class KiteSession:
         self.master = Master()
         self.user_id = ""
         self.rest = Rest(self._link, self._standing)
-        self.reads = Pace(READS_PER_S)
+        self.reads = Pace(READS_PER_S, 1.0 / tools.time_scale)
         self.oddities = Oddities("kite", tools.note)
         self.ticker = Ticker(self._address, lambda: self.master.symbols, tools, self.oddities, self._on_ticker_refused)
         self.account = KiteTrading(self)
@@ -65,7 +65,7 @@ class KiteSession:
     def state(self) -> SessionState:
         return self._standing.state
 
-    async def open(self) -> None:
+    async def open(self, *, trade: bool = True, market: bool = True) -> None:  # one token serves both
         """Raises SessionRefused; the session may be opened again with a new token."""
         await self._prove()
         try:

@@ -15,8 +15,9 @@ from zlib import crc32
 
 import msgspec
 
-from brokers.kite.master import INDEX_NAMES, Listing, monthly_code, weekly_code
+from brokers.kite.master import INDEX_NAMES, Listing, monthly_code, strike_text, weekly_code
 from engine.instrument import Instrument, Segment
+from engine.money import rupees_text
 
 HEADER: Final = (
     "instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry", "strike", "tick_size",
@@ -95,7 +96,7 @@ def tradingsymbol_of(instrument: Instrument) -> str:
     if instrument.option_type is None:
         return f"{instrument.underlying}{monthly_code(instrument.expiry)}FUT"
     code = monthly_code(instrument.expiry) if is_monthly else weekly_code(instrument.expiry)
-    return f"{instrument.underlying}{code}{instrument.short_name}"
+    return f"{instrument.underlying}{code}{strike_text(instrument.strike_paise)}{instrument.option_type.value}"
 
 
 def _row(quoted: Quoted) -> tuple[object, ...]:
@@ -115,8 +116,8 @@ def _row(quoted: Quoted) -> tuple[object, ...]:
         instrument.underlying if instrument.expiry is not None else instrument.symbol,
         0,
         instrument.expiry.isoformat() if instrument.expiry is not None else "",
-        f"{instrument.strike_paise / 100:g}",
-        0 if is_index else f"{instrument.tick_paise / 100:g}",
+        strike_text(instrument.strike_paise),
+        0 if is_index else rupees_text(instrument.tick_paise),
         0 if is_index else instrument.lot_size,
         kind,
         segment,

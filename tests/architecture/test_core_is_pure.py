@@ -72,6 +72,10 @@ NO_USE = {
 """What no module of engine/ or brokers/ uses, shell or not, unless ALLOWED_USE says why."""
 
 ALLOWED_USE = {
+    ("brokers/kite/session.py", "asyncio.sleep"): "a cool-off of a socket is real time",
+    ("brokers/xts/feed.py", "asyncio.sleep"): "pauses before a subscription is asked again are real time",
+    ("brokers/xts/stream_words.py", "asyncio.sleep"): "a socket's heartbeat is real time",
+    ("brokers/xts/venue_socket.py", "asyncio.sleep"): "a socket's heartbeat is real time",
     ("engine/clock.py", "time.time_ns"): "the wall clock is read once, at the start",
     ("engine/journal/writer.py", "time.perf_counter_ns"): "default of the commit stopwatch",
     ("engine/single_instance.py", "time.time_ns"): "stamp inside the lock file, for a person",
