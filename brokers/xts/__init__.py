@@ -1,0 +1,1 @@
+"""Symphony XTS over the wire: the interactive and market-data adapters, and the loopback venue that rehearses them."""
