@@ -77,7 +77,7 @@ class OpenAlgoAccount:
         self._placements = Placements(ns_from_s(self._ambiguity_s))
         self._oddities = Oddities("OpenAlgo account", tools.note)
         self._on_order: Callable[[OrderReport], None] = lambda _report: None
-        self._heard: Callable[[str], None] = lambda _why: None
+        self._on_link: list[Callable[[str], None]] = []
         self._words = words(self._oddities, self._hear)
         self._stream = Stream(
             "openalgo orders", self._words, Random(tools.random.random()), self._link, StreamRules(silence_s=0.0)
@@ -126,7 +126,7 @@ class OpenAlgoAccount:
         self._on_order = on_order
 
     def on_link(self, heard: Callable[[str], None]) -> None:
-        self._heard = heard
+        self._on_link.append(heard)
 
     async def connect(self) -> None:
         self._stream.start()
@@ -144,7 +144,8 @@ class OpenAlgoAccount:
         self._stream.revive()
 
     def _link(self, why: str) -> None:
-        self._heard(why)
+        for heard in self._on_link:
+            heard(why)
 
     def recall(self, known: Sequence[KnownOrder]) -> None:
         """Implements `engine.port_reads.RecallingPort`."""
@@ -194,7 +195,7 @@ class OpenAlgoAccount:
                 answer = await self._type_taken(change.broker_id, wanted.type, answer)
             if isinstance(answer, Acked):
                 self._placements.change(change.broker_id, wanted)
-        return answer
+        return await self._explained(answer, change.broker_id)
 
     async def _type_taken(self, broker_id: str, wanted: OrderType, acked: Acked) -> Answer:
         """The analyzer says success to a change of type and may not carry it out (facts §3.2): look."""
@@ -210,7 +211,19 @@ class OpenAlgoAccount:
         return Refused(refusals.ORDER_TYPE, f"the analyzer did not make it {wanted.value}")
 
     async def cancel(self, tag: str, broker_id: str) -> Answer:
-        return await self._calls.write(Call.CANCEL, {"strategy": tag, "orderid": broker_id})
+        answer = await self._calls.write(Call.CANCEL, {"strategy": tag, "orderid": broker_id})
+        return await self._explained(answer, broker_id)
+
+    async def _explained(self, answer: Answer, broker_id: str) -> Answer:
+        """A live server says no to a change without saying why (facts §2): the book knows whether the order is over."""
+        if not self._is_live_mode or not isinstance(answer, Refused) or answer.code != refusals.OTHER:
+            return answer
+        try:
+            states = {report.broker_id: report.state for report in await self.read_orders()}
+        except ReadFailed:
+            return answer
+        state = states.get(broker_id)
+        return Refused(refusals.ALREADY_FINISHED, f"{answer.text}: it is {state}") if state in TERMINAL else answer
 
     # --- the order book -----------------------------------------------------------------------------------------------
 

@@ -47,8 +47,8 @@ class OpenAlgoFeed:
         self._master_of_day = master
         self._tools = tools
         self._oddities = Oddities("OpenAlgo feed", tools.note)
-        self._on_tick: Callable[[Tick], None] = lambda _tick: None
-        self._heard: Callable[[str], None] = lambda _why: None
+        self._listeners: list[Callable[[Tick], None]] = []
+        self._on_link: list[Callable[[str], None]] = []
         self._names: dict[Wire, str] = {}
         self._intervals: object = None
         self._words = words(self._oddities, self._hear)
@@ -58,10 +58,10 @@ class OpenAlgoFeed:
         self._alive: asyncio.Task[None] | None = None
 
     def listen(self, on_tick: Callable[[Tick], None]) -> None:
-        self._on_tick = on_tick
+        self._listeners.append(on_tick)
 
     def on_link(self, heard: Callable[[str], None]) -> None:
-        self._heard = heard
+        self._on_link.append(heard)
 
     async def connect(self) -> None:
         self._stream.start()
@@ -78,12 +78,15 @@ class OpenAlgoFeed:
         self._stream.revive()
 
     def _link(self, why: str) -> None:
-        self._heard(why)
+        for heard in self._on_link:
+            heard(why)
 
     def _hear(self, quote: Quote) -> None:
         symbol = self._names.get(quote.wire)
         if symbol is not None:  # a higher mode of another client is delivered too (facts §7)
-            self._on_tick(quote.tick(symbol, self._tools.clock.now_ns()))
+            tick = quote.tick(symbol, self._tools.clock.now_ns())
+            for listener in self._listeners:
+                listener(tick)
 
     async def instruments(self) -> Sequence[Instrument]:
         return (await self._master_of_day()).instruments

@@ -89,7 +89,7 @@ class OpenAlgoSession:
         today_ns = at_ist(day, _ENDS_AT)
         return today_ns if now_ns < today_ns else at_ist(day + timedelta(1), _ENDS_AT)
 
-    async def open(self) -> None:
+    async def open(self, *, trade: bool = True, market: bool = True) -> None:  # one token serves both
         self._standing.is_open = True
         try:
             await self._prove()

@@ -61,7 +61,7 @@ class OpenAlgoVenue(Site):
         on_note: Callable[[str], None] = lambda _text: None,
     ) -> None:
         super().__init__(floor, random, terms, on_note)
-        self.mode = Mode.ANALYZE
+        self._mode = Mode.ANALYZE
         self.semi_auto = False
         """Orders are queued for a person's approval instead of placed."""
         self.broker_down = False
@@ -104,6 +104,15 @@ class OpenAlgoVenue(Site):
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
         await super().close()
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        """The server-wide switch. Raises ValueError for a word that is neither."""
+        self._mode = Mode(mode)
 
     # --- who is asking ------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from brokers.paper.server import Floor
@@ -84,7 +85,7 @@ class Rig:
     """One floor, one venue, and sessions at it."""
 
     def __init__(self, kind: str, floor: ScriptedFloor, venue: Site) -> None:
-        self.kind = kind
+        self.kind, _, self.mode = kind.partition("/")
         self.floor = floor
         self.venue = venue
         self.notes: list[str] = []
@@ -101,13 +102,14 @@ class Rig:
         self._tags = count(1)
 
     def make_session(self, random: Random | None = None, reveal: Callable[[str], str] = rehearsal_secret) -> Any:
-        terms = ACCOUNT_KINDS[self.kind](kind=self.kind)  # type: ignore[call-arg]
+        terms = rehearsed(ACCOUNT_KINDS[self.kind](kind=self.kind), f"127.0.0.1:{self.port}")  # type: ignore[call-arg]
+        terms = msgspec.structs.replace(terms, mode_expected=self.mode) if self.mode else terms
         clock = self.floor.clock
         tools = SessionTools(
             clock=clock, random=random or Random(1), note=self.notes.append, time_scale=SPEED,
             deadline_s=self.deadline_s,
         )  # fmt: skip
-        session = make_session(rehearsed(terms, f"127.0.0.1:{self.port}"), reveal, tools)
+        session = make_session(terms, reveal, tools)
         self.sessions.append(session)
         return session
 
@@ -189,7 +191,8 @@ class Rig:
         await self.venue.close()
 
 
-KINDS: Sequence[str] = ("kite", "dhan", "openalgo", "xts")
+KINDS: Sequence[str] = ("kite", "dhan", "openalgo", "openalgo/live", "xts")
+"""A word after the slash is the mode that the venue is in; only OpenAlgo's has one."""
 
 
 @pytest.fixture(params=KINDS)
@@ -211,7 +214,10 @@ async def made_rig(kind: str, venue_terms: VenueTerms) -> AsyncIterator[Rig]:
     await inner.open()
     floor = ScriptedFloor(inner)
     market = [asyncio.get_running_loop().create_task(job()) for job in inner.jobs]
-    venue = make_venue(kind, as_floor(floor), Random(3), venue_terms, lambda _text: None)
+    name, _, mode = kind.partition("/")
+    venue: Any = make_venue(name, as_floor(floor), Random(3), venue_terms, lambda _text: None)
+    if mode:
+        venue.mode = mode
     await venue.start()
     rig = Rig(kind, floor, venue)
     yield rig

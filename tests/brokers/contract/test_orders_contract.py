@@ -103,7 +103,7 @@ async def test_a_lost_reply_is_unknown_and_the_order_is_found_by_its_tag(made_ri
     await rig.until_state(first.tag, S.WORKING)
     rig.scripted.script.extend(["after", "before"])
 
-    there, lost = await rig.request(away_paise=2000), await rig.request(away_paise=2100)
+    there, lost = await rig.request(away_paise=2000), await rig.request(away_paise=3300)
     assert isinstance(await rig.session.account.place(there), Unknown)
     assert isinstance(await rig.session.account.place(lost), Unknown)
     found = await rig.until_state(there.tag, S.WORKING)

@@ -107,3 +107,13 @@ async def test_a_session_that_dies_in_the_day_fails_reads_and_says_so(rig: Any) 
         await rig.session.account.read_orders()
     await rig.until(lambda: not rig.session.state.is_live)
     assert rig.session.state.reason
+
+
+async def test_everybody_who_listens_hears_every_tick(rig: Any) -> None:
+    second: list[Any] = []
+    rig.session.feed.listen(second.append)
+    rig.ticks.clear()
+    await rig.session.feed.subscribe([(await rig.option()).symbol])
+    await rig.until(lambda: min(len(second), len(rig.ticks)) >= 5)
+
+    assert second == rig.ticks[: len(second)] or rig.ticks == second[: len(rig.ticks)]

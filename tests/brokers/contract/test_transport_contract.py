@@ -40,7 +40,8 @@ async def test_no_broken_connection_is_misclassified(made_rig: Any, proxy_to: An
     wrong: list[str] = []
     done: list[str] = []
     for number, mode in enumerate(MODES, 1):
-        request = await made_rig.request(away_paise=2000 + 100 * number)
+        # Prices that differ for certain: without a tag an order is told from another by them.
+        request = await made_rig.request(limit_paise=resting.limit_paise - 100 * number)
         change = OrderChange(
             tag=resting.tag, broker_id=placed.broker_id, type=OrderType.LIMIT, qty=resting.qty,
             limit_paise=resting.limit_paise - 5 * number, trigger_paise=0,
