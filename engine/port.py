@@ -153,7 +153,9 @@ class BrokerPort(Protocol):
 class MarketPort(Protocol):
     """A source of ticks and of instrument facts; chosen apart from the trading account."""
 
-    def listen(self, on_tick: Callable[[Tick], None]) -> None: ...
+    def listen(self, on_tick: Callable[[Tick], None]) -> None:
+        """Listeners add up: each hears every tick, in the order in which they came to listen."""
+        ...
 
     async def connect(self) -> None: ...
 

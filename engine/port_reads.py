@@ -78,7 +78,8 @@ class LinkedPort(Protocol):
     """A port over a connection that may break."""
 
     def on_link(self, heard: Callable[[str], None]) -> None:
-        """`heard` is told why the stream is lost, once per loss, and an empty text when it is back and subscribed.
+        """Listeners add up. `heard` is told why the stream is lost, once per loss, and an empty text when it is back
+        and subscribed.
 
         What happened in between was not pushed: whoever listens reads the books again.
         """

@@ -17,6 +17,7 @@ from typing import Final
 from tui.arguments import duration, file_name, file_options, speed, whole
 from tui.grid_options import add_grid
 from tui.guardian_command import add_guardian
+from tui.login_options import add_login
 from tui.simulate_command import add_simulate
 from tui.venue_command import add_venue
 from tui.verify_command import add_verify
@@ -44,6 +45,7 @@ examples:
                                           a whole demo day in virtual time
   strikedesk --faults swarm --seed 7      the same with a broker that misbehaves (docs/faults.md)
   strikedesk check --config my.toml       what a configuration means, in words
+  strikedesk doctor                       disk, clock, calendar, credentials, brokers: what is wrong, what to do
   strikedesk replay bars.csv --symbol NIFTY2631724000CE --db real.db
                                           the legs bot over a recorded day
   strikedesk import-env old.env           a config.toml from the leg scalper's .env
@@ -91,6 +93,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from tui.check_command import run_check
 
                 return run_check(arguments)
+            case "doctor":
+                from tui.doctor_command import run_doctor
+
+                return run_doctor(arguments)
             case "where":
                 from tui.check_command import run_where
 
@@ -124,7 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_desk(arguments: argparse.Namespace) -> int:
-    """The commands that open or watch a desk or a venue; they load when chosen, for a quick first paint."""
+    """The commands that open or watch a desk, a venue or a login; they load when chosen, for a quick first paint."""
     try:
         if arguments.command == "replay":
             from tui.replay_command import run_replay
@@ -138,6 +144,10 @@ def _run_desk(arguments: argparse.Namespace) -> int:
             from tui.grid_command import run_grid
 
             return run_grid(arguments)
+        if arguments.command == "login":
+            from tui.login_command import run_login
+
+            return run_login(arguments)
         if arguments.command == "guardian":
             from tui.guardian_command import run_guardian
 
@@ -203,6 +213,9 @@ def argument_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     check = commands.add_parser("check", help="validate the configuration and say what it means")
     file_options(check, suppress=True)
+    doctor = commands.add_parser("doctor", help="look at everything a trading day needs, and say what to do about it")
+    doctor.add_argument("--offline", action="store_true", help="do not connect to any broker")
+    file_options(doctor, suppress=True)
     replay = commands.add_parser(
         "replay",
         help="run the legs bot over recorded one-minute bars",
@@ -227,6 +240,7 @@ def argument_parser() -> argparse.ArgumentParser:
     file_options(health, suppress=True)
     where = commands.add_parser("where", help="print which files this desk uses")
     file_options(where, suppress=True)
+    add_login(commands)
     add_simulate(commands)
     add_venue(commands)
     add_grid(commands)

@@ -56,7 +56,7 @@ class DhanFeed:
 
     def __init__(self, line: DhanLine) -> None:
         self._line = line
-        self._on_tick: Callable[[Tick], None] | None = None
+        self._listeners: list[Callable[[Tick], None]] = []
         self._on_link: list[Callable[[str], None]] = []
         self._wanted: dict[str, Listed] = {}
         self._sent: set[str] = set()
@@ -75,7 +75,7 @@ class DhanFeed:
         )
 
     def listen(self, on_tick: Callable[[Tick], None]) -> None:
-        self._on_tick = on_tick
+        self._listeners.append(on_tick)
 
     def on_link(self, heard: Callable[[str], None]) -> None:
         self._on_link.append(heard)
@@ -167,10 +167,12 @@ class DhanFeed:
         now_ns = self._line.tools.clock.now_ns()
         if self._newest_ns < trade_ns < now_ns + _FUTURE_MAX_NS:
             self._newest_ns = trade_ns
-        if symbol not in self._wanted or self._on_tick is None or not (ltp or bid or ask):
+        if symbol not in self._wanted or not self._listeners or not (ltp or bid or ask):
             return
         at_ns = min(now_ns, self._newest_ns + _LAG_ALLOWED_NS) if self._newest_ns else now_ns
-        self._on_tick(Tick(symbol, at_ns, ltp, bid if bid_qty else 0, bid_qty, ask if ask_qty else 0, ask_qty))
+        tick = Tick(symbol, at_ns, ltp, bid if bid_qty else 0, bid_qty, ask if ask_qty else 0, ask_qty)
+        for listener in self._listeners:
+            listener(tick)
 
     def _cut(self, cut: Cut) -> None:
         """Raises what the stream's end calls for."""

@@ -51,23 +51,27 @@ class Home:
         path.chmod(mode)
         return path
 
-    def popen(self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "") -> subprocess.Popen[str]:
+    def popen(
+        self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "", has_input: bool = False
+    ) -> subprocess.Popen[str]:
         """`strikedesk ARGUMENTS`, or `program` (Python text) with them."""
         what = ["-c", program] if program else ["-m", "tui"]
         return subprocess.Popen(
             [sys.executable, *what, *arguments],
             cwd=self.folder,
             env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
         )
 
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "") -> Ended:
-        """To its end."""
-        return finish(self.popen(*arguments, env=env, program=program))
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "", typed: str | None = None
+    ) -> Ended:
+        """To its end; `typed` is what stands on its stdin."""
+        return finish(self.popen(*arguments, env=env, program=program, has_input=typed is not None), typed)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, program: str = "") -> LiveDesk:
         """In the background; ended with the test at the latest."""
@@ -111,9 +115,9 @@ class Ended:
             assert part in self.complaints[0]
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
+def finish(process: subprocess.Popen[str], typed: str | None = None) -> Ended:
     try:
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(typed, timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()

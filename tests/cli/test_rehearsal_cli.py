@@ -1,0 +1,165 @@
+"""A rehearsal as a user has it: a broker's venue in one process, a desk with the live configuration in another."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections import Counter
+
+import pytest
+
+from engine.config.accounts import ACCOUNT_KINDS, RealAccount
+from tui.venue_command import PORTS
+
+HURRIED = ("--speed", "20", "--seed", "7")
+REAL = ("kite", "dhan", "openalgo", "xts")
+
+
+def start_venue(home, kind: str, *more: str):
+    """The process and its port."""
+    venue = home.start("venue", kind, "--port", "0", *HURRIED, "--ledger", f"{kind}.json", *more)
+    return venue, int(re.search(r"127\.0\.0\.1:(\d+)", venue.wait_for(f"{kind} venue on"))[1])
+
+
+def config_of(kind: str, port: int, more: str = "") -> str:
+    return (
+        f'[desk]\nmode = "rehearsal"\nmarket = "{kind}"\n[legs]\naccount = "{kind}"\n'
+        f'profit_target_rupees = 3\nstop_loss_rupees = 2\ninterval = "30s"\n'
+        f'[accounts.{kind}]\nkind = "{kind}"\nrehearsal = "127.0.0.1:{port}"\n{more}'
+    )
+
+
+def ledger_of(home, kind: str) -> dict:
+    """The venue's only account that traded."""
+    accounts = json.loads((home.folder / f"{kind}.json").read_text())["accounts"]
+    (account,) = [account for account in accounts if account["orders"]]
+    return account
+
+
+def fills_by_tag(rows) -> dict[str, tuple[int, int]]:
+    """Units and their value in paise."""
+    found: dict[str, tuple[int, int]] = {}
+    for tag, qty, paise in rows:
+        before = found.get(tag, (0, 0))
+        found[tag] = (before[0] + qty, before[1] + qty * paise)
+    return found
+
+
+@pytest.mark.row("OPS-05", "LEG-06")
+@pytest.mark.parametrize("kind", REAL)
+def test_a_desk_trades_minutes_through_a_brokers_protocol_and_ends_flat(home, query, kind: str) -> None:
+    venue, port = start_venue(home, kind, "--faults", "swarm", "--lost-reply", "html")
+    home.write("live.toml", config_of(kind, port))
+    ended = home.run("--no-ui", "--config", "live.toml", "--db", "day.db", "--duration", "5m")
+    served = venue.end(signal.SIGTERM)
+
+    assert (ended.code, served.code) == (0, 0), ended.err[-3000:] + served.err[-500:]
+    ledger = ledger_of(home, kind)
+    ours = [order for order in ledger["orders"] if order["tag"].startswith("SD")]
+    assert max(Counter(order["tag"] for order in ours).values()) == 1, "no order was sent twice"
+    assert len(ours) >= 6
+    held = {row["symbol"]: row["net_qty"] for row in ledger["positions"] if row["net_qty"]}
+    foreign = {trade["symbol"] for trade in ledger["trades"] if not trade["tag"].startswith("SD")}
+    assert set(held) <= foreign, "flat, but for what other hands at the broker hold"
+    journal = fills_by_tag(query(home.folder / "day.db", "SELECT tag, qty, price_paise FROM fills"))
+    theirs = fills_by_tag((t["tag"], t["qty"], t["price_paise"]) for t in ledger["trades"] if t["tag"].startswith("SD"))
+    assert journal == theirs
+    assert home.run("verify", "--db", "day.db").code == 0
+    assert "Traceback" not in ended.err + served.err
+
+
+@pytest.mark.row("OPS-05")
+def test_paper_accounts_trade_on_the_prices_of_a_broker(home, query) -> None:
+    venue, port = start_venue(home, "kite")
+    more = '[accounts.paper]\nkind = "paper"\n'
+    home.write("paper.toml", config_of("kite", port, more).replace('account = "kite"', 'account = "paper"'))
+    ended = home.run("--no-ui", "--config", "paper.toml", "--db", "day.db", "--duration", "6m")
+    venue.end(signal.SIGTERM)
+
+    assert ended.code == 0, ended.err[-3000:]
+    assert query(home.folder / "day.db", "SELECT count(*) >= 4 FROM fills") == [(1,)]
+    accounts = json.loads((home.folder / "kite.json").read_text())["accounts"]
+    assert all(not account["orders"] for account in accounts), "the broker saw no order"
+
+
+@pytest.mark.row("LEG-06", "OPS-20")
+def test_a_killed_desk_comes_back_to_its_orders_at_the_broker(home, far_exits, query) -> None:
+    venue, port = start_venue(home, "kite")
+    home.write("live.toml", config_of("kite", port))
+    arguments = ("--no-ui", "--config", "live.toml", "--db", "day.db")
+    env = {**far_exits, "STRIKEDESK_LEGS_ON_STOP": "leave"}
+    first = home.start(*arguments, env=env)
+    first.wait_for("[EXITS]", times=2)
+    first.end(signal.SIGKILL)
+
+    second = home.start(*arguments, "--duration", "2m", env=env)
+    second.wait_for("position(s) restored")
+    ended = second.end()
+    venue.end(signal.SIGTERM)
+
+    assert ended.code == 0, ended.err[-3000:]
+    ledger = ledger_of(home, "kite")
+    assert max(Counter(order["tag"] for order in ledger["orders"]).values()) == 1
+    assert not any(row["net_qty"] for row in ledger["positions"])
+
+
+def test_a_venue_that_is_not_there_is_named_with_the_command_that_starts_it(home) -> None:
+    home.write("live.toml", config_of("kite", 1))
+    refused = home.run("--no-ui", "--config", "live.toml")
+
+    refused.assert_refused(1, "accounts.kite: no venue at 127.0.0.1:1", "strikedesk venue kite --port 1")
+
+
+def test_options_of_the_demo_market_are_refused_in_a_rehearsal(home) -> None:
+    home.write("live.toml", config_of("kite", 1))
+    for option in (("--speed", "20"), ("--speed", "max"), ("--faults", "swarm")):
+        home.run("--no-ui", "--config", "live.toml", *option).assert_refused(2, option[0])
+
+
+def test_every_kind_has_its_port_where_a_desk_looks_for_it() -> None:
+    kinds = {kind: table for kind, table in ACCOUNT_KINDS.items() if issubclass(table, RealAccount)}
+
+    assert {kind: table.rehearsal_port for kind, table in kinds.items()} == {k: PORTS[k] for k in REAL}
+
+
+def test_a_doctor_finds_a_venue_and_says_what_to_do_where_there_is_none(home) -> None:
+    venue, port = start_venue(home, "kite")
+    home.write("live.toml", config_of("kite", port))
+    home.write("none.toml", config_of("kite", 1))
+    well = home.run("doctor", "--config", "live.toml")
+    ill = home.run("doctor", "--config", "none.toml")
+    venue.end(signal.SIGTERM)
+
+    assert well.code == 0, well.out + well.err
+    assert "kite: logged in" in well.out and "capabilities" in well.out
+    assert ill.code == 1 and "strikedesk venue kite --port 1" in ill.out
+    assert "Traceback" not in well.err + ill.err
+
+
+@pytest.mark.row("OPS-12")
+def test_a_login_stores_the_days_token_where_only_its_owner_reads_it_and_shows_it_nowhere(home) -> None:
+    venue, port = start_venue(home, "kite")
+    addresses = f'api_url = "http://127.0.0.1:{port}"\nws_url = "ws://127.0.0.1:{port}"\n'
+    home.write("kite.toml", f'[accounts.kite]\nkind = "kite"\n{addresses}')
+    home.settings.joinpath("secrets.env").write_text("# mine\nKITE_ACCESS_TOKEN=yesterday\nOTHER=kept\n")
+    home.settings.joinpath("secrets.env").chmod(0o600)
+    env = {"KITE_API_KEY": "rehearsal-canary-key", "KITE_API_SECRET": "rehearsal"}
+    pasted = "https://my.app/?action=login&status=success&request_token=rehearsalcanarytoken\n"
+    arguments = ("login", "kite", "--config", "kite.toml")
+    done = home.run(*arguments, env=env, typed=pasted)
+    again = home.run(*arguments, env=env, typed=pasted)
+    nothing = home.run(*arguments, env=env, typed="\n\n\n")
+    missing = home.run(*arguments)
+    venue.end(signal.SIGTERM)
+
+    assert done.code == 0, done.err
+    stored = (home.settings / "secrets.env").read_text().splitlines()
+    assert stored[:2] == ["# mine", "OTHER=kept"] and len(stored) == 3
+    name, _, token = stored[2].partition("=")
+    assert name == "KITE_ACCESS_TOKEN" and len(token) >= 16 and token not in done.out + done.err
+    assert (home.settings / "secrets.env").stat().st_mode & 0o777 == 0o600
+    assert again.code == 1 and "Kite refused the login" in again.err, "a request token works once"
+    assert nothing.code == 1 and "nothing usable was given" in nothing.err
+    missing.assert_refused(1, "Please set KITE_API_KEY")
+    assert "Traceback" not in done.err + again.err + nothing.err
