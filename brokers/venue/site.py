@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from brokers.paper.server import Floor
 from engine.instant import NS_PER_S
+from engine.port import ReadFailed
 
 REHEARSAL: Final = "rehearsal"
 """Key, secret and token that every venue takes: a rehearsal needs no real credential."""
@@ -40,6 +41,17 @@ class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions end when the broker's do, on the exchange clock."""
 
 
+@web.middleware
+async def _failed_reads(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A read that the floor cannot answer is a page of the gateway, whatever the broker."""
+    try:
+        return await handler(request)
+    except ReadFailed:
+        return web.Response(status=502, content_type="text/html", text="<html><body>502 Bad Gateway</body></html>")
+
+
 class Site:
     """`start` it and `close` it. Subclasses add their routes to `app` and their jobs."""
 
@@ -54,7 +66,7 @@ class Site:
         self.random = random
         self.terms = terms or VenueTerms()
         self.on_note = on_note
-        self.app = web.Application(client_max_size=_BODY_MAX)
+        self.app = web.Application(client_max_size=_BODY_MAX, middlewares=[_failed_reads])
         self.app.router.add_get(_CLOCK_PATH, self._clock)
         self._runner: web.AppRunner | None = None
         self._port = 0
