@@ -62,6 +62,8 @@ class Ticker:
     async def subscribe(self, tokens: Iterable[int]) -> None:
         """Remembered for ever; sent now when live, else with the next connect."""
         self._wanted.update(dict.fromkeys(tokens))
+        if not self.stream.is_live:  # the greeting sends whatever is wanted by then
+            return
         for batch in self._unsent():
             for text in self._words(batch):
                 if not await self.stream.send(text):
@@ -98,7 +100,7 @@ class Ticker:
             self._odd("a ticker text without a type", frame)
 
     def _unsent(self) -> list[list[int]]:
-        """In batches; nothing while the greeting has yet to send them."""
+        """In batches."""
         left = [token for token in self._wanted if token not in self._sent]
         return [left[at : at + SUBSCRIBE_BATCH] for at in range(0, len(left), SUBSCRIBE_BATCH)]
 
