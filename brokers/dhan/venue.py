@@ -73,6 +73,7 @@ class DhanVenue(Site):
             ("GET", "/orders/external/{label}", self._by_label),
             ("GET", "/orders/{order_id}", self._by_id),
             ("GET", "/trades", self._trades),
+            ("GET", "/trades/", self._trades),
             ("GET", "/trades/{order_id}", self._trades),
             ("GET", "/positions", self._positions),
             ("GET", "/holdings", self._holdings),

@@ -30,6 +30,8 @@ _BATCH_MAX: Final = 100
 _MESSAGE_MAX: Final = 64 * 1024
 _WAITING_MAX: Final = 4096
 """Packets that wait for a client; above it the oldest are left out."""
+_STACKED_FROM: Final = 8
+"""Waiting packets that leave in one frame."""
 _PING_S: Final = 10.0
 _LOGIN_S: Final = 5.0
 _MODES: Final = (TICKER_MODE, QUOTE_MODE, FULL_MODE)
@@ -83,7 +85,8 @@ class FeedSocket:
                 self._modes[symbol], self._contracts[symbol] = code, contract
                 if contract.segment == "IDX_I" and symbol in market.days:
                     self._send(symbol, 6, previous_close(contract, market.days[symbol].open_paise))
-            self._send("", 7, b"".join(market_status(segment) for segment in {c.code for c in contracts}))
+            for segment in {contract.code for contract in contracts}:
+                self._send(str(segment), 7, market_status(segment))
             await subscribe([contract.instrument.symbol for contract in contracts])
         elif code - 1 in _MODES:
             for contract in contracts:
@@ -112,13 +115,14 @@ class FeedSocket:
         self._ready.set()
 
     async def _write(self) -> None:
-        """Everything that waits in one frame: packets are stacked when the client is slow."""
+        """One packet in a frame, as Dhan's own client expects it; stacked when many wait for a slow reader."""
         while not self._is_over or self._waiting:
             await self._ready.wait()
             self._ready.clear()
-            packets, self._waiting = b"".join(self._waiting.values()), {}
-            if packets and not self._socket.closed:
-                await self._socket.send_bytes(packets)
+            packets, self._waiting = list(self._waiting.values()), {}
+            for frame in packets if len(packets) < _STACKED_FROM else (b"".join(packets),):
+                if not self._socket.closed:
+                    await self._socket.send_bytes(frame)
         if not self._socket.closed:
             await self._socket.close()
 
