@@ -23,8 +23,8 @@ def interval_of(minutes: int, listed: object) -> str | None:
     data = object_of(listed)
     for group in ("minutes", "hours"):
         for word in rows_of(data.get(group)) or ():
-            if word in names:
-                return str(word)
+            if isinstance(word, str) and word in names:
+                return word
     return None
 
 
