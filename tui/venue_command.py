@@ -37,6 +37,8 @@ examples:
   strikedesk venue kite
           and in the desk's config.toml: [desk] mode = "rehearsal", market = "kite"; [legs] account = "kite";
           [accounts.kite] kind = "kite"
+  strikedesk venue kite xts
+          one market behind both: prices from Kite, orders to XTS
   strikedesk venue xts --faults swarm --seed 5 --lost-reply any
           a bad day at a broker: replies that are lost, late updates, hands at the broker's own screen
 """
@@ -52,7 +54,13 @@ def add_venue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    venue.add_argument("kind", choices=tuple(PORTS), help="whose protocol; paper is this program's own")
+    venue.add_argument(
+        "kinds",
+        nargs="+",
+        choices=tuple(PORTS),
+        metavar="KIND",
+        help=f"whose protocol: {', '.join(PORTS)} (this program's own); several share one market, clock and books",
+    )
     venue.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="a loopback address (127.0.0.1)")
     ports = ", ".join(f"{kind} {port}" for kind, port in PORTS.items() if port)
     venue.add_argument("--port", type=_port, metavar="N", help=f"0 = any free one ({ports}; paper: as in its account)")
@@ -106,32 +114,31 @@ class _Venue:
         self._terms = terms
 
     async def run(self) -> int:
+        from engine.config.errors import ConfigError
         from tui.paper_floor import PaperFloor, write_ledger
         from tui.signals import Signals
-        from tui.start_failure import StartFailed
 
         arguments = self._arguments
+        if arguments.port and len(arguments.kinds) > 1:
+            raise ConfigError(
+                [f"--port {arguments.port}: for one kind; several listen on their own ports, or with 0 on any"]
+            )
         signals = Signals()
         signals.listen()
         floor = PaperFloor(arguments, self._terms)
         tasks: list[asyncio.Task[None]] = []
         try:
             await floor.open()
-            server = self._server(floor)
-            try:
-                await server.start(arguments.host, self._port())
-            except ValueError as error:
-                raise StartFailed(f"--host {arguments.host}: {_loopback_only(error)}") from None
-            except OSError as error:
-                why = error.strerror or str(error)
-                raise StartFailed(f"port {self._port()} of {arguments.host}: {why}") from None
-            jobs = (*floor.jobs, *server.jobs)
+            servers = [await self._started(kind, floor) for kind in arguments.kinds]
+            jobs = (*floor.jobs, *(job for server in servers for job in server.jobs))
             tasks = [asyncio.get_running_loop().create_task(job()) for job in jobs]
-            print(server.port, flush=True)  # noqa: T201 - the first line of stdout
-            _say(f"{arguments.kind} venue on {arguments.host}:{server.port}, {floor.words()}")
+            for kind, server in zip(arguments.kinds, servers, strict=True):
+                print(server.port, flush=True)  # noqa: T201 - the first lines of stdout, in the order of the kinds
+                _say(f"{kind} venue on {arguments.host}:{server.port}, {floor.words()}")
             self._stop_after(floor, signals)
             await signals.stop.wait()
-            await server.close()
+            for server in servers:
+                await server.close()
             if arguments.ledger is not None:
                 write_ledger(arguments.ledger, floor.ledger())
         finally:
@@ -141,26 +148,39 @@ class _Venue:
             floor.close()
         return 0
 
-    def _server(self, floor: PaperFloor) -> VenueServer | Site:
+    async def _started(self, kind: str, floor: PaperFloor) -> VenueServer | Site:
+        """Raises StartFailed, one line."""
+        from tui.start_failure import StartFailed
+
+        host, port = self._arguments.host, self._port(kind)
+        server = self._server(kind, floor)
+        try:
+            await server.start(host, port)
+        except ValueError as error:
+            raise StartFailed(f"--host {host}: {_loopback_only(error)}") from None
+        except OSError as error:
+            raise StartFailed(f"port {port} of {host}: {error.strerror or str(error)}") from None
+        return server
+
+    def _server(self, kind: str, floor: PaperFloor) -> VenueServer | Site:
         from brokers.paper.server import VenueServer
 
-        arguments = self._arguments
-        if arguments.kind == "paper":
+        if kind == "paper":
             return VenueServer(floor, on_note=_say)
         try:
             from brokers.venue.site import VenueTerms
             from tui.rehearsal import make_venue
         except ModuleNotFoundError as missing:
             raise _not_installed(missing) from None
-        terms = VenueTerms(lost_reply=arguments.lost_reply)
-        return make_venue(arguments.kind, floor, Random(floor.seed), terms, _say)
+        terms = VenueTerms(lost_reply=self._arguments.lost_reply)
+        return make_venue(kind, floor, Random(floor.seed), terms, _say)
 
-    def _port(self) -> int:
+    def _port(self, kind: str) -> int:
         """As asked for; else where a desk will look for it; else any."""
         if self._arguments.port is not None:
             return self._arguments.port
-        if self._arguments.kind != "paper":
-            return PORTS[self._arguments.kind]
+        if kind != "paper":
+            return PORTS[kind]
         return int(self._terms.venue.rpartition(":")[2]) if self._terms.venue else 0
 
     def _stop_after(self, floor: PaperFloor, signals: Signals) -> None:

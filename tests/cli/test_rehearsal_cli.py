@@ -163,3 +163,52 @@ def test_a_login_stores_the_days_token_where_only_its_owner_reads_it_and_shows_i
     assert nothing.code == 1 and "nothing usable was given" in nothing.err
     missing.assert_refused(1, "Please set KITE_API_KEY")
     assert "Traceback" not in done.err + again.err + nothing.err
+
+
+GRID = """
+[[grid]]
+bot_name = "pairs"
+trade_type = "gridocots"
+token_a_symbol = "IRFC"
+token_b_symbol = "SBIN"
+steps = 5
+spread = 0.06
+target_spread = 0.05
+oco_spread = 0.05
+token_a_quantity = 100
+token_b_quantity = 50
+entry_price = 50.00
+accounts = { trade = "trade", upside_oco = "up", downside_oco = "down" }
+"""
+
+
+@pytest.mark.row("GRD-38", "GRD-54", "GRD-50", "OPS-05")
+def test_a_grid_trades_on_three_xts_sessions_with_the_prices_of_kite(home, query) -> None:
+    venue = home.start("venue", "kite", "xts", "--port", "0", *HURRIED, "--ledger", "both.json")
+    kite, xts = (
+        int(re.search(r"127\.0\.0\.1:(\d+)", venue.wait_for(f"{kind} venue on"))[1]) for kind in ("kite", "xts")
+    )
+    accounts = "".join(
+        f'[accounts.{name}]\nkind = "xts"\nrehearsal = "127.0.0.1:{xts}"\n'
+        f'trade_key_name = "XTS_{name.upper()}_KEY"\ntrade_secret_name = "XTS_{name.upper()}_SECRET"\n'
+        for name in ("trade", "up", "down")
+    )
+    feed = (
+        f'[desk]\nmode = "rehearsal"\nmarket = "kite"\n[accounts.kite]\nkind = "kite"\nrehearsal = "127.0.0.1:{kite}"\n'
+    )
+    home.write("grid.toml", feed + accounts + GRID)
+    ended = home.run("--no-ui", "--config", "grid.toml", "--db", "day.db", "--duration", "6m")
+    served = venue.end(signal.SIGTERM)
+
+    assert (ended.code, served.code) == (0, 0), ended.err[-3000:] + served.err[-500:]
+    ledger = [
+        account for account in json.loads((home.folder / "both.json").read_text())["accounts"] if account["orders"]
+    ]
+    tags = Counter(order["tag"] for account in ledger for order in account["orders"])
+    assert len(tags) >= 4 and max(tags.values()) == 1, "no order was sent twice"
+    roles = {order["symbol"] for account in ledger for order in account["orders"] if order["tag"].endswith("H")}
+    assert roles <= {"SBIN"}, "hedges are on token B"
+    assert all(row["net_qty"] == 0 for account in ledger for row in account["positions"])
+    journal = fills_by_tag(query(home.folder / "day.db", "SELECT tag, qty, price_paise FROM fills"))
+    assert journal == fills_by_tag((t["tag"], t["qty"], t["price_paise"]) for a in ledger for t in a["trades"])
+    assert "Traceback" not in ended.err + served.err
