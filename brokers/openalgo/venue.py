@@ -183,6 +183,7 @@ class OpenAlgoVenue(Site):
             return _json(200, {"orderid": None, "status": "success"})
         instrument = self._instruments[asked.symbol]
         port = await self._trader(account)
+        await self.floor.market.subscribe([asked.symbol])  # an order that rests must see prices
         order = OrderRequest(
             tag=self._tag_for(asked.strategy),
             symbol=asked.symbol,

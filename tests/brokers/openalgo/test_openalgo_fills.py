@@ -1,4 +1,4 @@
-"""Filled quantities where the book has none: from trade rows that can be trusted, else from the position, else unknown."""
+"""Filled quantities where the book has none: from trade rows that can be trusted, from the position, or unknown."""
 
 from __future__ import annotations
 
