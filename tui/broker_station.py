@@ -22,7 +22,7 @@ from engine.config.errors import ConfigError
 from engine.instant import NS_PER_S, clock_text
 from engine.port import ReadFailed
 from engine.port_reads import BrokerSession, FeedPort, SessionRefused
-from engine.secrets import Secrets
+from engine.secrets import Redactions, Secrets
 from tui.broker_sessions import make_session
 from tui.rehearsal import rehearsal_secret, rehearsed
 from tui.start_failure import StartFailed
@@ -45,6 +45,7 @@ async def open_brokers(plan: StationPlan) -> tuple[Station, FeedPort]:
     Raises ConfigError for options that make no sense here, StartFailed when a broker cannot be used, SecretMissing.
     """
     _refuse_the_demos_options(plan)
+    _refuse_live_orders(plan)
     logins = Logins(Station(plan))
     station = logins.station
     try:
@@ -202,6 +203,21 @@ async def venue_clock(name: str, terms: RealAccount) -> wire.VenueClock:
         raise StartFailed(f"accounts.{name}: what listens at {address} is no venue of strikedesk; {start}") from None
     finally:
         await link.close()
+
+
+def _refuse_live_orders(plan: StationPlan) -> None:
+    """Real orders are not released yet; a missing credential is said first (LEG-54)."""
+    config = plan.loaded.config
+    if not config.is_live:
+        return
+    secrets = Secrets(plan.loaded.env, plan.files.secrets, Redactions())
+    for name in config.account_names:
+        terms = config.accounts[name]
+        for secret in terms.secret_names:
+            secrets.require(secret)
+        if isinstance(terms, RealAccount):
+            text = f'kind {terms.kind_word} cannot trade yet in mode "live"; rehearse it with [desk] mode = "rehearsal"'
+            raise ConfigError([f"accounts.{name}: {text}"])
 
 
 def _is_real(terms: Account) -> bool:
