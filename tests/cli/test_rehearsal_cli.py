@@ -212,3 +212,32 @@ def test_a_grid_trades_on_three_xts_sessions_with_the_prices_of_kite(home, query
     journal = fills_by_tag(query(home.folder / "day.db", "SELECT tag, qty, price_paise FROM fills"))
     assert journal == fills_by_tag((t["tag"], t["qty"], t["price_paise"]) for a in ledger for t in a["trades"])
     assert "Traceback" not in ended.err + served.err
+
+
+@pytest.mark.row("OPS-12")
+@pytest.mark.fault("SEC-07")
+@pytest.mark.parametrize(
+    ("kind", "addresses", "names"),
+    [
+        ("kite", 'api_url = "http://{at}"\nws_url = "ws://{at}"\n', ("KITE_API_KEY", "KITE_ACCESS_TOKEN")),
+        ("openalgo", 'host = "http://{at}"\nws_url = "ws://{at}/ws"\n', ("OPENALGO_API_KEY",)),
+    ],
+)
+def test_no_secret_is_left_anywhere_by_a_session_that_breaks(home, kind: str, addresses: str, names) -> None:
+    venue, port = start_venue(home, kind)
+    table = f'[accounts.{kind}]\nkind = "{kind}"\n' + addresses.format(at=f"127.0.0.1:{port}")
+    home.write("paper.toml", f'[desk]\nmarket = "{kind}"\n{table}')
+    env = {name: f"rehearsal-canary-{number}-4711" for number, name in enumerate(names)}
+    desk = home.start("--no-ui", "--config", "paper.toml", "--db", "day.db", env=env)
+    desk.wait_for("started")
+    venue.end(signal.SIGKILL)
+    desk.wait_for("no prices from")
+    ended = desk.end(signal.SIGTERM)
+    dead = home.run("doctor", "--config", "paper.toml", env=env)
+    wrong = home.run("--no-ui", "--config", "paper.toml", env=env | {names[0]: "canary-wrong-4711"})
+
+    assert dead.code == 1 and wrong.code == 1
+    said = "".join(run.out + run.err for run in (ended, dead, wrong))
+    left = [path for path in home.folder.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+    assert left == [] and "canary" not in said
+    assert "Traceback" not in said
