@@ -60,7 +60,7 @@ async def make_session(floor: PaperFloor) -> AsyncIterator[Callable[..., DhanSes
     def make(
         port: int,
         *,
-        client_id: str = "",
+        client_id: str = "1000000001",
         deadline_s: float = 7.0,
         notes: list[str] | None = None,
         reveal: Callable[[str], str] = rehearsal_secret,
