@@ -11,6 +11,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -41,6 +42,9 @@ _WEEKLY_MONTHS: Final = "123456789OND"
 _DERIVATIVES: Final = frozenset({"NFO", "BFO"})
 _NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9&_-]{0,39}", re.ASCII)
 _TOKEN_MAX: Final = 2**32 - 1
+_TOKEN_DIGITS: Final = 10
+_MEMO: Final = 8192
+"""Strikes, lots and days repeat over a hundred thousand rows: each text is read once."""
 _LOT_MAX: Final = 10**7
 
 
@@ -132,9 +136,10 @@ def _read_row(row: Mapping[str, str]) -> tuple[Listing, Instrument] | bool | Non
             return None
     elif exchange not in ("NSE", "BSE") or (kind != "EQ" and not is_index):
         return False
-    token, name = whole_of(row["instrument_token"]), row["tradingsymbol"]
-    lot, tick = whole_of(row["lot_size"]), paise_of(row["tick_size"])
-    if token is None or not 0 < token <= _TOKEN_MAX or not name.isprintable() or not name.isascii():
+    number, name = row["instrument_token"], row["tradingsymbol"]
+    token = int(number) if number.isascii() and number.isdecimal() and len(number) <= _TOKEN_DIGITS else 0
+    lot, tick = _whole(row["lot_size"]), _paise(row["tick_size"])
+    if not 0 < token <= _TOKEN_MAX or not name.isprintable() or not name.isascii():
         return None
     listing = Listing(token, exchange, name)
     if is_index:
@@ -167,12 +172,8 @@ def _index(listing: Listing) -> tuple[Listing, Instrument] | bool:
 
 
 def _derivative(listing: Listing, row: Mapping[str, str], lot: int, tick: int) -> tuple[Listing, Instrument] | None:
-    strike, kind = paise_of(row["strike"] or "0"), row["instrument_type"]
-    try:
-        expiry = date.fromisoformat(row["expiry"])
-    except ValueError:
-        return None
-    if strike is None or strike < 0 or (kind != "FUT" and not strike):
+    strike, kind, expiry = _paise(row["strike"] or "0"), row["instrument_type"], _day(row["expiry"])
+    if expiry is None or strike is None or strike < 0 or (kind != "FUT" and not strike):
         return None
     tail = kind if kind == "FUT" else f"{strike_text(strike)}{kind}"
     underlying = row["name"] or _underlying(listing.tradingsymbol, expiry, tail)
@@ -184,7 +185,7 @@ def _derivative(listing: Listing, row: Mapping[str, str], lot: int, tick: int) -
         if option_type is None
         else option_name(underlying, expiry, strike, option_type)
     )
-    segment = Segment.INDEX_OPTION if is_index_name(underlying) else Segment.STOCK_OPTION
+    segment = Segment.INDEX_OPTION if _is_index(underlying) else Segment.STOCK_OPTION
     contract = Instrument(
         symbol=symbol,
         exchange=listing.exchange,
@@ -197,6 +198,29 @@ def _derivative(listing: Listing, row: Mapping[str, str], lot: int, tick: int) -
         option_type=option_type,
     )
     return listing, contract
+
+
+@lru_cache(_MEMO)
+def _paise(text: str) -> int | None:
+    return paise_of(text)
+
+
+@lru_cache(_MEMO)
+def _whole(text: str) -> int | None:
+    return whole_of(text)
+
+
+@lru_cache(_MEMO)
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(_MEMO)
+def _is_index(underlying: str) -> bool:
+    return is_index_name(underlying)
 
 
 def _underlying(tradingsymbol: str, expiry: date, tail: str) -> str:

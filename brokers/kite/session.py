@@ -114,10 +114,13 @@ class KiteSession:
         folder = self._tools.cache if keeps else None
         raw = await day_bytes(folder, "kite-instruments", today, self._fetch_dump)
         try:
-            # About a hundred thousand rows: not on the loop.
-            master = await asyncio.to_thread(read_master, raw, self.oddities)
+            # About a hundred thousand rows: not on the loop. What is odd is told on it.
+            heard: list[str] = []
+            master = await asyncio.to_thread(read_master, raw, Oddities("kite", heard.append))
         except MasterBroken as failure:
             raise ReadFailed(str(failure)) from None
+        for text in heard:
+            self.note(text)
         if not master.instruments:
             raise ReadFailed("/instruments: no contract that this desk can name")
         self.master, self._day = master, today

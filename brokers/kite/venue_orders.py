@@ -68,7 +68,6 @@ class VenueAccount:
         """By the floor's tag, where it is one of the venue's own."""
         self._labels: dict[str, tuple[str, ...]] = {}
         """By the floor's tag: the broker's own labels."""
-        self._used: set[str] = set()
         self._rejected: dict[str, OrderReport] = {}
         self._steps: dict[str, list[dict[str, Any]]] = {}
         """By order id: the rows it has been, oldest first."""
@@ -85,10 +84,10 @@ class VenueAccount:
         if quoted is None:
             raise wrong("The instrument you are placing an order for has either expired or does not exist.")
         side, product, client_tag, terms = side_of(form), product_of(form), tag_of(form), terms_of(form)
-        tag = self._floor_tag(client_tag)
         tick = await self._quote(quoted.instrument.symbol)
+        is_usable = client_tag.isalnum() and not client_tag.startswith(_OWN_TAG)
         request = OrderRequest(
-            tag=tag,
+            tag=client_tag if is_usable else self._own_tag(client_tag),
             symbol=quoted.instrument.symbol,
             exchange=quoted.instrument.exchange,
             product=product,
@@ -100,6 +99,10 @@ class VenueAccount:
         )
         request = self._protected(request, quoted, terms, tick)
         answer = await self._port.place(request)
+        if isinstance(answer, Refused) and answer.code == refusals.DUPLICATE_TAG:
+            before, request = request, replace(request, tag=self._own_tag(client_tag))
+            self._labels[request.tag] = self._labels.get(before.tag, ())
+            answer = await self._port.place(request)
         match answer:
             case Acked(broker_id=broker_id):
                 return broker_id
@@ -136,11 +139,8 @@ class VenueAccount:
             return broker_id
         raise _failure(answer)
 
-    def _floor_tag(self, client_tag: str) -> str:
-        """The client's own when it can be: alphanumeric and new."""
-        if client_tag.isalnum() and client_tag not in self._used and not client_tag.startswith(_OWN_TAG):
-            self._used.add(client_tag)
-            return client_tag
+    def _own_tag(self, client_tag: str) -> str:
+        """One of the venue's, for a client's tag that the floor cannot have: none, with a space, or used before."""
         self._number = max(self._number + 1, self._clock.now_ns() // 1000 % 10**15)
         tag = f"{_OWN_TAG}{self._number:015d}"
         self._client_tags[tag] = client_tag

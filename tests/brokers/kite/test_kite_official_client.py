@@ -150,6 +150,26 @@ async def test_it_is_refused_in_its_own_exceptions(kite: KiteConnect, venue: Any
     assert dead.value.code == 403
 
 
+async def test_a_tag_is_only_a_label_and_may_repeat_or_be_missing(kite: KiteConnect) -> None:
+    row = await option(kite)
+    price = round(await ltp_of(kite, row) - 20, 1)
+    tags = ["twice", "twice", "two words", None]
+    placed = [await ask(kite.place_order, **terms(row, price, tag=tag)) for tag in tags]
+
+    found = {each["order_id"]: each["tag"] for each in await ask(kite.orders)}
+    assert [found[order_id] for order_id in placed] == tags
+
+
+async def test_a_stop_market_order_of_an_option_is_accepted_and_then_rejected(kite: KiteConnect) -> None:
+    row = await option(kite)
+    stop = terms(row, None, order_type="SL-M", transaction_type="SELL", trigger_price=50.0, market_protection=-1)
+    order_id = await ask(kite.place_order, **stop)
+
+    assert "SL-M" in (await until_status(kite, order_id, "REJECTED"))["status_message"]
+    with pytest.raises(exceptions.InputException):
+        await ask(kite.place_order, **(stop | {"market_protection": None}))
+
+
 async def test_quotes_and_candles_have_the_brokers_shape(kite: KiteConnect, floor: Any) -> None:
     row = await option(kite)
     name = f"{row['exchange']}:{row['tradingsymbol']}"
