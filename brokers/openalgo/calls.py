@@ -66,12 +66,12 @@ class Calls:
         except NoReply as failure:
             return Unknown(str(failure))
         verdict = answers.verdict(call, reply.status, reply.data, self._standing.expected)
-        self._take_standing(verdict.standing, verdict.answer)
+        self._take_standing(call, verdict.standing, verdict.answer)
         if verdict.mode is not None:
             self._take_mode(verdict.mode)
         return verdict.answer
 
-    def _take_standing(self, standing: Standing, answer: Answer) -> None:
+    def _take_standing(self, call: Call, standing: Standing, answer: Answer) -> None:
         match standing:
             case Standing.DEAD:
                 self._die()
@@ -82,6 +82,8 @@ class Calls:
             case Standing.SAME:
                 if isinstance(answer, Acked):
                     self._live()
+                    if call is Call.PLACE:
+                        self._standing.takes_orders()
 
     # --- reads --------------------------------------------------------------------------------------------------------
 

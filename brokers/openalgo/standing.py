@@ -61,6 +61,10 @@ class SessionStanding:
     def refuses_orders(self, reason: str) -> None:
         self._no_orders = reason
 
+    def takes_orders(self) -> None:
+        """An order was placed: whatever refused them is over."""
+        self._no_orders = ""
+
     def lives(self) -> bool:
         """A reply that only a live session gives. True when it was dead before."""
         was_dead, self._dead = bool(self._dead), ""

@@ -58,6 +58,9 @@ async def test_an_order_that_waits_for_approval_is_unknown_and_orders_end(server
 
     assert isinstance(answer, Unknown) and "approve" in answer.reason
     assert session.state.may_trade is False and session.state.is_live
+    server.venue.semi_auto = False
+    assert isinstance(await session.account.place(await server.request(session)), Acked)
+    assert session.state.may_trade is None, "the person gave the key back its freedom"
 
 
 @pytest.mark.fault("ORD-07", "NET-07")
