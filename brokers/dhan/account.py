@@ -56,6 +56,8 @@ from engine.venue_rules import VenueRules
 
 _AMBIGUITY_S: Final = 45.0
 """T_AMB of a direct broker (faults §2)."""
+_EXPLAIN_S: Final = 2.0
+"""Real seconds: the next write of the account waits for it."""
 _LIVE_WITHIN_S: Final = 5.0
 _DOUBTS_READ_MAX: Final = 3
 """Look-ups by tag beside one read of the book."""
@@ -179,7 +181,8 @@ class DhanAccount:
         if not isinstance(answer, Refused) or answer.code != refusals.OTHER:
             return answer
         with suppress(ReadFailed, BrokenRow):
-            rows = rows_in((await self._line.read("GET", f"/orders/{quote(order_id, safe='')}")).data)
+            path = f"/orders/{quote(order_id, safe='')}"
+            rows = rows_in((await self._line.read("GET", path, deadline_s=_EXPLAIN_S)).data)
             reports = [order_of(row, self._symbol_of) for row in rows]
             if any(report.broker_id == order_id and report.state in TERMINAL for report in reports):
                 return Refused(refusals.ALREADY_FINISHED, answer.text)

@@ -93,7 +93,9 @@ class DhanFeed:
         await self._stream.close()
 
     def revive(self) -> None:
-        """After a new login."""
+        """After a new login, perhaps on a new day with another list."""
+        listed = self._line.master.by_symbol
+        self._wanted = {symbol: listed[symbol] for symbol in self._wanted if symbol in listed}
         self._stream.revive()
 
     async def instruments(self) -> Sequence[Instrument]:

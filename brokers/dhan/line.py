@@ -115,6 +115,7 @@ class DhanLine:
         *,
         kind: str = "other",
         empty: Callable[[], object] | None = None,
+        deadline_s: float = _READ_S,
     ) -> Reply:
         """One paced read that gave a JSON body with 2xx. Tried once more when it did not leave, or came too soon.
 
@@ -123,7 +124,7 @@ class DhanLine:
         again = True
         while True:
             try:
-                reply = await self._paced(method, path, body, kind)
+                reply = await self._paced(method, path, body, kind, deadline_s)
             except NotWritten as failure:
                 if not again or not self._token_lives:
                     raise ReadFailed(f"Dhan was not reached: {failure}") from None
@@ -143,11 +144,11 @@ class DhanLine:
                 raise ReadFailed(f"Dhan says that it is asked too often: nothing of this kind for {wait_s:g} s")
             again = False
 
-    async def _paced(self, method: str, path: str, body: object, kind: str) -> Reply:
+    async def _paced(self, method: str, path: str, body: object, kind: str, deadline_s: float) -> Reply:
         await self._paces[kind].turn()
         if self._link is None or not self._token_lives:
             raise NotWritten(self._state.reason or _NOT_OPEN)
-        reply = await self._link.call(method, path, json=body, deadline_s=_READ_S)
+        reply = await self._link.call(method, path, json=body, deadline_s=deadline_s)
         self._notice(reply)
         return reply
 
@@ -216,10 +217,16 @@ class DhanLine:
         """Raises ReadFailed. The list lies on another host, which gets no credential of ours."""
         name = f"dhan-master-{zlib.crc32(self.terms.master_url.encode()):08x}"
         content = await day_bytes(self.tools.cache, name, ist_date(self.tools.clock.now_ns()), self._download_master)
+        notes: list[str] = []
+        odd = Oddities("dhan's instrument list", notes.append)  # of its own: notes are told on this thread only
         try:
-            return await asyncio.to_thread(read_master, content, self.oddities)
+            master = await asyncio.to_thread(read_master, content, odd)
         except NotAMaster as failure:
             raise ReadFailed(f"Dhan's instrument list: {failure}") from None
+        for note in notes:
+            self.tools.note(note)
+        self.oddities.counts.update(odd.counts)
+        return master
 
     async def _download_master(self) -> bytes:
         link = HttpLink(self.terms.master_url, dict, deadline_s=_MASTER_S)

@@ -176,6 +176,7 @@ class OrderDesk:
 
     async def _reports(self) -> list[OrderReport]:
         """Newest first, as Dhan lists them. Raises ReadFailed."""
+        await self._market.refresh()
         reports = [*await self._port.read_orders(), *self._rejected.values()]
         return sorted(reports, key=lambda report: report.broker_id, reverse=True)
 

@@ -64,10 +64,16 @@ async def make_session(floor: PaperFloor) -> AsyncIterator[Callable[..., DhanSes
         deadline_s: float = 7.0,
         notes: list[str] | None = None,
         reveal: Callable[[str], str] = rehearsal_secret,
+        cache: Path | None = None,
     ) -> DhanSession:
         heard: list[str] = [] if notes is None else notes
         tools = SessionTools(
-            clock=floor.clock, random=Random(1), note=heard.append, deadline_s=deadline_s, time_scale=SPEED
+            clock=floor.clock,
+            random=Random(1),
+            note=heard.append,
+            cache=cache,
+            deadline_s=deadline_s,
+            time_scale=SPEED,
         )
         terms = rehearsed(Terms(kind="dhan", client_id=client_id), f"127.0.0.1:{port}")
         assert isinstance(terms, Terms)

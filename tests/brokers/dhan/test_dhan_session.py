@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import date, time
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -187,6 +188,29 @@ async def test_a_list_that_is_an_error_page_opens_nothing(api: Api, make_session
 
     with pytest.raises(SessionRefused, match="instrument list"):
         await session.open()
+
+
+async def test_a_second_start_of_the_day_reads_the_list_from_its_file(
+    api: Api, make_session: Callable[..., DhanSession], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        session = make_session(api.port, reveal=lambda _name: TOKEN, cache=tmp_path)
+        await session.open()
+        assert [row.symbol for row in await session.feed.instruments()] == ["SBIN", "NIFTY"]
+
+    assert sum(path.endswith(".csv") for path, _ in api.heads) == 1
+
+
+async def test_a_broken_row_of_the_list_is_noted_and_costs_only_itself(
+    api: Api, make_session: Callable[..., DhanSession]
+) -> None:
+    api.master += "NSE,E,abc,EQUITY,0,BROKEN,1.0,x,,,,5.0000,NA,ES,EQ,X\n"
+    notes: list[str] = []
+    session = make_session(api.port, reveal=lambda _name: TOKEN, notes=notes)
+    await session.open()
+
+    assert len(notes) == 1 and "cannot be read" in notes[0] and session._line.oddities.total == 1
+    assert len(await session.feed.instruments()) == 2
 
 
 @pytest.mark.row("GRD-54")
