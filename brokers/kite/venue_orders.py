@@ -17,6 +17,7 @@ from brokers.kite.master import Listing
 from brokers.kite.venue_forms import Terms, product_of, protected_limit, side_of, tag_of, terms_of, wrong
 from brokers.kite.venue_master import Quoted, VenueMaster
 from brokers.kite.venue_rows import INTERIM, KiteError, order_row, position_row, trade_row
+from brokers.venue.late_refusal import rejected_report
 from engine import refusals
 from engine.instant import ist_date
 from engine.order import TERMINAL, OrderState, OrderType, Trade
@@ -166,22 +167,8 @@ class VenueAccount:
     def _reject(self, request: OrderRequest, text: str) -> str:
         now_ns = self._clock.now_ns()
         self._number = max(self._number + 1, now_ns // 1000 % 10**12)
-        report = OrderReport(
-            tag=request.tag,
-            broker_id=f"{ist_date(now_ns):%y%m%d}9{self._number % 10**12:012d}",
-            symbol=request.symbol,
-            side=request.side,
-            type=request.type,
-            product=request.product,
-            qty=request.qty,
-            limit_paise=request.limit_paise,
-            trigger_paise=request.trigger_paise,
-            state=OrderState.REJECTED,
-            filled_qty=0,
-            average_paise=0,
-            reject_text=f"RMS:{text}",
-            at_ns=now_ns,
-        )
+        order_id = f"{ist_date(now_ns):%y%m%d}9{self._number % 10**12:012d}"
+        report = rejected_report(request, order_id, f"RMS:{text}", now_ns)
         self._rejected[report.broker_id] = report
         self._on_order(report)
         return report.broker_id
