@@ -191,11 +191,7 @@ class XtsTradingAccount:
     async def read_funds(self) -> Funds:
         """Of the header over all segments, found by its name: it need not come first."""
         result = await self._requests.read(self._funds_pace, "GET", "/user/balance", query=self._client_query())
-        rows = cast("dict[str, Any]", result).get("BalanceList") if isinstance(result, dict) else None
-        for row in cast("list[Any]", rows) if isinstance(rows, list) else []:
-            if isinstance(row, dict) and cast("dict[str, Any]", row).get("limitHeader") == _ALL:
-                return _funds(cast("dict[str, Any]", row))
-        raise ReadFailed(f"the balance has no {_ALL}")
+        return funds_of(result)
 
     async def read_margin(self, request: OrderRequest) -> int:
         raise ReadFailed(f"XTS tells the margin of no single order ({request.symbol})")
@@ -262,8 +258,16 @@ def _whole(read: Callable[[], Iterable[Row]]) -> list[Row]:
         raise ReadFailed(str(broken)) from None
 
 
-def _funds(row: dict[str, Any]) -> Funds:
-    limits = row.get("limitObject")
+def funds_of(result: object) -> Funds:
+    """Of the header over all segments. Raises ReadFailed. Pure."""
+    rows = cast("dict[str, Any]", result).get("BalanceList") if isinstance(result, dict) else None
+    for row in cast("list[Any]", rows) if isinstance(rows, list) else []:
+        if isinstance(row, dict) and cast("dict[str, Any]", row).get("limitHeader") == _ALL:
+            return _funds(cast("dict[str, Any]", row).get("limitObject"))
+    raise ReadFailed(f"the balance has no {_ALL}")
+
+
+def _funds(limits: object) -> Funds:
     sub = cast("dict[str, Any]", limits).get("RMSSubLimits") if isinstance(limits, dict) else None
     fields = cast("dict[str, Any]", sub) if isinstance(sub, dict) else {}
     available = paise_of(fields.get("netMarginAvailable"))

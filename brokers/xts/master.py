@@ -105,10 +105,11 @@ def read_master(text: str, indices: Iterable[tuple[int, str]], odd: Oddities) ->
     master = Master(by_symbol={}, by_key={})
     shares: list[tuple[int, Contract]] = []
     for line in text.split("\n"):
-        if not line:
+        cells = line.rstrip("\r").split("|")
+        if cells == [""]:
             continue
         try:
-            read = _contract(line.rstrip("\r").split("|"))
+            read = _contract(cells)
         except (ValueError, IndexError):
             odd.add("a broken row of the instrument master", line)
             continue

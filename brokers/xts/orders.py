@@ -43,6 +43,10 @@ _LARGEST: Final = 10**9
 """Units; above it a quantity is no quantity."""
 
 
+_ID_DIGITS: Final = 24
+_EXACT_MAX: Final = 1 << 53
+
+
 class RowUnreadable(Exception):
     """The sentence says what is missing, without the row."""
 
@@ -165,7 +169,8 @@ def order_id_in(row: object) -> str:
 
 def sequence_of(row: object) -> int:
     """An event's place in the server's own order; 0 = it has none that can be used (older servers send negatives)."""
-    return max(whole_of(_fields(row).get("SequenceNumber")) or 0, 0)
+    number = id_of(_fields(row).get("SequenceNumber"))
+    return int(number) if number else 0
 
 
 def _state(fields: Mapping[str, Any], order_type: OrderType | None, qty: int | None, filled: int | None) -> OrderState:
@@ -266,9 +271,14 @@ def rows_in(result: object) -> list[Any]:
 
 
 def id_of(value: object) -> str:
-    """An id as a number or as digits; empty when it is neither."""
-    number = whole_of(value)
-    return str(number) if number is not None and number > 0 else ""
+    """A positive whole number as a number or as digits; empty when it is neither. Ids have 16 digits and more."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_MAX:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if 0 < value < 10**_ID_DIGITS else ""
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= _ID_DIGITS:
+        return value.lstrip("0")
+    return ""
 
 
 def side_of(fields: Mapping[str, Any]) -> Side | None:

@@ -59,14 +59,16 @@ class XtsVenue(Site):
         on_note: Callable[[str], None] = lambda _text: None,
     ) -> None:
         super().__init__(floor, random, terms, on_note)
+        self.dialects: tuple[str, ...] = ("3", "4")
+        """Versions of engine.io that this install takes."""
         self._trade_seats: dict[str, TradeSeat] = {}
         """By app key; they outlive their sessions."""
         self._passes: dict[str, _Pass] = {}
         """By token; one for each app key."""
         self._by_symbol: dict[str, Listed] = {}
         self._by_key: dict[tuple[int, int], Listed] = {}
-        self._orders = OrderDesk(self, self._trade_seat, self._by_key_get)
         self._market = MarketDesk(floor, self._market_seat, self._market_seats, self._by_key_get, self._by_symbol_get)
+        self._orders = OrderDesk(self, self._trade_seat, self._by_key_get, self._by_symbol_get, self._market.show)
         self._add_routes()
 
     def _add_routes(self) -> None:
@@ -92,7 +94,7 @@ class XtsVenue(Site):
         rows = listed(cast("list[Instrument]", instruments))
         self._by_symbol = {row.instrument.symbol: row for row in rows}
         self._by_key = {row.key: row for row in rows}
-        self._market.rows = self._orders.rows = rows
+        self._market.rows = rows
 
     def end_sessions(self) -> None:
         """As brokers reset their sessions over night: tokens die without a word, and the streams of them end."""
@@ -205,6 +207,8 @@ class XtsVenue(Site):
         """Only by websocket, as the official clients ask for it."""
         if request.query.get("transport") != "websocket" or "Upgrade" not in request.headers:
             return web.json_response({"code": 0, "message": "Transport unknown"}, status=400)
+        if request.query.get("EIO", "3") not in self.dialects:
+            return web.json_response({"code": 5, "message": "Unsupported protocol version"}, status=400)
         seat = self._seat(request.query.get("token", ""))
         socket = VenueSocket(request, f"{self.random.getrandbits(80):020x}")
         welcome = seat if isinstance(seat, kind) else None

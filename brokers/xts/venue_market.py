@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import msgspec
@@ -23,6 +25,8 @@ from engine.tick import Tick
 Wanted = tuple[int, int, int]
 """Segment, instrument, message code."""
 SUBSCRIPTIONS_MAX: Final = 1000
+_FIRST_TICK_S: Final = 1.0
+"""Real time: a contract that does not trade must not hold its order up for longer."""
 _QUOTES_MAX: Final = 50
 _CODES: Final = frozenset({1501, 1502, 1504, 1505, 1507, 1510, 1512})
 _MINUTE_NS: Final = 60 * NS_PER_S
@@ -69,6 +73,8 @@ class MarketDesk:
         self._contract_at = contract_at
         self._contract_of = contract_of
         self._bars: dict[str, deque[Bar]] = {}
+        self._seen: dict[str, asyncio.Event] = {}
+        """By symbol: set with its first tick."""
         self.rows: list[Listed] = []
         """The day's contracts, set by the venue."""
 
@@ -84,12 +90,22 @@ class MarketDesk:
         ):
             router.add_route(method, f"{prefix}{path}", handler)
 
+    async def show(self, symbol: str) -> None:
+        """See to it that the exchange has prices of what an order is for, whether or not anybody subscribed to it."""
+        seen = self._seen.setdefault(symbol, asyncio.Event())
+        if not seen.is_set():
+            await self._floor.market.subscribe([symbol])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_TICK_S):
+                    await seen.wait()
+
     # --- ticks --------------------------------------------------------------------------------------------------------
 
     def on_tick(self, tick: Tick) -> None:
         contract = self._contract_of(tick.symbol)
         if contract is None:
             return
+        self._seen.setdefault(tick.symbol, asyncio.Event()).set()
         self._note_bar(tick)
         frames: dict[int, list[str]] = {}
         for seat in self._seats():

@@ -6,7 +6,7 @@ got wrong is a "Bad Request" at once; what the exchange refuses is acknowledged 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -57,7 +57,12 @@ class OrderDesk:
         site: Site,
         seat_of: Callable[[web.Request], TradeSeat | web.Response],
         contract_at: Callable[[tuple[int, int]], Listed | None],
+        contract_of: Callable[[str], Listed | None],
+        show: Callable[[str], Awaitable[None]],
     ) -> None:
+        """`show` brings prices of a symbol to the exchange."""
+        self._contract_of = contract_of
+        self._show = show
         self._site = site
         self._floor: Floor = site.floor
         self._seat_of = seat_of
@@ -95,6 +100,7 @@ class OrderDesk:
         except Complaint as wrong:
             return replies.bad_request(wrong.field, str(wrong))
         identifier = order.tag
+        await self._show(order.symbol)
         answer = await self._send(seat, order)
         match answer:
             case Acked(broker_id=broker_id):
@@ -296,15 +302,9 @@ class OrderDesk:
         return contract
 
     def _listed(self, symbol: str) -> Listed:
-        contract = next((row for row in self._site_rows() if row.instrument.symbol == symbol), None)
+        contract = self._contract_of(symbol)
         assert contract is not None, "the exchange trades only what the venue lists"
         return contract
-
-    def _site_rows(self) -> list[Listed]:
-        return self.rows
-
-    rows: list[Listed] = []
-    """The day's contracts, set by the venue."""
 
 
 def _ack(seat: TradeSeat, number: int, identifier: str, description: str = _SENT) -> web.Response:

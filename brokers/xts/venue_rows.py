@@ -144,6 +144,7 @@ def trade_row(
         "LastTradedQuantity": trade.qty,
         "LastExecutionTransactTime": times.iso_text(trade.at_ns)[:19],
         "LastExecutionTransactTimeAPI": times.day_first_text(trade.at_ns),
+        "OrderExpiryDateAPI": "01-01-1980 00:00:00",
         "ExecutionID": "".join(c for c in trade.trade_id if c.isdecimal()) or trade.trade_id,
         "ExecutionReportIndex": 4,
         "MessageCode": 9005,
