@@ -23,7 +23,7 @@ from brokers.wire.pace import Pace
 from brokers.wire.tools import SessionTools
 from engine.config.accounts import DhanAccount as Terms
 from engine.instant import ist_date
-from engine.port import ReadFailed
+from engine.port import Acked, ReadFailed
 from engine.port_reads import SessionRefused, SessionState
 
 _MASTER_S: Final = 90.0
@@ -105,6 +105,9 @@ class DhanLine:
             raise NotWritten(self._state.reason or _NOT_OPEN)
         reply = await self._link.call(method, path, json=body, deadline_s=self.tools.deadline_s)
         self._notice(reply)
+        if isinstance(answers.write_answer(reply.status, reply.data), Acked) and self._state.is_live:
+            was = self._state
+            self._state = SessionState(is_live=True, may_trade=True, expires_ns=was.expires_ns)
         return reply
 
     async def read(

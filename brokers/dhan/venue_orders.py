@@ -20,7 +20,7 @@ from brokers.dhan.vocabulary import DESK_PRODUCT, DESK_SIDE, DESK_TYPE, text_of
 from brokers.paper.server import Floor
 from brokers.venue.late_refusal import rejected_report
 from brokers.wire.numbers import paise_of, whole_of
-from engine.instant import ist_date
+from engine.instant import NS_PER_MS, ist_date
 from engine.instrument import Segment
 from engine.money import ceil_to_tick, floor_to_tick
 from engine.order import OrderType, Side
@@ -54,6 +54,7 @@ class OrderDesk:
         """By order id."""
         self._label_of_tag: dict[str, str] = {}
         self._rejected: dict[str, OrderReport] = {}
+        self._number = 0
         self._tell: Callable[[str, OrderReport], None] = lambda _name, _report: None
 
     def listen(self, tell: Callable[[str, OrderReport], None]) -> None:
@@ -165,7 +166,9 @@ class OrderDesk:
     def _reject_later(self, request: OrderRequest, refused: Refused) -> dict[str, str]:
         """Accepted by the OMS, rejected behind it."""
         now_ns = self._floor.clock.now_ns()
-        order_id = f"{ist_date(now_ns):%y%m%d}9{len(self._rejected):08d}"
+        # By the time of day: a venue that starts again must not give a number twice.
+        self._number = max(self._number + 1, now_ns // NS_PER_MS % 10**8)
+        order_id = f"{ist_date(now_ns):%y%m%d}9{self._number:08d}"
         report = rejected_report(request, order_id, f"RMS: {refused.text}", now_ns)
         self._rejected[order_id] = report
         self._remember(order_id, request.tag)

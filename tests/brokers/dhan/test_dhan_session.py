@@ -238,6 +238,13 @@ async def test_an_address_that_may_not_trade_is_known_before_the_first_order(
     await session.open()
 
     assert session.state.is_live and session.state.may_trade is False and "static IP" in session.state.reason
+    api.say("POST", "/orders", (400, {"errorCode": "DH-905", "errorMessage": "Invalid IP"}))
+    refused = await session.account.place(request())
+    assert isinstance(refused, Refused) and refused.code == refusals.NOT_ALLOWED
+
+    api.say("POST", "/orders", (200, {"orderId": "112", "orderStatus": "TRANSIT"}))
+    assert await session.account.place(request(tag="SD0001000002E")) == Acked("112"), "nothing is held back"
+    assert session.state.may_trade is True and session.state.reason == "", "an order that was taken is proof"
 
 
 @pytest.mark.row("GRD-54")
