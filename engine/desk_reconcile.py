@@ -181,7 +181,7 @@ class Reconciler:
             before = net_qty - traded - own_before - own.lost_qty
             tape = replay(own_before, before, events)
             news = tape.own_qty - own.net_qty  # what was taken while nobody watched
-            if news * own.net_qty <= 0 and abs(news) <= abs(tape.taken_qty):
+            if news * own.net_qty <= 0 and abs(news) <= (tape.taken_long_qty if news < 0 else tape.taken_short_qty):
                 break
         side = own.net_qty
         if before * side < 0 <= net_qty * side:

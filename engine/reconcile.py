@@ -82,9 +82,13 @@ class Tape(msgspec.Struct, kw_only=True):
     own_qty: int = 0
     foreign_qty: int = 0
     taken_qty: int = 0
-    """Units of ours that foreign trades closed, signed as they were held."""
-    taken_value_paise: int = 0
-    """What those trades paid for them, as a positive sum."""
+    """Units of ours that foreign trades closed, signed as they were held: longs and shorts against each other."""
+    taken_long_qty: int = 0
+    taken_short_qty: int = 0
+    """The same apart, both as positive sums."""
+    taken_long_paise: int = 0
+    taken_short_paise: int = 0
+    """What those trades paid for either, as positive sums."""
     is_mixed: bool = False
     """The trader held units of his own beside ours at some time: the broker's average is over both."""
 
@@ -113,7 +117,10 @@ def replay(own_qty: int, foreign_qty: int, events: Iterable[Event]) -> Tape:
         tape.own_qty -= taken
         tape.foreign_qty += taken
         tape.taken_qty += taken
-        tape.taken_value_paise += abs(taken) * event.price_paise
+        tape.taken_long_qty += max(taken, 0)
+        tape.taken_short_qty += max(-taken, 0)
+        tape.taken_long_paise += max(taken, 0) * event.price_paise
+        tape.taken_short_paise += max(-taken, 0) * event.price_paise
     return tape
 
 
@@ -222,7 +229,8 @@ def _taken(own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, taken: 
         kind = Difference.OVERSOLD
     else:
         kind = Difference.REDUCED
-    value = tape.taken_value_paise * abs(taken) // abs(tape.taken_qty) if tape.taken_qty else 0
+    units = tape.taken_long_qty if taken > 0 else tape.taken_short_qty
+    value = (tape.taken_long_paise if taken > 0 else tape.taken_short_paise) * abs(taken) // units if units else 0
     verdict = _verdict(kind, own, actual_qty, average_paise, tape, qty=taken)
     return msgspec.structs.replace(verdict, explained=True, value_paise=value)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Generator
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tui.simulation.day import DayPlan, DayResult
@@ -166,7 +166,6 @@ def _plans(arguments: argparse.Namespace) -> list[DayPlan]:
 
     from tui.simulation.day import DayPlan, Play
     from tui.simulation.drill import drill
-    from tui.simulation.faults import FaultChoice
     from tui.simulation.seed_terms import Profile
 
     def plan(seed: int) -> DayPlan:
@@ -177,16 +176,11 @@ def _plans(arguments: argparse.Namespace) -> list[DayPlan]:
         return DayPlan(seed=seed, play=play, profile=Profile(arguments.profile), crashes=crashes)
 
     first, last = arguments.seeds
-    asked = {"until": arguments.until, "closes": False} if arguments.until else {}
+    asked: dict[str, Any] = {"until": arguments.until, "closes": False} if arguments.until else {}
+    if arguments.faults:
+        asked["faults"] = arguments.faults
     return [
-        replace(
-            plan(seed),
-            faults=arguments.faults or FaultChoice(),
-            keys=arguments.keys,
-            kills=arguments.kills,
-            verbose=bool(arguments.verbose),
-            **asked,
-        )
+        replace(plan(seed), keys=arguments.keys, kills=arguments.kills, verbose=bool(arguments.verbose), **asked)
         for seed in range(first, last + 1)
     ]
 

@@ -65,7 +65,7 @@ def test_what_the_trader_buys_by_hand_stays_his() -> None:
 def test_a_sale_by_hand_takes_his_own_units_first_and_ours_only_below_them() -> None:
     assert replay(0, 150, [own(1, 75), hand(2, -150)]) == Tape(own_qty=75, foreign_qty=0, is_mixed=True)
     assert replay(0, 150, [own(1, 75), hand(2, -200, 90_00)]) == Tape(
-        own_qty=25, foreign_qty=0, taken_qty=50, taken_value_paise=50 * 90_00, is_mixed=True
+        own_qty=25, foreign_qty=0, taken_qty=50, taken_long_qty=50, taken_long_paise=50 * 90_00, is_mixed=True
     )
 
 
@@ -73,7 +73,7 @@ def test_a_sale_by_hand_takes_his_own_units_first_and_ours_only_below_them() -> 
 def test_a_sale_by_hand_without_units_of_his_own_closes_ours() -> None:
     tape = replay(0, 0, [own(1, 75), hand(2, -75, 101_50)])
 
-    assert (tape.own_qty, tape.foreign_qty, tape.taken_qty, tape.taken_value_paise) == (0, 0, 75, 75 * 101_50)
+    assert (tape.own_qty, tape.foreign_qty, tape.taken_qty, tape.taken_long_paise) == (0, 0, 75, 75 * 101_50)
 
 
 @pytest.mark.row("I-8")
@@ -88,7 +88,7 @@ def test_a_short_of_the_traders_that_was_there_before_is_not_a_close_of_ours() -
 def test_a_short_of_ours_is_closed_by_a_purchase_by_hand() -> None:
     tape = replay(0, 0, [own(1, -75), hand(2, 75, 99_00)])
 
-    assert (tape.own_qty, tape.taken_qty, tape.taken_value_paise) == (0, -75, 75 * 99_00)
+    assert (tape.own_qty, tape.taken_qty, tape.taken_short_paise) == (0, -75, 75 * 99_00)
 
 
 @pytest.mark.row("BUG-07")

@@ -806,6 +806,39 @@ def test_a_leg_closed_by_hand_while_we_were_down_is_booked_from_the_trade_book(r
     run_desk(scenario, seed_setup(symbols=(PE,)))
 
 
+@pytest.mark.row("LEG-40")
+@pytest.mark.fault("HUM-01")
+@pytest.mark.invariant("R3", "E2")
+def test_a_sale_by_hand_while_we_were_down_is_found_beside_an_earlier_purchase(run_desk, seed_setup) -> None:
+    """The hand took a short of ours and later a long: the two must not cancel out (simulation, drill 10050)."""
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        rig.venue.mute_pushes = True
+        rig.tick(PE, 155.0)
+        rig.tick(PE, 144.0)
+        assert rig.net(PE) == -75, "both exits have filled"
+        by_hand(rig, Side.BUY, 75, 146.0)
+        rig.tick(PE, 155.0)
+        rig.venue.mute_pushes = False
+        rig.desk.main.reader.reconcile()
+        await rig.quiet(35.0, 155.0)
+        assert rig.net(PE) == 0 and not rig.desk.mismatch and exits(rig) == {}
+        before = len(rig.trades())
+        await rig.enter(155.0)
+        assert rig.net(PE) == 75
+        image = await rig.kill()
+        rig.exchange.on_tick(_tick(rig, 154.0))
+        by_hand(rig, Side.SELL, 75, 154.0)
+        again = await rig.revived(image)
+        await again.quiet(6.0, 153.0)
+
+        assert again.trades()[before:] == [(PE, -75_00, "Closed Externally")], "at the price of the hand's sale"
+        assert exits(again) == {} and again.net(PE) == 0 and again.venue.placed() == []
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
 @pytest.mark.row("CON-08")
 @pytest.mark.fault("STO-18")
 def test_units_with_our_tags_and_no_journal_are_adopted(run_desk, seed_setup) -> None:
