@@ -110,6 +110,8 @@ class Login:
         self._in_flight: asyncio.Task[None] | None = None
         self._last_try = float("-inf")
         """Of the loop's own clock."""
+        self._gap_s = limits.relogin_gap_s
+        """Grows while logins fail: wrong credentials are not hammered with."""
         self._taken = False
         self.reason = "not logged in"
         """Why the token cannot be used; empty while it can."""
@@ -167,13 +169,17 @@ class Login:
                 self.reason = str(refused)
         return self._token if self.is_live else None
 
+    def wait_s(self) -> float:
+        """Real seconds until a new login may be asked for; endless when none may."""
+        if self._is_closed or self._taken or self._token is None:
+            return float("inf")
+        return max(0.0, self._gap_s - self._since_try_s())
+
     def _since_try_s(self) -> float:
         return asyncio.get_running_loop().time() - self._last_try
 
     def _may_log_in(self) -> bool:
-        if self._is_closed or self._taken or self._token is None:
-            return False
-        return self._in_flight is not None or self._since_try_s() >= self._limits.relogin_gap_s
+        return self._in_flight is not None or self.wait_s() <= 0
 
     async def _log_in(self) -> None:
         """Single-flight: whoever comes while a login is under way waits for that one."""
@@ -189,9 +195,14 @@ class Login:
 
     async def _ask_once(self) -> None:
         self._last_try = asyncio.get_running_loop().time()
-        token = await self._ask()
+        try:
+            token = await self._ask()
+        except SessionRefused:
+            self._gap_s = min(max(self._gap_s, 1.0) * 2, self._limits.displaced_s)
+            raise
         if self._is_closed:
             return
         self._token, self.reason = token, ""
+        self._gap_s = self._limits.relogin_gap_s
         self.logins += 1
         self._on_change()

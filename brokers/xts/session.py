@@ -35,6 +35,7 @@ from engine.secrets import SecretMissing
 
 _INDEX_SEGMENTS: Final = (1, 11)
 _NO_HEADERS: Final[Mapping[str, str]] = {}
+_LONGEST_WAIT_S: Final = 3600.0
 _CONNECTIONS_MAX: Final = 8
 
 
@@ -67,6 +68,8 @@ class XtsSession:
         self._master_lock = asyncio.Lock()
         self._may_trade: bool | None = None
         self._forbidden = ""
+        self._renewals: dict[str, asyncio.Task[None]] = {}
+        """By the login's name."""
         self._account = XtsTradingAccount(self)
         self._feed = XtsFeed(self)
 
@@ -124,6 +127,9 @@ class XtsSession:
 
     async def close(self) -> None:
         """Orders go on resting; the tokens stay good at the broker, for a logout would end every program's session."""
+        self._wants = ()
+        for job in tuple(self._renewals.values()):
+            job.cancel()
         await self._account.close()
         await self._feed.close()
         for login in (self.trade, self.market):
@@ -207,11 +213,22 @@ class XtsSession:
         )
 
     def _changed(self) -> None:
-        """A token died or there is a new one: streams that gave up for want of one try again."""
-        if self.trade.is_live:
-            self._account.renew()
-        if self.market.is_live:
-            self._feed.renew()
+        """A token died: it is renewed when that is allowed, read or no read. There is a new one: streams take it."""
+        for login, hangs_on in ((self.trade, self._account), (self.market, self._feed)):
+            if login.is_live:
+                hangs_on.renew()
+            elif login in self._wants and login.wait_s() < _LONGEST_WAIT_S and login.name not in self._renewals:
+                job = asyncio.get_running_loop().create_task(self._renew(login), name=f"xts {login.name} renewal")
+                self._renewals[login.name] = job
+
+    async def _renew(self, login: Login) -> None:
+        """Without it a feed that nobody reads from by request would stay dead."""
+        try:
+            while not login.is_live and login.wait_s() < _LONGEST_WAIT_S:
+                await asyncio.sleep(login.wait_s())
+                await login.use()
+        finally:
+            self._renewals.pop(login.name, None)
 
     # --- the master ---------------------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ ALLOWED_USE = {
     ("brokers/kite/session.py", "asyncio.sleep"): "a cool-off of a socket is real time",
     ("brokers/openalgo/stream.py", "asyncio.sleep"): "pings of a quiet feed are real time",
     ("brokers/xts/feed.py", "asyncio.sleep"): "pauses before a subscription is asked again are real time",
+    ("brokers/xts/session.py", "asyncio.sleep"): "logins are apart in real time",
     ("brokers/xts/stream_words.py", "asyncio.sleep"): "a socket's heartbeat is real time",
     ("brokers/xts/venue_socket.py", "asyncio.sleep"): "a socket's heartbeat is real time",
     ("engine/clock.py", "time.time_ns"): "the wall clock is read once, at the start",

@@ -68,6 +68,44 @@ async def test_two_logins_of_a_key_are_apart_and_until_then_nothing_is_sent(site
     assert isinstance(await session.account.place(request(contract)), NotSent), "a dead token is not hammered with"
 
 
+@pytest.mark.row("GRD-54", "OPT-12")
+@pytest.mark.fault("MKT-04", "NET-12")
+async def test_a_feed_whose_token_died_comes_back_by_itself(site: Any) -> None:
+    session = site.session(SessionLimits(relogin_gap_s=0.5))
+    links: list[str] = []
+    seen: list[Any] = []
+    session.feed.on_link(links.append)
+    session.feed.listen(seen.append)
+    await session.open()
+    await session.feed.connect()
+    await session.feed.subscribe([site.option(session).symbol])
+    site.venue.end_sessions()
+    await site.until(lambda: len(links) >= 3 and links[-1] == "")
+    seen.clear()
+
+    await site.until(lambda: seen)
+    assert session.market.logins == 2 and session.state.is_live
+
+
+@pytest.mark.row("GRD-54")
+async def test_refused_logins_are_further_and_further_apart(site: Any) -> None:
+    answers = [Token(text="t", user_id="u", since_ns=site.floor.clock.now_ns())]
+
+    async def ask() -> Token:
+        if not answers:
+            raise SessionRefused("no")
+        return answers.pop()
+
+    login = Login("interactive", ask, SessionLimits(relogin_gap_s=0.0), site.floor.clock, lambda: None)
+    await login.open()
+    login.died(login.token, "gone")
+    assert login.wait_s() == 0
+    assert await login.use() is None and 1.5 < login.wait_s() <= 2
+    assert await login.use() is None and login.reason == "no"
+    login.close()
+    assert login.wait_s() == float("inf")
+
+
 @pytest.mark.row("GRD-54")
 @pytest.mark.fault("NET-12")
 async def test_a_write_with_a_dead_token_is_refused_and_not_sent_again(site: Any) -> None:
