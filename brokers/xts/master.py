@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -43,6 +44,11 @@ _INDEX_NAMES: Final = {
 }
 """The exchanges' names of indices -> the names of their contracts (facts/market.md §4)."""
 _INDEX_EXCHANGES: Final = {1: "NSE_INDEX", 11: "BSE_INDEX"}
+
+
+# Eighty thousand rows have a few thousand different strikes, ticks, lots and limits.
+_paise = lru_cache(maxsize=16_384)(paise_of)
+_whole = lru_cache(maxsize=4_096)(whole_of)
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +157,7 @@ def _contract(cells: list[str]) -> tuple[int | None, Contract] | None:
     if kind == _FUTURE:
         symbol = f"{name}{expiry.day:02d}{_MONTHS[expiry.month - 1]}{expiry.year % 100:02d}FUT"
         return None, _make(cells, symbol=symbol, segment_kind=Segment.FUTURE, underlying=name, expiry=expiry)
-    strike, option_type = paise_of(cells[17]), _OPTION_TYPES.get(cells[18])
+    strike, option_type = _paise(cells[17]), _OPTION_TYPES.get(cells[18])
     if strike is None or strike <= 0 or option_type is None:
         raise ValueError("no strike or type")
     is_index = series in _INDEX_SERIES or is_index_name(name)
@@ -177,7 +183,7 @@ def _make(
     option_type: OptionType | None = None,
 ) -> Contract:
     segment = cells[0]
-    number, freeze, tick, lot = whole_of(cells[1]), whole_of(cells[10]), paise_of(cells[11]), whole_of(cells[12])
+    number, freeze, tick, lot = whole_of(cells[1]), _whole(cells[10]), _paise(cells[11]), _whole(cells[12])
     if not symbol or not number or number < 0 or not tick or tick < 0 or not lot or lot < 0:
         raise ValueError("no number, tick or lot")
     freeze = max(freeze or 0, 0)
