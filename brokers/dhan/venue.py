@@ -54,7 +54,7 @@ class DhanVenue(Site):
         self.market = VenueMarket(floor, self._on_price)
         self.logins = LoginDesk(floor.clock, random, lambda: self.terms.token_expires)
         self._feeds: list[FeedSocket] = []
-        self._order_sockets: dict[web.WebSocketResponse, tuple[str, asyncio.Queue[OrderReport]]] = {}
+        self._order_sockets: dict[asyncio.BaseTransport, tuple[str, asyncio.Queue[OrderReport]]] = {}
         self._desks: dict[str, OrderDesk] = {}
         self._opening = asyncio.Lock()
         self._reads: defaultdict[tuple[str, str], deque[int]] = defaultdict(deque)
@@ -99,8 +99,8 @@ class DhanVenue(Site):
         self.logins.end_all()
         for feed in tuple(self._feeds):
             feed.cut(EXPIRED)
-        for socket in tuple(self._order_sockets):
-            _abort(socket)
+        for transport in tuple(self._order_sockets):
+            _abort(transport)
 
     def _guarded(self, handler: Callable[[web.Request, OrderDesk], Awaitable[web.Response]]) -> Handler:
         """Token, then account, then the route."""
@@ -136,10 +136,10 @@ class DhanVenue(Site):
                 port.listen(desk.on_report, _on_trade)
         return desk
 
-    async def _profile(self, _request: web.Request, desk: OrderDesk) -> web.Response:
+    async def _profile(self, request: web.Request, desk: OrderDesk) -> web.Response:
         return _json({
             "dhanClientId": desk.client_id,
-            "tokenValidity": self.logins.validity(desk.client_id, _request.headers.get("access-token", "")),
+            "tokenValidity": self.logins.validity(request.headers.get("access-token", "")),
             "activeSegment": "Equity, Derivative, Currency, Commodity",
             "ddpi": "Active",
             "mtf": "Active",
@@ -283,20 +283,22 @@ class DhanVenue(Site):
     async def _order_stream(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(heartbeat=10, max_msg_size=_TELL_MAX * 16, compress=False)
         await socket.prepare(request)
+        transport = request.transport
+        assert transport is not None, "aiohttp gives every live request its transport"
         with self.streaming(request):
             client_id, token = await order_login(socket)
             if not self.logins.is_alive(token, client_id):
-                _abort(socket)
+                _abort(transport)
                 return socket
             desk = await self._desk(self.logins.client_of(token, client_id), token)
             queue: asyncio.Queue[OrderReport] = asyncio.Queue(_TELL_MAX)
-            self._order_sockets[socket] = (desk.name, queue)
+            self._order_sockets[transport] = (desk.name, queue)
             writer = asyncio.get_running_loop().create_task(self._write_orders(socket, desk, queue))
             try:
                 async for _ in socket:
                     pass
             finally:
-                del self._order_sockets[socket]
+                del self._order_sockets[transport]
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
         return socket
@@ -312,10 +314,10 @@ class DhanVenue(Site):
                 await socket.send_str(msgspec.json.encode(frame).decode())
 
     def _tell(self, name: str, report: OrderReport) -> None:
-        for socket, (owner, queue) in tuple(self._order_sockets.items()):
+        for transport, (owner, queue) in tuple(self._order_sockets.items()):
             if owner == name:
                 if queue.full():
-                    _abort(socket)  # updates are never left out silently
+                    _abort(transport)  # updates are never left out silently
                 else:
                     queue.put_nowait(report)
 
@@ -343,8 +345,7 @@ def _refuse(error: rows.Error) -> web.Response:
     return _json(rows.error_body(error), error[0])
 
 
-def _abort(socket: web.WebSocketResponse) -> None:
+def _abort(transport: asyncio.BaseTransport) -> None:
     """A reset, without a close frame."""
-    request = socket._req  # pyright: ignore[reportPrivateUsage]
-    if request is not None and request.transport is not None:
-        request.transport.abort()
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

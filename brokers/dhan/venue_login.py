@@ -54,7 +54,7 @@ class LoginDesk:
     def end_all(self) -> None:
         self._dead |= set(self._born_ns)
 
-    def validity(self, _client_id: str, token: str) -> str:
+    def validity(self, token: str) -> str:
         """As the profile writes it."""
         ends_ns = self._born_ns.get(token, self._clock.now_ns()) + NS_PER_DAY
         return datetime.fromtimestamp(ends_ns // NS_PER_S, IST).strftime("%d/%m/%Y %H:%M")
