@@ -205,7 +205,7 @@ class Station:
         known = {instrument.symbol: instrument for instrument in instruments}
         index = known.get(config.index)
         rows = self._traded(known, index)
-        if not self.links and not self.sessions:
+        if hasattr(self, "exchange"):
             self.exchange.list_instruments(instruments)
             if exchange_hears:
                 market.listen(self.exchange.on_tick)
@@ -246,10 +246,8 @@ class Station:
             )
         )
         self.console = DeskConsole(self.desk, self.alerts)
-        for name, link in self.links.items():
+        for name, link in {**self.links, **{name: one.account for name, one in self.sessions.items()}}.items():
             link.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
-        for name, session in self.sessions.items():
-            session.account.on_link(partial(self._on_link, self.desk.accounts[account_ids[name]]))
         self._open_voices(rows)
         return self.desk
 

@@ -29,7 +29,6 @@ _ATTACH = "the screen runs inside the desk's process; there is no attach stream,
 _WIRES = "issue 6, the brokers' wires"
 
 NOT_YET: dict[str, str] = {
-    "NET-04": f"no library with a reconnect of its own is loaded; {_WIRES}",
     "PRC-06": _ATTACH,
     "PRC-17": _ATTACH,
     "REF-02": f"the demo's contracts have no master file that could be of yesterday; {_WIRES}",
