@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -86,6 +86,7 @@ class LinkedPort(Protocol):
         ...
 
 
+@runtime_checkable
 class RecallingPort(Protocol):
     """A port that cannot read our tags from the broker's book (`VenueRules.carries_tag` False)."""
 

@@ -20,8 +20,9 @@ from engine.clock import LoopClock
 from engine.config.accounts import Account, RealAccount, session_of
 from engine.config.errors import ConfigError
 from engine.instant import NS_PER_S, clock_text
-from engine.port import ReadFailed
-from engine.port_reads import BrokerSession, FeedPort, SessionRefused
+from engine.order import Order
+from engine.port import OrderRequest, ReadFailed
+from engine.port_reads import BrokerSession, FeedPort, KnownOrder, RecallingPort, SessionRefused
 from engine.secrets import Redactions, Secrets
 from tui.broker_sessions import make_session
 from tui.rehearsal import rehearsal_secret, rehearsed
@@ -54,6 +55,7 @@ async def open_brokers(plan: StationPlan) -> tuple[Station, FeedPort]:
         instruments = await feed.instruments()
         station.hours.know(instruments)
         await station.build(feed, instruments)
+        recall(station)
         logins.listen(feed)
     except ReadFailed as failure:
         await logins.close(1)
@@ -62,6 +64,30 @@ async def open_brokers(plan: StationPlan) -> tuple[Station, FeedPort]:
         await logins.close(1)
         raise
     return station, feed
+
+
+def recall(station: Station) -> None:
+    """Tell the ports that carry no tag of ours which orders the journal knows, before they read their first book."""
+    account_ids = {name: session.account.account_id for name, session in station.sessions.items()}
+    for name, session in station.sessions.items():
+        if isinstance(session.account, RecallingPort):
+            session.account.recall([known_of(order) for order in station.desk.accounts[account_ids[name]].orders()])
+
+
+def known_of(order: Order) -> KnownOrder:
+    """What a broker's book shows of it, if it is there."""
+    request = OrderRequest(
+        tag=order.tag,
+        symbol=order.symbol,
+        exchange=order.exchange,
+        product=order.product,
+        side=order.side,
+        type=order.type,
+        qty=order.qty,
+        limit_paise=order.limit_paise,
+        trigger_paise=order.trigger_paise,
+    )
+    return KnownOrder(tag=order.tag, broker_id=order.broker_id, request=request, sent_ns=order.intended_ns)
 
 
 class Logins:
