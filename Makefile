@@ -95,6 +95,7 @@ bench: $(READY)
 docs: $(READY)
 	@$(PY) -m engine.config.doc > docs/configuration.md
 	@$(PY) -m brokers.paper.faults.doc > docs/faults.md
+	@$(PY) -m brokers.doc > docs/brokers.md
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("strikedesk needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
