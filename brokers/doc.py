@@ -17,9 +17,9 @@ _HEAD = """\
 # Brokers
 
 Written by `make docs`; do not edit. One column for each account kind: the row of rules that orders are checked and
-paced by before they are sent (`brokers/KIND/rules.py`, OPS-35). The adapters were written from published facts and captured
-replies and are tested against their own loopback venues (`strikedesk venue KIND`) and the brokers' official clients;
-**none has met the real service**, and orders in mode `live` are refused.
+paced by before they are sent (`brokers/KIND/rules.py`, OPS-35). The adapters were written from published facts and
+captured replies and are tested against their own loopback venues (`strikedesk venue KIND`) and the brokers' official
+clients; **none has met the real service**, and orders in mode `live` are refused.
 """
 
 
