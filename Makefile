@@ -42,10 +42,11 @@ types: $(READY)
 imports: $(READY)
 	@$(BIN)/lint-imports --no-cache
 
-# Two workers, then alone what holds the engine's beat to 100 ms: a second worker would be the gap it measures.
+# Three workers, for many tests wait for sockets and processes; then alone what holds the beat of the engine to 100 ms:
+# another worker would be the gap it measures.
 BEAT := tests/tui/test_terminal.py
 tests: $(READY)
-	@$(PY) -m pytest -q -n 2 --dist loadgroup --ignore $(BEAT) $(ARGS)
+	@$(PY) -m pytest -q -n 3 --dist loadgroup --ignore $(BEAT) $(ARGS)
 	@$(PY) -m pytest -q $(BEAT) $(ARGS)
 
 rows: $(READY)

@@ -34,12 +34,6 @@ _EXPIRY_NEAR_NS: Final = 30 * 60 * NS_PER_S
 """So long before a login ends the top line says so."""
 
 
-def hangs_on_brokers(plan: StationPlan) -> bool:
-    """Something of this desk is at a real broker or its venue."""
-    config = plan.loaded.config
-    return bool(config.feed_account) or any(_is_real(config.accounts[name]) for name in config.account_names)
-
-
 async def open_brokers(plan: StationPlan) -> tuple[Station, FeedPort]:
     """A desk, opened and restored but not started; gives everything back when that fails.
 

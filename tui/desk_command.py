@@ -22,7 +22,6 @@ from engine.messages import Msg
 from engine.paths import places
 from engine.port import MarketPort
 from engine.virtual_time import run_virtual
-from tui.broker_station import hangs_on_brokers, open_brokers
 from tui.demo_floor import DemoFloor, open_floor
 from tui.desk_guard import DeskGuard
 from tui.faults_option import demo_mode, read_faults_option
@@ -89,7 +88,9 @@ async def open_demo(plan: StationPlan) -> tuple[Station, MarketPort]:
     """A desk on the demo market, opened and restored but not started; gives everything back when that fails."""
     if venue_of(plan):
         return await open_remote(plan)
-    if hangs_on_brokers(plan):
+    if plan.loaded.config.hangs_on_brokers:
+        from tui.broker_station import open_brokers  # httpx and what it loads, only when there is somebody to call
+
         return await open_brokers(plan)
     station = Station(plan)
     try:

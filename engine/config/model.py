@@ -15,7 +15,7 @@ import msgspec
 
 from engine.bot import BotTimes
 from engine.bracket_state import BracketTerms, BreachedStop, EntryRest, Exhausted, ExitBy, StopType
-from engine.config.accounts import Account, PaperAccount, session_of
+from engine.config.accounts import Account, PaperAccount, RealAccount, session_of
 from engine.config.alerts import Alerts
 from engine.config.grid import Grid
 from engine.config.guardian import GuardianTable
@@ -479,6 +479,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def feed_account(self) -> str:
         """The name of the real account whose prices are used; empty for made or recorded ones."""
         return self.desk.market if self.desk.market not in MADE_MARKETS else ""
+
+    @property
+    def hangs_on_brokers(self) -> bool:
+        """Something of this desk is at a real broker or its rehearsal venue."""
+        return bool(self.feed_account) or any(
+            isinstance(self.accounts[name], RealAccount) for name in self.account_names
+        )
 
     @property
     def trading_account(self) -> Account:

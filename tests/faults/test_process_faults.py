@@ -27,6 +27,21 @@ print(day.decision_hash, day.requests, len(day.violations))
 """
 
 TASK_MAKERS = {
+    "brokers/dhan/line.py": "the look whether a refused token is dead",
+    "brokers/dhan/venue.py": "a rehearsal venue's writer of one order socket",
+    "brokers/dhan/venue_streams.py": "a rehearsal venue's writer of one feed",
+    "brokers/kite/quotes.py": "quotes that are asked for together",
+    "brokers/kite/session.py": "the look whether a refused ticker's token is dead",
+    "brokers/kite/venue_ticker.py": "a rehearsal venue's writer of one ticker",
+    "brokers/openalgo/feed.py": "the pings of a quiet feed",
+    "brokers/openalgo/venue.py": "a rehearsal venue's subscription to its market",
+    "brokers/openalgo/venue_stream.py": "a rehearsal venue's writer of one stream",
+    "brokers/wire/stream.py": "the stream that is kept up, and its watch for silence",
+    "brokers/xts/feed.py": "subscriptions that are asked for again",
+    "brokers/xts/login.py": "one login at a time, whoever asked for it",
+    "brokers/xts/session.py": "the renewal of a dead login",
+    "brokers/xts/stream_words.py": "a socket's heartbeat and its answers",
+    "brokers/xts/venue_socket.py": "a rehearsal venue's writer and pings of one socket",
     "brokers/paper/faults/account.py": "a call that goes on when its caller has given up",
     "brokers/paper/remote_link.py": "the link to a venue in another process",
     "brokers/paper/server.py": "the venue's requests",
@@ -45,7 +60,7 @@ DISTRIBUTIONS = {"sqlite_utils": "sqlite-utils", "tomli_w": "tomli-w"}
 """Import name -> name in pyproject.toml, where they differ."""
 MAY_LOAD = {
     "engine": {"apprise", "httpx", "keyring", "msgspec", "sqlite_utils", "tomli_w"},
-    "brokers": {"msgspec", "httpx", "websockets"},
+    "brokers": {"aiohttp", "msgspec", "httpx", "websockets"},
 }
 
 
@@ -130,12 +145,17 @@ def test_every_task_is_made_by_somebody_who_keeps_it(
 
 @pytest.mark.fault("SEC-09")
 @pytest.mark.invariant("C7")
-def test_nothing_but_the_paper_venue_listens_on_a_socket(calls: dict[str, list[ast.Call]]) -> None:
+def test_nothing_but_the_venues_listens_on_a_socket(calls: dict[str, list[ast.Call]]) -> None:
     """A desk opens no port and no socket: who commands it sits at its terminal."""
-    opens = {"start_server", "start_unix_server", "create_server", "create_unix_server", "serve", "HTTPServer"}
+    opens = {"start_server", "start_unix_server", "create_server", "create_unix_server", "HTTPServer", "run_app"}
+    opens |= {"TCPSite", "UnixSite", "SockSite"}
 
-    assert [path for path in calls if any(name_of(call.func) in opens for call in calls[path])] == [
-        "brokers/paper/server.py"
+    def is_opening(call: ast.Call) -> bool:
+        return name_of(call.func) in opens or (isinstance(call.func, ast.Name) and call.func.id == "serve")
+
+    assert [path for path in calls if any(map(is_opening, calls[path]))] == [
+        "brokers/paper/server.py",
+        "brokers/venue/site.py",
     ]
 
 
@@ -169,7 +189,11 @@ def test_engine_and_brokers_load_only_what_is_declared_and_allowed(source: dict[
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     declared = {
-        re.split(r"[<>=\[ ]", line)[0] for line in (*project["dependencies"], *extras["keyring"], *extras["notify"])
+        re.split(r"[<>=\[ ]", line)[0]
+        for line in (
+            *project["dependencies"],
+            *(line for extra in ("keyring", "notify", "venue") for line in extras[extra]),
+        )
     }
     foreign: dict[str, set[str]] = {"engine": set(), "brokers": set()}
     for path, tree in source.items():
