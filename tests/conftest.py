@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROWS_REPORT = "--rows-to"
 
 # `ci` gives the same examples on every machine; STRIKEDESK_HYPOTHESIS=dev looks for new ones.
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, print_blob=True)
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=40, print_blob=True)
 settings.register_profile(
     "dev", deadline=None, max_examples=500, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )

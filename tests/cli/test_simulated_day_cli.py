@@ -23,7 +23,7 @@ EXPLAINS_MORE_ORDERS = {
 """Events after which a round trip may have more than entry, target and stop."""
 EXPLAINS_A_MODIFY = {"market_on_target", "stop_jumped", "sync", "trail_move"}
 LOG_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) ([A-Z]+) +(.*)")
-SPAN = ("--no-ui", "--speed", "max", "--duration", "90m")
+SPAN = ("--no-ui", "--speed", "max", "--duration", "40m")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def day_db(shared_home, day):
 
 @pytest.fixture(scope="module")
 def spans(shared_home, finished):
-    """Ninety minutes three times, side by side: twice the same seed, told as text and as JSON, and another seed."""
+    """Forty minutes three times, side by side: twice the same seed, told as text and as JSON, and another seed."""
     text = shared_home.popen(*SPAN, "--seed", "7", "--db", "text.db", env={"TZ": "UTC"})
     as_json = shared_home.popen(*SPAN, "--seed", "7", "--db", "json.db", "--json-log", env={"TZ": "America/New_York"})
     other = shared_home.popen(*SPAN, "--seed", "8")

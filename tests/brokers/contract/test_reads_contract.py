@@ -14,6 +14,12 @@ from engine.port_reads import SessionRefused
 pytestmark = pytest.mark.row("OPS-05")
 
 
+@pytest.fixture(params=("kite", "dhan", "openalgo", "xts"))
+def kind(request: pytest.FixtureRequest) -> str:
+    """A gateway's two modes read alike."""
+    return request.param
+
+
 async def test_the_master_names_contracts_as_this_desk_does(rig: Any) -> None:
     here = {row.symbol: row for row in await rig.session.feed.instruments()}
     there = {row.symbol: row for row in await rig.floor.market.instruments()}
