@@ -152,6 +152,8 @@ class Stream:
                 self.is_dead = status in _UNAUTHORISED
             except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
                 why = f"no connection: {type(error).__name__}"
+            except Exception as error:  # noqa: BLE001 - a bug of ours must not end a stream in silence
+                why = f"a frame could not be handled: {type(error).__name__}"
             self._lost(why)
             if not self.is_dead:
                 self.tries += 1

@@ -53,6 +53,7 @@ class Words:
         self.port = port
         self.frames = 0
         self.dies_at = 0
+        self.breaks_at = 0
 
     def address(self) -> Address:
         return Address(f"ws://127.0.0.1:{self.port}/feed?token=hidden")
@@ -64,6 +65,8 @@ class Words:
         self.frames += 1
         if self.frames == self.dies_at:
             raise CredentialsDead("the token has expired")
+        if self.frames == self.breaks_at:
+            raise KeyError("a bug")
 
 
 class Rig:
@@ -161,6 +164,16 @@ async def test_a_word_of_the_broker_ends_the_tries_too(feed: Feed) -> None:
     await rig.stream.close()
 
     assert rig.states == ["", "the token has expired"]
+
+
+async def test_a_bug_in_the_handling_of_a_frame_is_a_loss_that_is_told_and_mended(feed: Feed) -> None:
+    rig = Rig(feed)
+    rig.words.breaks_at = 3
+    rig.stream.start()
+    await rig.until(lambda: len(rig.states) >= 3 and rig.words.frames > 5)
+    await rig.stream.close()
+
+    assert rig.states == ["", "a frame could not be handled: KeyError", ""]
 
 
 @pytest.mark.row("OPT-10")
