@@ -30,7 +30,8 @@ help:
 run: $(READY)
 	@$(BIN)/strikedesk $(ARGS)
 
-test: lint types imports tests
+test: $(READY)
+	@$(MAKE) --no-print-directory -j 2 lint types imports tests
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -12,6 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 Trees = dict[str, ast.Module]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker reads the source, not each of them."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            item.add_marker(pytest.mark.xdist_group("source"))
+
+
 @pytest.fixture(scope="session")
 def trees_of() -> Callable[..., Trees]:
     """trees_of("engine", "brokers") -> path relative to the root -> syntax tree."""

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from brokers.paper.faults.catalogue import FAULTS
@@ -120,6 +121,7 @@ def page_rows(page: str) -> tuple[dict[str, str], dict[str, str]]:
     return faults, {row: title.strip() for row, title in rows if INVARIANT_ID.fullmatch(row)}
 
 
+@cache
 def test_trees() -> dict[str, ast.Module]:
     """Path relative to the root -> syntax tree of every test module."""
     paths = sorted((ROOT / "tests").rglob("test_*.py"))
