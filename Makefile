@@ -15,6 +15,7 @@ ARGS   ?=
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   everything that must pass: lint, types, import contracts, tests"
+	@echo "make slow   the tests that are too long for every change"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make faults  each fault and invariant, who makes it, and the tests that prove the answer"
 	@echo "make mutations  plant each kept bug in a copy; its test must catch it"
@@ -49,6 +50,9 @@ BEAT := tests/tui/test_terminal.py
 tests: $(READY)
 	@$(PY) -m pytest -q -n 3 --dist loadgroup --ignore $(BEAT) $(ARGS)
 	@$(PY) -m pytest -q $(BEAT) $(ARGS)
+
+slow: $(READY)
+	@STRIKEDESK_SLOW=1 $(PY) -m pytest -q -n 3 --dist loadgroup -m slow tests $(ARGS)
 
 rows: $(READY)
 	@$(PY) tests/architecture/rows.py

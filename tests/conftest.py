@@ -24,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(ROWS_REPORT, default="", help="write {row id: [test ids]} as JSON to this file after collection")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests are collected, so that the rows they prove are counted, and run when asked for."""
+    if os.environ.get("STRIKEDESK_SLOW") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run by make slow"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """With --rows-to: which tests carry which requirement row (`make rows`)."""
     target = session.config.getoption(ROWS_REPORT)

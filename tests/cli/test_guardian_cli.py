@@ -118,6 +118,7 @@ def test_a_stopped_desk_is_flattened_and_sends_nothing_when_it_wakes_up(home, ve
 
 
 @pytest.mark.row("OPS-20")
+@pytest.mark.slow
 def test_a_killed_desk_at_a_venue_is_flattened_and_the_guardian_ends_by_itself(home, venue, far_exits) -> None:
     config = venue.config(FLATTEN)
     desk = home.start("--no-ui", "--config", config, env=far_exits)

@@ -47,7 +47,9 @@ def fills_by_tag(rows) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.row("OPS-05", "LEG-06")
-@pytest.mark.parametrize("kind", REAL)
+@pytest.mark.parametrize(
+    "kind", ["kite", "openalgo", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dhan", "xts"))]
+)
 def test_a_desk_trades_minutes_through_a_brokers_protocol_and_ends_flat(home, query, kind: str) -> None:
     venue, port = start_venue(home, kind, "--faults", "swarm", "--lost-reply", "html")
     home.write("live.toml", config_of(kind, port))
@@ -70,6 +72,7 @@ def test_a_desk_trades_minutes_through_a_brokers_protocol_and_ends_flat(home, qu
 
 
 @pytest.mark.row("OPS-05")
+@pytest.mark.slow
 def test_paper_accounts_trade_on_the_prices_of_a_broker(home, query) -> None:
     venue, port = start_venue(home, "kite")
     more = '[accounts.paper]\nkind = "paper"\n'

@@ -78,6 +78,7 @@ def test_a_core_mutation_is_caught_by_its_named_test(mutation, copy: Path) -> No
     assert (copy / mutation.file).read_bytes() == sound, "put back"
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("mutations")
 def test_a_change_that_breaks_nothing_survives_and_a_test_that_is_not_there_is_no_catch(copy: Path) -> None:
     harmless = RUNNER.Mutation(

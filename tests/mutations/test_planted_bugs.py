@@ -43,6 +43,7 @@ def test_every_bug_of_the_list_can_be_planted() -> None:
     assert len(BUGS) >= 20 and sum(bool(bug.design) for bug in BUGS) == 13, "the thirteen of the design among them"
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("mutations")
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.in_ci], ids=lambda bug: bug.mutation.name)
 def test_the_simulator_finds_it_within_a_few_drills(bug) -> None:

@@ -75,6 +75,7 @@ async def assert_nothing_lost(rehearsal: Rehearsal) -> None:
 @pytest.mark.row("OPS-17", "LEG-72", "OPS-18")
 @pytest.mark.fault("STO-05", "PRC-11")
 @pytest.mark.invariant("R2", "J2")
+@pytest.mark.slow
 async def test_a_desk_that_is_killed_six_times_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     found = await run_round(tmp_path / "round", 1, seed=12, kills=6, speed=SPEED)
 

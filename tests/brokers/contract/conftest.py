@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from random import Random
 from typing import Any
@@ -191,7 +191,7 @@ class Rig:
         await self.venue.close()
 
 
-KINDS: Sequence[str] = ("kite", "dhan", "openalgo", "openalgo/live", "xts")
+KINDS = ("kite", "dhan", "openalgo", pytest.param("openalgo/live", marks=pytest.mark.slow), "xts")
 """A word after the slash is the mode that the venue is in; only OpenAlgo's has one."""
 
 
