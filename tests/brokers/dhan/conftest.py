@@ -46,7 +46,7 @@ async def floor() -> AsyncIterator[PaperFloor]:
 
 @pytest.fixture
 async def venue(floor: PaperFloor) -> AsyncIterator[DhanVenue]:
-    made = DhanVenue(floor, Random(5), VenueTerms())
+    made = DhanVenue(floor, Random(5), VenueTerms(writes_per_s=1_000))
     await made.start()
     yield made
     await made.close()

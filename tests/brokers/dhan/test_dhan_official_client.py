@@ -160,7 +160,7 @@ async def test_what_the_exchange_refuses_is_accepted_and_rejected_later(
 
 async def test_refusals_of_the_session_and_of_the_address(venue: DhanVenue, official: DhanContext) -> None:
     option = await an_option(venue)
-    venue.terms = VenueTerms(trading_allowed=False)
+    venue.terms = VenueTerms(trading_allowed=False, writes_per_s=1_000)
     refused = await call(dhanhq(official).place_order, **terms(option))
     assert refused["remarks"]["error_message"] == "Invalid IP"
     assert (await call(dhanhq(official).get_order_list))["status"] == "success", "reads are allowed"

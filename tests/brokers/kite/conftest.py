@@ -46,7 +46,7 @@ async def floor() -> AsyncIterator[PaperFloor]:
 
 @pytest.fixture
 async def venue(floor: PaperFloor) -> AsyncIterator[KiteVenue]:
-    made = KiteVenue(floor, Random(3), VenueTerms())
+    made = KiteVenue(floor, Random(3), VenueTerms(writes_per_s=1_000))
     await made.start()
     yield made
     await made.close()

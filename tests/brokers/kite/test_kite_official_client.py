@@ -139,7 +139,7 @@ async def test_it_is_refused_in_its_own_exceptions(kite: KiteConnect, venue: Any
     with pytest.raises(exceptions.NetworkException) as throttled:
         await ask(kite.place_order, **terms(row, price))
     assert throttled.value.code == 429
-    venue.terms = VenueTerms(trading_allowed=False)
+    venue.terms = VenueTerms(trading_allowed=False, writes_per_s=1_000)
     with pytest.raises(exceptions.PermissionException) as barred:
         await ask(kite.place_order, **terms(row, price))
     assert barred.value.code == 403 and "not allowed" in str(barred.value)

@@ -93,7 +93,7 @@ async def server() -> AsyncIterator[Server]:
     floor = PaperFloor(argparse.Namespace(seed=7, speed=SPEED, books=None, faults=None), PaperConfig(latency_ms=20))
     await floor.open()
     jobs = [asyncio.get_running_loop().create_task(job()) for job in floor.jobs]
-    venue = OpenAlgoVenue(floor, Random(3), VenueTerms())
+    venue = OpenAlgoVenue(floor, Random(3), VenueTerms(writes_per_s=1_000))
     await venue.start()
     made = Server(floor, venue)
     yield made
