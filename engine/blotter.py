@@ -111,7 +111,7 @@ class Blotter:
 
     def _note_size(self, order: Order) -> None:
         self._ever_asked[order.tag] = max(
-            self._ever_asked.get(order.tag, 0), order.qty, order.asked_qty_if_pending, order.filled_qty
+            self._ever_asked.get(order.tag, 0), order.qty, order.asked_qty, order.filled_qty
         )
 
     # --- answers to our own calls -------------------------------------------------------------------------------
@@ -135,6 +135,7 @@ class Blotter:
     def apply_modify_answer(self, tag: str, answer: Answer, at_ns: int) -> Order:
         order = self.orders[tag]
         if order.pending is not Pending.MODIFY:
+            _note_overtaken_change(order, answer)
             return order
         self._note_size(order)
         if isinstance(answer, Acked):
@@ -283,6 +284,8 @@ class Blotter:
                 order.qty, order.limit_paise, order.trigger_paise = shown
                 order.clear_pending()
         elif order.pending is Pending.CANCEL_UNKNOWN and is_newer and report.state not in TERMINAL:
+            if order.asked_qty and report.qty > 0:
+                order.qty, order.limit_paise, order.trigger_paise = shown
             order.clear_pending()  # it is still there: asking again is right
         elif _is_changed_by_hand(order, report) and read_ns > self._settled_ns(order):
             was = order_terms(order)
@@ -348,27 +351,46 @@ def _resting_state(order_type: OrderType) -> OrderState:
     return OrderState.TRIGGER_PENDING if order_type in (OrderType.SL, OrderType.SL_M) else OrderState.WORKING
 
 
-def _take_asked(order: Order) -> None:
+def _note_overtaken_change(order: Order, answer: Answer) -> None:
+    """The answer to a modify whose order is being cancelled meanwhile: it still tells which terms the order has."""
+    if order.pending not in (Pending.CANCEL, Pending.CANCEL_UNKNOWN) or not order.asked_qty:
+        return
+    if isinstance(answer, Acked):
+        _take_terms(order)
+    if not isinstance(answer, Unknown):
+        order.drop_asked()
+
+
+def _take_terms(order: Order) -> None:
     order.qty, order.limit_paise, order.trigger_paise = (
         order.asked_qty,
         order.asked_limit_paise,
         order.asked_trigger_paise,
     )
     order.type = order.asked_type
+
+
+def _take_asked(order: Order) -> None:
+    _take_terms(order)
     order.modify_count += order.pending is not Pending.MODIFY_UNKNOWN  # that one was counted when nobody answered
     order.reject_code = ""
     order.clear_pending()
 
 
 def _note_unchanged(order: Order, answer: Refused | NotSent | Unknown, in_doubt: Pending, at_ns: int) -> None:
-    """A change that was refused or never left: the order stays as it is. One without an answer stays in doubt."""
+    """A change that was refused or never left: the order stays as it is. One without an answer stays in doubt, and so
+    does a modify that a refused cancel was to follow."""
     match answer:
-        case Refused(code=code, text=text):
-            order.reject_code, order.reject_text = code, text
-            order.clear_pending()
-        case NotSent(reason=reason):
-            order.reject_code, order.reject_text = NOT_SENT, reason
-            order.clear_pending()
+        case Refused() | NotSent():
+            if isinstance(answer, Refused):
+                order.reject_code, order.reject_text = answer.code, answer.text
+            else:
+                order.reject_code, order.reject_text = NOT_SENT, answer.reason
+            if in_doubt is Pending.CANCEL_UNKNOWN and order.asked_qty:
+                order.pending = Pending.MODIFY_UNKNOWN
+                order.pending_since_ns = at_ns
+            else:
+                order.clear_pending()
         case Unknown():
             order.pending = in_doubt
             order.pending_since_ns = at_ns

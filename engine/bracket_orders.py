@@ -272,7 +272,6 @@ class BracketOrders:
             return 0  # a refused cancel may mean "filled": look first; a refused modify left the order as it was
         if not self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
             return 0
-        order.qty = max(order.qty, order.asked_qty_if_pending)  # the modify before it may have been done
         self.cancelled_by_us.add(order.tag)
         order.pending = Pending.CANCEL
         order.pending_since_ns = now_ns

@@ -164,7 +164,9 @@ class Reconciler:
         self._corrections.clear()
         self._told_taken.clear()
         filled = self._filled_orders()
-        for key, own in self.own_rows().items():
+        # A position that a fill reopened while nobody was there is closed until its bot plans: its units are ours.
+        late = [b for b in self._account.brackets() if b.body.state is BracketState.FLAT and b.open_qty]
+        for key, own in self.own_rows(late).items():
             row = rows.get(key)
             self._begin_row(key, own, row.net_qty if row else 0, filled.get(key, ()))
         self._nets = {key: row.net_qty for key, row in rows.items()}
@@ -176,8 +178,7 @@ class Reconciler:
         events = self._events(key, filled)
         own_traded = sum(event.qty for event in events if event.kind is EventKind.OWN)
         traded = sum(event.qty for event in events)
-        away = sum(b.sign * b.body.away_qty for b in self._open_in(key))
-        for own_before in (0, own.net_qty + away - own_traded):
+        for own_before in (0, own.net_qty + own.away_qty - own_traded):
             before = net_qty - traded - own_before - own.lost_qty
             tape = replay(own_before, before, events)
             news = tape.own_qty - own.net_qty  # what was taken while nobody watched
@@ -212,11 +213,11 @@ class Reconciler:
     def _symbols(self) -> set[str]:
         return {symbol.upper() for symbol in self._account.symbols}
 
-    def own_rows(self) -> dict[Key, OwnRow]:
-        """By row: every symbol and product that a bot may hold, or does."""
+    def own_rows(self, late: Sequence[Bracket] = ()) -> dict[Key, OwnRow]:
+        """By row: every symbol and product that a bot may hold, or does, or will when `late` are open again."""
         names = {key_of(*name): name for name in self._account.holdings}
         held: dict[Key, list[Bracket]] = {}
-        for bracket in self._account.open_brackets():
+        for bracket in (*self._account.open_brackets(), *late):
             key = key_of(bracket.body.symbol, bracket.body.product)
             names.setdefault(key, (bracket.body.symbol, bracket.body.product))
             held.setdefault(key, []).append(bracket)
@@ -229,6 +230,7 @@ class Reconciler:
             symbol=name[0],
             product=name[1],
             net_qty=sum(b.net_qty for b in brackets),
+            away_qty=sum(b.sign * b.body.away_qty for b in brackets),
             average_paise=single.body.entry_paise if single else 0,
             is_shared=len(holding) > 1,
             is_price_proven=bool(single) and not assumed_entries(single),
@@ -466,10 +468,8 @@ class Reconciler:
     def _take_out(self, verdict: Verdict, now_ns: int) -> None:
         """Units of ours left without an order of ours: exits shrink to what the broker still shows (LEG-40, LEG-41)."""
         desk, key = self._desk, verdict.key
-        self._account.say(
-            Msg.MISMATCH, symbol=verdict.symbol,
-            expected=f"{verdict.expected_qty:+d}", actual=f"{verdict.actual_qty:+d}",
-        )  # fmt: skip
+        expected, actual = f"{verdict.expected_qty:+d}", f"{verdict.actual_qty:+d}"
+        self._account.say(Msg.MISMATCH, symbol=verdict.symbol, expected=expected, actual=actual)
         left, value = abs(verdict.qty), verdict.value_paise
         holders = [b for b in self._holders(key) if b.sign * verdict.qty > 0]
         newest = max(holders, key=lambda b: b.body.opened_ns, default=None)

@@ -1,4 +1,8 @@
-"""Sends one account's commands in order, exits first, one write at a time, inside the rate limit; decides nothing.
+"""Sends one account's commands in order, exits first, inside the rate limit; decides nothing.
+
+Writes follow one another (LEG-07), in two lanes: entries, and everything else. An entry leaves only while nothing of
+the other lane waits or is under way. What protects or closes gives an entry under way one write's time to be answered
+and then goes past it: an entry that hangs until its deadline must not keep a stop from its position.
 
 A command arrives here only after the commit that says it will be sent. Each is answered by exactly one of the four
 answers. The queue is never held while a fill is awaited: an answer is about the request, not about the trade (LEG-07).
@@ -7,7 +11,7 @@ answers. The queue is never held while a fill is awaited: an answer is about the
 from __future__ import annotations
 
 import asyncio
-import heapq
+from bisect import insort
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -33,6 +37,10 @@ from engine.port import (
 )
 from engine.rate_window import RateWindow
 
+_ENTRY: Final = 2
+"""Priority of a request that opens; everything less closes, protects or takes back."""
+_ENTRY_SLOT_NS: Final = 250 * NS_PER_MS
+"""How long an exit waits for the answer to an entry: a write takes 200 ms in LEG-07, most brokers less."""
 _THROTTLE_TRIES: Final = 5
 """A throttled exit is explicitly refused, so the same request may go again; not for ever."""
 _THROTTLE_WAIT_S: Final = 1.0
@@ -60,8 +68,22 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Of an entry that certainly was not sent; exits are tried again by their bracket, for ever (HRD-04, RTP-28)."""
 
 
+class _Lane:
+    """What waits for one worker, most urgent first, and what it has under way."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, int, OrderCommand]] = []
+        self.wake = asyncio.Event()
+        self.in_flight = ""
+        self.began_ns = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.rows and not self.in_flight
+
+
 class Gateway:
-    """One worker per account. Priority 0: cancels, exits, stops, repairs; 1: targets; 2: entries."""
+    """One per account. Priority 0: cancels, exits, stops, repairs; 1: targets; 2: entries."""
 
     def __init__(
         self,
@@ -78,10 +100,8 @@ class Gateway:
         self._orders = orders
         self._answered = answered
         self._withdrawn = withdrawn
-        self._heap: list[tuple[int, int, OrderCommand]] = []
+        self._exits, self._entries = _Lane(), _Lane()
         self._count = 0
-        self._wake = asyncio.Event()
-        self._in_flight = ""
         self._not_sent: dict[str, TimerHandle] = {}
         """Entries that wait for their next try, by tag; the queue goes on without them."""
         self._tries: dict[str, int] = {}
@@ -111,12 +131,12 @@ class Gateway:
 
     @property
     def depth(self) -> int:
-        """Commands that wait, the one in flight not counted."""
-        return len(self._heap) + len(self._not_sent)
+        """Commands that wait, those in flight not counted."""
+        return len(self._exits.rows) + len(self._entries.rows) + len(self._not_sent)
 
     @property
     def is_idle(self) -> bool:
-        return not self.depth and not self._in_flight
+        return self._exits.is_idle and self._entries.is_idle and not self._not_sent
 
     def submit(self, command: OrderCommand) -> None:
         """Queue a committed command; returns at once."""
@@ -128,30 +148,55 @@ class Gateway:
 
     def _queue(self, command: OrderCommand) -> None:
         self._count += 1
-        heapq.heappush(self._heap, (self._priority(command), self._count, command))
-        self._wake.set()
+        priority = self._priority(command)
+        lane = self._exits if priority < _ENTRY else self._entries
+        insort(lane.rows, (priority, self._count, command))
+        lane.wake.set()
 
     async def run(self) -> None:
-        """The worker; ends only by cancellation."""
+        """Both workers; ends only by cancellation, or when one of them breaks."""
+        workers = [asyncio.ensure_future(self._work(lane)) for lane in (self._exits, self._entries)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, lane: _Lane) -> None:
         while True:
-            if not self._heap or self.is_fenced:
-                self._wake.clear()
-                await self._wake.wait()
+            row = self._head(lane)
+            if row is None:
+                lane.wake.clear()
+                await lane.wake.wait()
                 continue
-            if await self._wait_for_slot():
+            if await self._wait_for_slot(lane, row):
                 continue
-            _, _, command = heapq.heappop(self._heap)
+            lane.rows.remove(row)
+            lane.in_flight, lane.began_ns = row[2].tag, self._clock.now_ns()
             try:
-                await self._send(command)
+                await self._send(row[2])
             except _Fenced:
-                self._queue(command)  # not sent and not counted: a restart finds its intent and looks it up
+                self._queue(row[2])  # not sent and not counted: a restart finds its intent and looks it up
+            finally:
+                lane.in_flight = ""
+                (self._entries if lane is self._exits else self._exits).wake.set()
+
+    def _head(self, lane: _Lane) -> tuple[int, int, OrderCommand] | None:
+        """What may leave next in this lane, or None while there is nothing, or it has to wait for the other lane."""
+        if self.is_fenced:
+            return None
+        if lane is self._entries:
+            return lane.rows[0] if lane.rows and self._exits.is_idle else None
+        placing = self._entries.in_flight  # a change of that order follows its answer
+        return next((row for row in lane.rows if row[2].tag != placing), None)
 
     def _drop_unsent_change(self, tag: str) -> None:
         """A modify that has not left when its order is to be cancelled would only make the order larger meanwhile."""
-        kept = [row for row in self._heap if not (isinstance(row[2], ModifyOrder) and row[2].tag == tag)]
-        if len(kept) != len(self._heap):
-            self._heap[:] = kept
-            heapq.heapify(self._heap)
+        rows = self._exits.rows
+        kept = [row for row in rows if not (isinstance(row[2], ModifyOrder) and row[2].tag == tag)]
+        if len(kept) != len(rows):
+            rows[:] = kept
             self._answered(tag, "modify", NotSent("its order is to be cancelled"))
 
     def _take_back(self, tag: str) -> bool:
@@ -161,12 +206,12 @@ class Gateway:
             self._tries.pop(tag, None)
             self._withdrawn(tag)
             return True
-        for index, (_, _, queued) in enumerate(self._heap):
-            if isinstance(queued, PlaceOrder) and queued.tag == tag:
-                self._heap.pop(index)
-                heapq.heapify(self._heap)
-                self._withdrawn(tag)
-                return True
+        for lane in (self._entries, self._exits):
+            for row in lane.rows:
+                if isinstance(row[2], PlaceOrder) and row[2].tag == tag:
+                    lane.rows.remove(row)
+                    self._withdrawn(tag)
+                    return True
         return False
 
     def _priority(self, command: OrderCommand) -> int:
@@ -174,19 +219,21 @@ class Gateway:
         if not isinstance(command, PlaceOrder) or order is None:
             return 0
         if order.role is Role.ENTRY:
-            return 2
+            return _ENTRY
         return 1 if order.role is Role.TARGET else 0
 
-    async def _wait_for_slot(self) -> bool:
+    async def _wait_for_slot(self, lane: _Lane, head: tuple[int, int, OrderCommand]) -> bool:
         """Wait until the head may leave. True when something changed meanwhile and the head must be read again."""
         now_ns = self._clock.now_ns()
-        slot_ns = self.window.next_slot_ns(now_ns, is_exit=self._heap[0][0] < 2)
+        slot_ns = self.window.next_slot_ns(now_ns, is_exit=head[0] < _ENTRY)
+        if self._entries.in_flight:
+            slot_ns = max(slot_ns, self._entries.began_ns + _ENTRY_SLOT_NS)
         if slot_ns <= now_ns:
             return False
-        self._wake.clear()
-        timer = self._clock.call_at(slot_ns, self._wake.set)
+        lane.wake.clear()
+        timer = self._clock.call_at(slot_ns, lane.wake.set)
         try:
-            await self._wake.wait()
+            await lane.wake.wait()
         finally:
             timer.cancel()
         return True
@@ -199,23 +246,19 @@ class Gateway:
             return
         if self._is_overtaken(command, order):
             return
-        self._in_flight = command.tag
-        try:
+        answer = await self._call_paced(command, order)
+        for _ in range(_THROTTLE_TRIES - 1):
+            if not (isinstance(answer, Refused) and answer.code == refusals.THROTTLED):
+                break
+            now_ns, wait_s = self._clock.now_ns(), answer.retry_after_s or _THROTTLE_WAIT_S
+            self.window.pause_entries(now_ns + ns_from_s(wait_s))
+            if order.role is Role.ENTRY and op == "place":
+                break
+            again_ns = now_ns + ns_from_s(min(wait_s, _THROTTLE_WAIT_MAX_S))
+            await self._clock.sleep_until(self.window.next_slot_ns(again_ns, is_exit=True))
+            if self._is_overtaken(command, order):
+                return
             answer = await self._call_paced(command, order)
-            for _ in range(_THROTTLE_TRIES - 1):
-                if not (isinstance(answer, Refused) and answer.code == refusals.THROTTLED):
-                    break
-                now_ns, wait_s = self._clock.now_ns(), answer.retry_after_s or _THROTTLE_WAIT_S
-                self.window.pause_entries(now_ns + ns_from_s(wait_s))
-                if order.role is Role.ENTRY and op == "place":
-                    break
-                again_ns = now_ns + ns_from_s(min(wait_s, _THROTTLE_WAIT_MAX_S))
-                await self._clock.sleep_until(self.window.next_slot_ns(again_ns, is_exit=True))
-                if self._is_overtaken(command, order):
-                    return
-                answer = await self._call_paced(command, order)
-        finally:
-            self._in_flight = ""
         if isinstance(answer, NotSent) and isinstance(command, PlaceOrder) and order.role is Role.ENTRY:
             tries = self._tries.pop(command.tag, 1)
             if tries < self._limits.entry_tries:
@@ -249,13 +292,14 @@ class Gateway:
 
     async def _call_paced(self, command: OrderCommand, order: Order) -> Answer:
         started_ns = self._clock.now_ns()
+        self.window.note_sent(started_ns)  # before anything is awaited: the other lane counts it too
         answer = await self._call(command, order)
         self._note_path(answer, started_ns)
         return answer
 
     async def _call(self, command: OrderCommand, order: Order) -> Answer:
         """One call under one deadline. No answer in time is *unknown*, never *refused* (faults §3)."""
-        is_exit = self._priority(command) < 2
+        is_exit = self._priority(command) < _ENTRY
         limit_s = self._limits.exit_timeout_s if is_exit else self._limits.api_timeout_s
         try:
             return await within(self._clock, self._ask(command, order), limit_s)
@@ -270,10 +314,8 @@ class Gateway:
         if not self.may_send():
             self.is_fenced = True
             raise _Fenced
-        now_ns = self._clock.now_ns()
-        self.window.note_sent(now_ns)
         self.writes += 1
-        self.sending(order, op_of(command), now_ns)
+        self.sending(order, op_of(command), self._clock.now_ns())
         match command:
             case PlaceOrder():
                 return await self._port.place(_request(order))

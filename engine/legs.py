@@ -299,6 +299,15 @@ class LegsBot:
                 self._unclosed[bracket.body.bracket_id] = bracket  # a late fill may have reopened it
             if was_active and bracket.body.state is BracketState.FLAT and not bracket.filled(Role.ENTRY):
                 self._entry_failed(bracket, now_ns, out)
+            self._show_open(bracket.body.symbol)
+
+    def _show_open(self, symbol: str) -> None:
+        """A leg stands for what is open in its symbol, also when that is an older position which a late fill reopened:
+        it is not flat, its exit key works, and nothing is entered beside it (U1)."""
+        leg = self.legs[symbol]
+        if leg.bracket is not None and not leg.is_active:
+            mine = (bracket for bracket in self.open_brackets() if bracket.body.symbol == symbol)
+            leg.bracket = next(mine, leg.bracket)
 
     def _entry_failed(self, failed: Bracket, now_ns: int, out: Outbox) -> None:
         leg = self.legs[failed.body.symbol]
@@ -330,6 +339,7 @@ class LegsBot:
         for bracket in self.open_brackets() if self.books_known else ():
             if only is None or bracket.body.bracket_id in only:
                 bracket.on_wake(now_ns, out)
+                self._show_open(bracket.body.symbol)
 
     def open_brackets(self) -> list[Bracket]:
         """Brackets that are not over, oldest first; its cost does not grow with the day's history."""

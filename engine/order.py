@@ -140,7 +140,8 @@ class Order(msgspec.Struct, kw_only=True):
     pending: Pending = Pending.NONE
     pending_since_ns: int = 0
     asked_qty: int = 0
-    """What an unanswered modify asks for (total quantity, limit, trigger, type)."""
+    """What an unanswered modify asks for (total quantity, limit, trigger, type); 0 when there is none. It outlives a
+    cancel that is asked for meanwhile: whether the modify was done is as open as before."""
     asked_limit_paise: int = 0
     asked_trigger_paise: int = 0
     asked_type: OrderType = OrderType.LIMIT
@@ -179,18 +180,14 @@ class Order(msgspec.Struct, kw_only=True):
     @property
     def remaining_qty(self) -> int:
         """What could still fill; 0 when finished."""
-        return 0 if self.state in TERMINAL else max(0, max(self.qty, self.asked_qty_if_pending) - self.filled_qty)
+        return 0 if self.state in TERMINAL else max(0, max(self.qty, self.asked_qty) - self.filled_qty)
 
     @property
     def sure_qty(self) -> int:
         """What is certain to be working, whatever becomes of an unanswered change; protection is judged by it (U1)."""
         if self.state not in AT_BROKER:
             return 0
-        return max(0, min(self.qty, self.asked_qty_if_pending or self.qty) - self.filled_qty)
-
-    @property
-    def asked_qty_if_pending(self) -> int:
-        return self.asked_qty if self.pending in (Pending.MODIFY, Pending.MODIFY_UNKNOWN) else 0
+        return max(0, min(self.qty, self.asked_qty or self.qty) - self.filled_qty)
 
     @property
     def is_provisional(self) -> bool:
@@ -235,6 +232,10 @@ class Order(msgspec.Struct, kw_only=True):
     def clear_pending(self) -> None:
         self.pending = Pending.NONE
         self.pending_since_ns = 0
+        self.drop_asked()
+
+    def drop_asked(self) -> None:
+        """No modify is open any more: it was answered."""
         self.asked_qty = self.asked_limit_paise = self.asked_trigger_paise = 0
 
     def apply_trade(self, trade: Trade, at_ns: int) -> int:
@@ -257,7 +258,7 @@ class Order(msgspec.Struct, kw_only=True):
         if new <= 0:
             return 0
         self.filled_qty = filled_qty
-        if filled_qty >= max(self.qty, self.asked_qty_if_pending):
+        if filled_qty >= max(self.qty, self.asked_qty):
             self.move(OrderState.FILLED, at_ns)
         elif not self.is_terminal and self.state is not OrderState.PART_FILLED:
             self.move(OrderState.PART_FILLED, at_ns)

@@ -46,7 +46,7 @@ def _other_order(report: OrderReport, order: Order) -> str:
         return f"an order of {symbol[:_SHOWN]!r}"
     if report.side is not order.side:
         return f"a {report.side.value} order, ours is {order.side.value}"
-    most = max(order.qty, order.asked_qty_if_pending, order.filled_qty)
+    most = max(order.qty, order.asked_qty, order.filled_qty)
     return f"an order of {report.qty} units, ours was {most}" if report.qty > _BY_HAND_MAX * most else ""
 
 
@@ -72,7 +72,7 @@ def implausible_trade(trade: Trade, order: Order, ever_asked_qty: int = 0, elsew
     `ever_asked_qty`: the largest quantity the order ever had; it may have traded before it was made smaller.
     `elsewhere_qty`: what orders of other broker ids have traded under the same tag (ORD-15): units that are there.
     """
-    most = max(order.qty, order.asked_qty_if_pending, order.filled_qty, ever_asked_qty)
+    most = max(order.qty, order.asked_qty, order.filled_qty, ever_asked_qty)
     if not 0 < trade.qty <= most:
         return f"a trade of {trade.qty} units on an order of {most}"
     if not 0 < trade.price_paise <= HIGHEST_PAISE:

@@ -26,7 +26,9 @@ PRICE_TOLERANCE_PAISE: Final = 1
 SIGHTINGS_EXPLAINED: Final = 2
 """Reads, each begun after the one before ended, that must agree before a difference is acted on."""
 SIGHTINGS_UNEXPLAINED: Final = 4
-"""Without a trade that explains it: a gateway may serve an old book for a second or two (NET-06)."""
+UNEXPLAINED_NS: Final = 10 * NS_PER_S
+"""Without a trade that explains it: a gateway may serve an old book for a while (NET-06), and a busy desk reads it four
+times in a second. Well inside the 30 s of LEG-40."""
 FOREIGN_GONE_NS: Final = 60 * NS_PER_S
 """The trader's own units, gone without a trade of his: nothing of ours hangs on it, and a book that is old for longer
 looks the same. Believed too soon, units of his are taken for ours, and sold (NET-06, I-8)."""
@@ -130,6 +132,8 @@ class OwnRow(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     product: str
     net_qty: int = 0
+    away_qty: int = 0
+    """Units that left them without an order of ours, signed as they were held."""
     average_paise: int = 0
     """Average entry of what is open; 0 = none, or several positions whose average means nothing."""
     is_shared: bool = False
@@ -160,6 +164,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     qty: int = 0
     explained: bool = False
     """The trade book holds the trades that did it."""
+    is_backed: bool = False
+    """Something beside the position book tells the same: another of its rows, or trades with tags of ours."""
     value_paise: int = 0
     """What those trades paid; 0 = not known."""
     average_paise: int = 0
@@ -256,13 +262,16 @@ def _unexpected(own: OwnRow, gap: int) -> Difference:
 def _verdict(
     kind: Difference, own: OwnRow, actual_qty: int, average_paise: int, tape: Tape, *, qty: int = 0
 ) -> Verdict:
+    expected_qty = own.net_qty + tape.foreign_qty
+    gap = actual_qty - expected_qty
     return Verdict(
         difference=kind,
         symbol=own.symbol,
         product=own.product,
-        expected_qty=own.net_qty + tape.foreign_qty,
+        expected_qty=expected_qty,
         actual_qty=actual_qty,
         qty=qty,
+        is_backed=gap * own.lost_qty > 0 and abs(gap) <= abs(own.lost_qty),
         average_paise=average_paise,
     )
 
@@ -276,7 +285,7 @@ def converted(verdicts: Sequence[Verdict], before: dict[Key, int], now: dict[Key
     for verdict in verdicts:
         to = _product_grown(verdict, before, now) if _may_be_converted(verdict) else ""
         if to:
-            verdict = msgspec.structs.replace(verdict, difference=Difference.CONVERTED, product_to=to)
+            verdict = msgspec.structs.replace(verdict, difference=Difference.CONVERTED, product_to=to, is_backed=True)
         changed.append(verdict)
     return changed
 
@@ -312,10 +321,14 @@ class Sightings:
             count, first_ns = known[2], known[4]
         count += 1
         self._seen[verdict.key] = (verdict.difference, verdict.actual_qty, count, ended_ns, first_ns)
-        is_old_book = verdict.difference is Difference.FOREIGN_GONE and not verdict.explained
-        if is_old_book and ended_ns < first_ns + FOREIGN_GONE_NS:
+        if verdict.explained:
+            return count >= SIGHTINGS_EXPLAINED
+        if count < SIGHTINGS_UNEXPLAINED:
             return False
-        return count >= (SIGHTINGS_EXPLAINED if verdict.explained else SIGHTINGS_UNEXPLAINED)
+        if verdict.is_backed:
+            return True
+        age_ns = FOREIGN_GONE_NS if verdict.difference is Difference.FOREIGN_GONE else UNEXPLAINED_NS
+        return ended_ns >= first_ns + age_ns
 
     def forget(self, key: Key) -> None:
         """It was acted on, or it is gone: the next difference starts anew."""

@@ -190,6 +190,37 @@ def test_an_unknown_modify_is_settled_by_terms_that_somebody_else_set() -> None:
     assert (order.qty, order.limit_paise, order.pending) == (50, 156_00, Pending.NONE)
 
 
+@pytest.mark.parametrize("pending", [Pending.CANCEL, Pending.CANCEL_UNKNOWN])
+@pytest.mark.parametrize(
+    ("answer", "qty", "asked_qty"), [(Acked(ID), 25, 0), (NotSent("overtaken"), 75, 0), (Unknown("timeout"), 75, 25)]
+)
+def test_the_answer_to_a_modify_tells_the_terms_also_of_an_order_that_is_being_cancelled(
+    pending: Pending, answer: Answer, qty: int, asked_qty: int
+) -> None:
+    blotter, order = modified()
+    order.pending = pending
+    blotter.apply_modify_answer(TAG, answer, AT)
+
+    assert (order.qty, order.asked_qty, order.pending) == (qty, asked_qty, pending)
+
+
+def test_a_refused_cancel_leaves_the_modify_before_it_in_doubt() -> None:
+    blotter, order = modified()
+    order.pending = Pending.CANCEL
+    blotter.apply_cancel_answer(TAG, Refused("already_finished", "no"), AT)
+
+    assert (order.pending, order.sure_qty, order.remaining_qty) == (Pending.MODIFY_UNKNOWN, 25, 75)
+
+
+def test_an_unknown_cancel_after_an_unknown_modify_is_settled_by_what_a_later_read_shows() -> None:
+    blotter, order = modified()
+    order.pending = Pending.CANCEL
+    blotter.apply_cancel_answer(TAG, Unknown("timeout"), AT)
+    blotter.apply_report("A", report(qty=25, limit_paise=154_00), AT + 2, read_ns=AT + 1)
+
+    assert (order.pending, order.qty, order.limit_paise, order.sure_qty) == (Pending.NONE, 25, 154_00, 25)
+
+
 @pytest.mark.fault("ORD-16")
 def test_an_unknown_cancel_that_a_later_read_shows_working_may_be_asked_again() -> None:
     blotter, order = blotter_with(state=S.WORKING, broker_id=ID, pending=Pending.CANCEL)

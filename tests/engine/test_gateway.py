@@ -174,6 +174,46 @@ def test_an_exit_outranks_every_waiting_entry_and_leaves_in_the_next_slot() -> N
 
 
 @pytest.mark.row("LEG-07")
+@pytest.mark.fault("ORD-01", "NET-01")
+def test_an_entry_without_an_answer_holds_up_no_stop_and_no_exit_only_its_own_changes() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.place("hung", Role.ENTRY)
+        await bench.pass_ms(100)
+        bench.change(CancelOrder(tag="hung", context="x"))
+        bench.place("S", Role.STOP)
+        bench.place("next", Role.ENTRY)
+        await bench.pass_ms(1_000)
+        assert bench.port.began[1][0] == 250 * NS_PER_MS
+        assert bench.port.calls == ["place hung", "place S"]
+        assert [tag for tag, _, _ in bench.answers] == []
+
+        await bench.pass_ms(9_000)
+        assert bench.port.calls == ["place hung", "place S", "place next"]
+        first, *rest = bench.answers
+        assert first[0] == "S" and isinstance(first[2], Unknown), "it hangs as well, but not behind the entry"
+        by_tag = {(tag, op): answer for tag, op, answer in rest}
+        assert isinstance(by_tag["hung", "place"], Unknown) and isinstance(by_tag["hung", "cancel"], NotSent)
+
+    run(scenario, write_ms=60_000)
+
+
+@pytest.mark.row("LEG-66")
+def test_the_two_lanes_share_one_rate() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.place("E", Role.ENTRY)
+        for number in range(20):
+            bench.place(f"X{number}", Role.EXIT)
+            bench.place(f"E{number}", Role.ENTRY)
+        await bench.until_idle()
+        began = [at for at, _ in bench.port.began]
+        assert len(began) == 41
+        for index, at in enumerate(began):
+            assert sum(1 for other in began[: index + 1] if other > at - NS_PER_S) <= 8
+
+    run(scenario, write_ms=1)
+
+
+@pytest.mark.row("LEG-07")
 @pytest.mark.parametrize("role", [Role.EXIT, Role.STOP, Role.REPAIR])
 def test_what_protects_or_closes_goes_before_targets_and_targets_before_entries(role: Role) -> None:
     async def scenario(bench: Bench) -> None:

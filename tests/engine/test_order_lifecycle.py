@@ -204,9 +204,17 @@ def test_what_did_not_fill_has_no_average() -> None:
     assert order().average_paise == 0
 
 
-@pytest.mark.parametrize("pending", [Pending.NONE, Pending.CANCEL])
-def test_an_old_figure_of_a_change_does_not_count(pending: Pending) -> None:
-    assert order(pending=pending, asked_qty=150).remaining_qty == 75
+@pytest.mark.parametrize("pending", [Pending.MODIFY, Pending.MODIFY_UNKNOWN, Pending.CANCEL, Pending.CANCEL_UNKNOWN])
+@pytest.mark.parametrize(("asked_qty", "remaining_qty", "sure_qty"), [(150, 150, 75), (25, 75, 25)])
+@pytest.mark.invariant("E1", "U1")
+def test_an_unanswered_change_closes_by_its_larger_size_and_protects_by_its_smaller(
+    pending: Pending, asked_qty: int, remaining_qty: int, sure_qty: int
+) -> None:
+    """Also when its order is to be cancelled before anybody has answered."""
+    changed = order(state=S.WORKING, pending=pending, asked_qty=asked_qty)
+    assert (changed.remaining_qty, changed.sure_qty) == (remaining_qty, sure_qty)
+    changed.clear_pending()
+    assert (changed.remaining_qty, changed.sure_qty) == (75, 75)
 
 
 @pytest.mark.row("I-3")

@@ -325,10 +325,36 @@ def seen(explained: bool, actual: int = 0) -> Verdict:
 def test_a_difference_is_proven_by_reads_that_begin_after_each_other(explained: bool, needed: int) -> None:
     sightings = Sightings()
 
-    proofs = [sightings.is_proven(seen(explained), 10 * n, 10 * n + 5) for n in range(needed)]
+    proofs = [sightings.is_proven(seen(explained), 4 * n * NS_PER_S, (4 * n + 1) * NS_PER_S) for n in range(needed)]
 
     assert proofs == [False] * (needed - 1) + [True]
     assert needed == (SIGHTINGS_EXPLAINED if explained else SIGHTINGS_UNEXPLAINED)
+
+
+@pytest.mark.fault("STO-18")
+@pytest.mark.parametrize(("lost", "is_backed"), [(0, False), (-75, True), (-50, False), (75, False)])
+def test_units_that_went_are_backed_by_trades_of_our_tags_that_say_the_same(lost: int, is_backed: bool) -> None:
+    verdict = judge(row(75, lost=lost), 0, 0, Tape(), 0)
+
+    assert (verdict.difference, verdict.is_backed) == (Difference.CLOSED, is_backed)
+
+
+@pytest.mark.fault("NET-06")
+@pytest.mark.parametrize(
+    ("difference", "is_backed", "proven_s"),
+    [
+        (Difference.CLOSED, False, 10), (Difference.STILL_OPEN, False, 10), (Difference.UNEXPECTED, False, 10),
+        (Difference.FOREIGN_GONE, False, 60), (Difference.CLOSED, True, 3), (Difference.OURS_UNKNOWN, True, 3),
+    ],
+)  # fmt: skip
+def test_what_an_old_book_can_feign_has_to_stand_for_a_while_however_often_it_is_read(
+    difference: Difference, is_backed: bool, proven_s: int
+) -> None:
+    sightings = Sightings()
+    verdict = msgspec.structs.replace(seen(explained=False), difference=difference, is_backed=is_backed)
+    looks = (s for s in range(100) if sightings.is_proven(verdict, s * NS_PER_S, s * NS_PER_S))
+
+    assert next(looks) == proven_s
 
 
 def test_two_reads_that_overlap_count_once() -> None:
