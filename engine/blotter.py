@@ -307,7 +307,7 @@ class Blotter:
         if state is OrderState.FILLED and report.filled_qty < report.qty:
             return  # contradicts itself; the trade records will say
         if state is OrderState.REJECTED:
-            order.reject_code = order.reject_code or refusals.OTHER
+            order.reject_code = order.reject_code or report.reject_code or refusals.OTHER
             order.reject_text = report.reject_text
         if order.move(state, at_ns) and order.is_terminal and report.qty > 0:
             order.qty = report.qty

@@ -91,6 +91,8 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     average_paise: int
     """Average of the filled part; 0 when the broker omits it."""
     reject_text: str = ""
+    reject_code: str = ""
+    """Why it was refused, in the words of `engine.refusals`; empty when it was not, or nobody can tell."""
     at_ns: int = 0
 
 

@@ -21,6 +21,7 @@ from brokers.dhan.vocabulary import (
     state_of,
     text_of,
 )
+from brokers.refusal_words import refusal_code
 from brokers.wire.numbers import paise_of, rupees_of, whole_of
 from brokers.wire.oddities import Oddities, sample_of
 from engine.order import OrderState, OrderType, Side, Trade
@@ -202,6 +203,7 @@ def _report(
         filled_qty=filled_qty or 0,
         average_paise=max(paise_of(average) or 0, 0),
         reject_text=sample_of(text_of(refusal)) if state is OrderState.REJECTED else "",
+        reject_code=refusal_code(text_of(refusal)) if state is OrderState.REJECTED else "",
         at_ns=at_ns,
     )
 

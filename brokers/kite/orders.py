@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from brokers.kite.master import Master
 from brokers.kite.times import ns_of
 from brokers.order_ids import order_id_of
+from brokers.refusal_words import refusal_code
 from brokers.wire.numbers import paise_of, whole_of
 from brokers.wire.oddities import sample_of
 from engine.order import OrderState, OrderType, Side, Trade
@@ -74,6 +75,7 @@ def report_of(row: object, master: Master) -> OrderReport | NotRead:
         filled_qty=filled,
         average_paise=paise_of(fields.get("average_price")) or 0,
         reject_text=_reason(fields) if state in (_S.REJECTED, _S.CANCELLED) else "",
+        reject_code=refusal_code(_reason(fields)) if state is _S.REJECTED else "",
         at_ns=ns_of(fields.get("exchange_update_timestamp")) or ns_of(fields.get("order_timestamp")),
     )
 

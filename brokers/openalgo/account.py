@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+import msgspec
+
 from brokers.openalgo import fills, orders
 from brokers.openalgo.answers import Call
 from brokers.openalgo.calls import Calls
@@ -26,6 +28,7 @@ from brokers.openalgo.rules import AMBIGUITY_S, CARRIES_PREVIOUS, POLLED, PUSHED
 from brokers.openalgo.shapes import object_of, rows_of
 from brokers.openalgo.standing import SessionStanding
 from brokers.openalgo.stream import OrderWords
+from brokers.refusal_words import refusal_code
 from brokers.wire.numbers import paise_of, rupees_of
 from brokers.wire.oddities import Oddities
 from brokers.wire.stream import Stream, StreamRules
@@ -334,6 +337,7 @@ class OpenAlgoAccount:
             filled_qty=fill.qty or 0,
             average_paise=fill.average_paise,
             reject_text=row.text,
+            reject_code=refusal_code(row.text) if fill.state is OrderState.REJECTED else "",
             at_ns=row.at_ns,
         )
 
@@ -472,9 +476,4 @@ class OpenAlgoAccount:
         report = self._report(row, None)
         placement = self._placements.placement_of(row.broker_id)
         limit = placement.terms.limit_paise if placement is not None else report.limit_paise
-        return OrderReport(
-            tag=report.tag, broker_id=report.broker_id, symbol=report.symbol, side=report.side, type=report.type,
-            product=report.product, qty=report.qty, limit_paise=limit, trigger_paise=report.trigger_paise,
-            state=report.state, filled_qty=report.filled_qty, average_paise=report.average_paise,
-            reject_text=report.reject_text, at_ns=row.at_ns or self._tools.clock.now_ns(),
-        )  # fmt: skip
+        return msgspec.structs.replace(report, limit_paise=limit, at_ns=row.at_ns or self._tools.clock.now_ns())

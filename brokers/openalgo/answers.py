@@ -16,6 +16,7 @@ import msgspec
 
 from brokers.openalgo.rules import Mode
 from brokers.order_ids import order_id_of
+from brokers.refusal_words import refusal_code
 from brokers.wire.oddities import sample_of
 from engine import refusals
 from engine.port import Acked, Answer, ReadFailed, Refused, Unknown
@@ -59,13 +60,7 @@ _CODES: Final = tuple(
         (r"cannot (cancel|modify) order in", refusals.ALREADY_FINISHED),
         (r"order \S+ not found", refusals.NO_SUCH_ORDER),
         (r"symbol .*not found", refusals.UNKNOWN_SYMBOL),
-        (r"lot size", refusals.LOT_SIZE),
-        (r"freeze", refusals.FREEZE_QTY),
-        (r"tick size", refusals.TICK_SIZE),
-        (r"insufficient (funds|margin)|margin shortfall", refusals.MARGIN),
-        (r"price (band|range)|circuit", refusals.PRICE_BAND),
-        (r"square-off time|market (is )?closed", refusals.SESSION_CLOSED),
-        (r"semi-auto|api ?key|not allowed|cannot sell|not registered", refusals.NOT_ALLOWED),
+        (r"semi-auto|api ?key", refusals.NOT_ALLOWED),
     )
 )
 
@@ -120,7 +115,8 @@ def _refused(call: Call, status: int, text: str, expected: Mode) -> Verdict:
 
 
 def _code_of(text: str) -> str:
-    return next((code for pattern, code in _CODES if pattern.search(text)), refusals.OTHER)
+    own = next((code for pattern, code in _CODES if pattern.search(text)), "")
+    return own or refusal_code(text) or refusals.OTHER
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------

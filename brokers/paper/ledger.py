@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from brokers.refusal_words import refusal_code
 from engine.money import divide_half_up
 from engine.order import TERMINAL, OrderState, OrderType, Side, Trade
 from engine.port import OrderReport, PositionReport
@@ -87,6 +88,7 @@ class PaperOrder(msgspec.Struct, kw_only=True):
             filled_qty=self.filled_qty,
             average_paise=divide_half_up(self.value_paise, self.filled_qty) if self.filled_qty else 0,
             reject_text=self.reject_text,
+            reject_code=refusal_code(self.reject_text) if self.state is OrderState.REJECTED else "",
             at_ns=self.changed_ns,
         )
 

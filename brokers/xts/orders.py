@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from brokers.order_words import state_of
+from brokers.refusal_words import refusal_code
 from brokers.wire.numbers import paise_of, rupees_of, whole_of
 from brokers.wire.oddities import Oddities, sample_of
 from brokers.xts import times
@@ -141,6 +142,7 @@ def order_report(row: object, symbol_of: SymbolOf) -> OrderReport:
         filled_qty=filled or 0,
         average_paise=_average(fields),
         reject_text=sample_of(_text(fields.get("CancelRejectReason"))) if state in _REASONED else "",
+        reject_code=refusal_code(_text(fields.get("CancelRejectReason"))) if state is OrderState.REJECTED else "",
         at_ns=times.from_text(fields.get("LastUpdateDateTime")) or times.from_text(fields.get("LastUpdateDateTimeAPI")),
     )
 

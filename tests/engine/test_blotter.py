@@ -580,3 +580,13 @@ def test_a_market_fill_without_an_average_is_assumed_at_the_last_price_never_wor
     order = make_order(type=OrderType.MARKET, side=side, limit_paise=145_00)
 
     assert provisional_price(order, report(S.FILLED, 75, 0), last) == price
+
+
+@pytest.mark.fault("REJ-01", "REJ-05")
+@pytest.mark.parametrize(("told", "code"), [("trigger_crossed", "trigger_crossed"), ("", "other")])
+def test_a_late_refusal_is_known_by_its_code(told: str, code: str) -> None:
+    """Accepted at first: the reason comes with the order book, and is acted on as if it had been the answer."""
+    blotter, order = blotter_with(state=S.WORKING, broker_id=ID)
+    blotter.apply_report("A", report(S.REJECTED, reject_text="words", reject_code=told), AT)
+
+    assert (order.state, order.reject_code, order.reject_text) == (S.REJECTED, code, "words")

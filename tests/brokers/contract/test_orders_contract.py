@@ -136,7 +136,8 @@ async def test_a_refusal_is_a_refusal(rig: Any) -> None:
     odd = await rig.request(away_paise=2000, qty=1)
     answer = await rig.session.account.place(odd)
     if isinstance(answer, Acked):  # accepted by the gate, refused behind it
-        assert (await rig.until_state(odd.tag, S.REJECTED)).reject_text
+        late = await rig.until_state(odd.tag, S.REJECTED)
+        assert late.reject_text and late.reject_code == refusals.LOT_SIZE, "an engine decides on the code"
     else:
         assert isinstance(answer, Refused) and answer.text
 
