@@ -399,6 +399,15 @@ class Bracket(BracketExit):
         is_news = self._signature() != self._closed_signature
         return is_news or self.open_qty != 0 or any(order.is_live for order in self.mine)
 
+    @property
+    def is_moving(self) -> bool:
+        """An order that can fill at any moment, or whose fate is unknown; an entry that rests at its level is none."""
+        rests = self.body.terms.entry_kind is not EntryKind.MARKET and not self.body.entry_due_ns
+        opening = () if rests else OPENING_ROLES
+        return bool(self.live(*opening, Role.EXIT, Role.REPAIR)) or any(
+            order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENDED) for order in self.mine
+        )
+
     def _plan_after_close(self, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Watched to the end of the day: a ghost fill reopens it, a late trade record corrects its price (UPD-12)."""
         body = self.body

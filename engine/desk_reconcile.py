@@ -16,11 +16,10 @@ import msgspec
 from engine.average_check import AverageCheck, assumed_entries
 from engine.bot import Adopter, Bot
 from engine.bracket import Bracket
-from engine.bracket_state import EntryKind
 from engine.instant import NS_PER_S, ist_time_ns
 from engine.lost_orders import LostOrders
 from engine.messages import Msg
-from engine.order import OPENING_ROLES, Order, OrderState, Role, Trade
+from engine.order import Order, Trade
 from engine.port import OrderReport, PositionReport
 from engine.reconcile import (
     Difference,
@@ -76,6 +75,8 @@ class Reconciler:
         """Of this run's tags: ours, even when the order is forgotten already."""
         self._start: dict[Key, tuple[int, int]] = {}
         """Units of ours and of the trader's before the first trade of the day's book."""
+        self._missing: dict[Key, int] = {}
+        """Signed units that the first position book lacked and that no trade of the book's accounted for."""
         self._corrections: dict[Key, list[Event]] = {}
         self._told_taken: dict[Key, int] = {}
         self._base: dict[Key, int] = {}
@@ -128,7 +129,10 @@ class Reconciler:
         for trade in self.trades.take_late():  # counted as held before: it is on the tape now
             if not self._is_own(trade):
                 own_before, before = self._start.get(key := self.trades.key_of(trade), (0, 0))
-                self._start[key] = (own_before, before - trade.side.sign * trade.qty)
+                qty, missing = trade.side.sign * trade.qty, self._missing.get(key, 0)
+                found = _common(qty, missing)  # this is where the missing units went
+                self._missing[key] = missing - found
+                self._start[key] = (own_before, before - (qty - found))
 
     def _is_own_report(self, report: OrderReport) -> bool:
         blotter, tag = self._desk.blotter, report.tag
@@ -185,8 +189,8 @@ class Reconciler:
             if news * own.net_qty <= 0 and abs(news) <= (tape.taken_long_qty if news < 0 else tape.taken_short_qty):
                 break
         side = own.net_qty
-        if before * side < 0 <= net_qty * side:
-            before = 0  # nobody is known to be short here: units of ours are missing, and two reads shall prove it
+        self._missing[key] = before if before * side < 0 <= net_qty * side else 0
+        before -= self._missing[key]  # nobody is known to be short here: ours are missing, and two reads shall prove it
         self._start[key] = (own_before, before)
         self._told_taken[key] = tape.taken_qty + news
         self._base[key] = replay(own_before, before, events).foreign_qty
@@ -235,7 +239,7 @@ class Reconciler:
             is_shared=len(holding) > 1,
             is_price_proven=bool(single) and not assumed_entries(single),
             lost_qty=self._lost_qty(key),
-            is_settled=not any(_is_moving(b) for b in brackets),
+            is_settled=not any(b.is_moving for b in brackets),
         )
 
     def _closed_qty(self, key: Key) -> int:
@@ -591,10 +595,8 @@ class Reconciler:
         return max(0, bracket.sign * net)
 
 
-def _is_moving(bracket: Bracket) -> bool:
-    """An order that can fill at any moment, or whose fate is unknown; an entry that rests at its level is none."""
-    rests = bracket.body.terms.entry_kind is not EntryKind.MARKET and not bracket.body.entry_due_ns
-    opening = () if rests else OPENING_ROLES
-    return bool(bracket.live(*opening, Role.EXIT, Role.REPAIR)) or any(
-        order.state in (OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENDED) for order in bracket.mine
-    )
+def _common(one_qty: int, other_qty: int) -> int:
+    """The units that two signed quantities of one direction have in common."""
+    if one_qty * other_qty <= 0:
+        return 0
+    return min(one_qty, other_qty) if one_qty > 0 else max(one_qty, other_qty)

@@ -11,7 +11,7 @@ import pytest
 from brokers.paper.ledger import Holding
 from engine.desk_parts import DeskTimes
 from engine.instant import NS_PER_S
-from engine.operator import Enter
+from engine.operator import Enter, ExitLeg
 from engine.order import OrderType, Role, Side
 from engine.port import OrderChange, OrderRequest, Unknown
 from engine.reconcile import OnUnexpected
@@ -944,5 +944,37 @@ def test_a_leg_is_not_flat_while_an_older_position_of_it_is_open_again(run_desk,
         rig.venue.script = lambda op, request: None
         await rig.quiet(60.0, 144.0)
         assert rig.net(PE) == 0 and not rig.leg(PE).is_active
+
+    run_desk(scenario, seed_setup(symbols=(PE,)))
+
+
+@pytest.mark.row("BUG-12", "LEG-40")
+@pytest.mark.fault("HUM-01", "NET-06", "STO-03")
+@pytest.mark.invariant("E2")
+def test_a_sale_by_hand_that_the_first_trade_book_lacks_is_not_counted_twice(run_desk, seed_setup) -> None:
+    """Sold by hand while nobody was there; the trade comes into the book after the position has, and after our exit."""
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        image = await rig.kill()
+        by_hand(rig, Side.SELL, 75, 149.0)
+        rig.exchange.on_tick(Tick(PE, rig.clock.now_ns(), 150_00, 150_00, 1_000, 150_00, 1_000))
+        whole, shown_ns = rig.exchange.trades, rig.clock.now_ns() + 9 * NS_PER_S
+
+        def late(account: str) -> list:
+            is_shown = rig.clock.now_ns() >= shown_ns
+            return [trade for trade in whole(account) if is_shown or not trade.tag.startswith("HAND")]
+
+        rig.exchange.trades = late
+        await rig.pass_s(2.0)
+        again = await rig.revived(image)
+        again.request(ExitLeg, symbol=PE)
+        await again.quiet(8.0, 150.0)
+        assert again.venue.placed(Role.EXIT), "what the books cannot explain yet does not stop an exit"
+        await again.quiet(60.0, 150.0)
+
+        assert again.desk.main.reader.reconciler.tape(KEY).foreign_qty == 0
+        assert again.net(PE) == 0 and not again.leg(PE).is_active and again.working() == []
+        assert not again.desk.mismatch
 
     run_desk(scenario, seed_setup(symbols=(PE,)))

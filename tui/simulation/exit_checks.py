@@ -65,7 +65,8 @@ class ExitQty:
                 continue
             if key in truth.stuck and (age_ns < T_STUCK_NS or _alarm_stands(truth, group)):
                 continue  # the broker took the cancel and does nothing: an alarm is all there is (ORD-25)
-            if truth.now_ns < truth.path_failed_ns + T_CR_NS or truth.path_failed_ns > truth.read_ok_ns:
+            is_silent = truth.path_failed_ns > truth.read_ok_ns or truth.is_reading_in_vain
+            if truth.now_ns < truth.path_failed_ns + T_CR_NS or is_silent:
                 continue  # nothing reaches the broker: it is asked again and again
             if age_ns > window_ns(truth, group, T_CR_NS):
                 text = f"{group.symbol}: exits of {could} over {held} open for {age_ns / NS_PER_S:.1f} s"

@@ -21,6 +21,8 @@ from engine.outbox import Op
 from engine.port import Acked, Answer, NotSent, OrderChange, OrderReport, OrderRequest, Refused, Unknown
 from engine.tick import Tick
 
+HANGS_NS: Final = 2 * NS_PER_S
+"""A read that is under way for longer will fail, more often than not."""
 BY_HAND_NS: Final = 45 * NS_PER_S
 """A position changed by somebody else is found by the reconciliation of every 30 s, then acted on."""
 PATIENCE_NS: Final = 2 * NS_PER_S
@@ -167,6 +169,8 @@ class Truth:
     """Newest answer that was not a plain yes, or a read that failed."""
     read_ok_ns: int = 0
     """Begin of the newest successful read of the order book."""
+    reading_ns: dict[str, int] = field(default_factory=dict)
+    """Book -> since when the desk waits for its newest read; what hangs fails when its deadline comes."""
     # the screen
     heard: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=500))
     """Alerts that went out: instant, symbol, text."""
@@ -423,8 +427,13 @@ class Truth:
     def on_birth(self) -> None:
         """The desk starts, the first time or again."""
         self.lives += 1
+        died_ns = self.dead_ns or self.now_ns
         self.born_ns, self.dead_ns, self.recovered_ns = self.now_ns, 0, 0
         self.reads_of_life.clear()
+        self.reading_ns.clear()
+        for symbol, at_ns in self.hand_ns.items():
+            if at_ns > died_ns - BY_HAND_NS:
+                self.hand_ns[symbol] = self.now_ns  # nobody was there to find it
         if self.lives > 1:
             self.fault_ns = self.now_ns
             self.note("desk", f"starts again, life {self.lives}")
@@ -454,6 +463,12 @@ class Truth:
     def on_read(self, what: str) -> None:
         """One of the broker's books came back whole."""
         self.reads_of_life.add(what)
+
+    @property
+    def is_reading_in_vain(self) -> bool:
+        """A read of the order book hangs: what it would tell cannot be known before its deadline."""
+        since_ns = self.reading_ns.get("orders", 0)
+        return bool(since_ns) and self.now_ns > since_ns + HANGS_NS
 
     @property
     def is_recovering(self) -> bool:

@@ -171,6 +171,7 @@ class WitnessPort:
         return await self._read("positions", self._inner.read_positions)
 
     async def _read(self, what: str, call: Callable[[], Awaitable[Sequence]]) -> Sequence:
+        began_ns = self._truth.reading_ns[what] = self._now()
         try:
             rows = await call()
             if self._life.is_over:
@@ -179,11 +180,13 @@ class WitnessPort:
             return rows
         except ReadFailed as error:
             self._truth.now_ns = self._truth.path_failed_ns = self._now()
-            self._truth.path_failed_ns = self._truth.now_ns
             if self._truth.now_ns > self._truth.read_ok_ns + _OUTAGE_NS:
                 self._truth.outage_ns = self._truth.now_ns
             self._truth.note("read failed", f"{what}: {error}")
             raise
+        finally:
+            if self._truth.reading_ns.get(what) == began_ns:
+                del self._truth.reading_ns[what]
 
 
 class WitnessStore:
