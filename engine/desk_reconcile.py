@@ -34,6 +34,7 @@ from engine.reconcile import (
     converted,
     judge,
     key_of,
+    overlap_qty,
     replay,
     rows_by_key,
 )
@@ -130,7 +131,7 @@ class Reconciler:
             if not self._is_own(trade):
                 own_before, before = self._start.get(key := self.trades.key_of(trade), (0, 0))
                 qty, missing = trade.side.sign * trade.qty, self._missing.get(key, 0)
-                found = _common(qty, missing)  # this is where the missing units went
+                found = overlap_qty(qty, missing)  # this is where the missing units went
                 self._missing[key] = missing - found
                 self._start[key] = (own_before, before - (qty - found))
 
@@ -295,6 +296,10 @@ class Reconciler:
                 filled.setdefault(key_of(order.symbol, order.product), []).append(order)
         return filled
 
+    def _filled_ns(self, key: Key) -> int:
+        """When an order of ours that has traded in this row changed last; a book older than that may lack its fill."""
+        return max((order.state_ns for order in self._filled_orders().get(key, ())), default=0)
+
     def _events(self, key: Key, filled: Sequence[Order]) -> list[Event]:
         events: list[Event] = []
         booked: dict[str, int] = {}
@@ -374,7 +379,7 @@ class Reconciler:
             self.contested.add(key)
         if not own.is_settled and not verdict.explained:
             return self.standing.get(key, ""), False  # fills under way explain it first
-        proven = self._sightings.is_proven(verdict, began_ns, now_ns)
+        proven = self._sightings.is_proven(verdict, began_ns, now_ns, self._filled_ns(key))
         if proven and self._act(verdict, now_ns):
             self._sightings.forget(key)
             self.contested.discard(key)
@@ -593,10 +598,3 @@ class Reconciler:
         others = sum(b.net_qty for b in self._open_in(key) if b is not bracket)
         net = (row.net_qty if row else 0) - others - self.tape(key).foreign_qty
         return max(0, bracket.sign * net)
-
-
-def _common(one_qty: int, other_qty: int) -> int:
-    """The units that two signed quantities of one direction have in common."""
-    if one_qty * other_qty <= 0:
-        return 0
-    return min(one_qty, other_qty) if one_qty > 0 else max(one_qty, other_qty)

@@ -155,7 +155,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Both workers; ends only by cancellation, or when one of them breaks."""
-        workers = [asyncio.ensure_future(self._work(lane)) for lane in (self._exits, self._entries)]
+        workers = [asyncio.create_task(self._work(lane)) for lane in (self._exits, self._entries)]
         try:
             await asyncio.gather(*workers)
         finally:

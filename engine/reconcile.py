@@ -26,9 +26,9 @@ PRICE_TOLERANCE_PAISE: Final = 1
 SIGHTINGS_EXPLAINED: Final = 2
 """Reads, each begun after the one before ended, that must agree before a difference is acted on."""
 SIGHTINGS_UNEXPLAINED: Final = 4
-UNEXPLAINED_NS: Final = 10 * NS_PER_S
+OLD_BOOK_NS: Final = 10 * NS_PER_S
 """Without a trade that explains it: a gateway may serve an old book for a while (NET-06), and a busy desk reads it four
-times in a second. Well inside the 30 s of LEG-40."""
+times in a second. So long after our own last fill a difference may be no more than that. Inside the 30 s of LEG-40."""
 FOREIGN_GONE_NS: Final = 60 * NS_PER_S
 """The trader's own units, gone without a trade of his: nothing of ours hangs on it, and a book that is old for longer
 looks the same. Believed too soon, units of his are taken for ours, and sold (NET-06, I-8)."""
@@ -311,8 +311,8 @@ class Sightings:
         self._seen: dict[Key, tuple[Difference, int, int, int, int]] = {}
         """Kind, actual quantity, sightings, end of the newest read, and of the first."""
 
-    def is_proven(self, verdict: Verdict, began_ns: int, ended_ns: int) -> bool:
-        """Count one sighting; True when there were enough of them to act."""
+    def is_proven(self, verdict: Verdict, began_ns: int, ended_ns: int, filled_ns: int) -> bool:
+        """Count one sighting; True when there were enough of them to act. `filled_ns`: our newest fill in the row."""
         known = self._seen.get(verdict.key)
         count, first_ns = 0, ended_ns
         if known is not None and known[:2] == (verdict.difference, verdict.actual_qty):
@@ -327,8 +327,9 @@ class Sightings:
             return False
         if verdict.is_backed:
             return True
-        age_ns = FOREIGN_GONE_NS if verdict.difference is Difference.FOREIGN_GONE else UNEXPLAINED_NS
-        return ended_ns >= first_ns + age_ns
+        if verdict.difference is Difference.FOREIGN_GONE:
+            return ended_ns >= first_ns + FOREIGN_GONE_NS
+        return began_ns >= filled_ns + OLD_BOOK_NS
 
     def forget(self, key: Key) -> None:
         """It was acted on, or it is gone: the next difference starts anew."""
@@ -337,6 +338,13 @@ class Sightings:
     def count(self, key: Key) -> int:
         known = self._seen.get(key)
         return known[2] if known else 0
+
+
+def overlap_qty(one_qty: int, other_qty: int) -> int:
+    """The units that two signed quantities of one direction have in common."""
+    if one_qty * other_qty <= 0:
+        return 0
+    return min(one_qty, other_qty) if one_qty > 0 else max(one_qty, other_qty)
 
 
 def _sign(qty: int) -> int:

@@ -29,6 +29,8 @@ from engine.reconcile import (
 )
 
 PE = "NIFTY28OCT2525300PE"
+LONG_AGO = -60 * NS_PER_S
+"""Our last fill: no book is that old."""
 
 
 def own(at: int, qty: int) -> Event:
@@ -325,7 +327,7 @@ def seen(explained: bool, actual: int = 0) -> Verdict:
 def test_a_difference_is_proven_by_reads_that_begin_after_each_other(explained: bool, needed: int) -> None:
     sightings = Sightings()
 
-    proofs = [sightings.is_proven(seen(explained), 4 * n * NS_PER_S, (4 * n + 1) * NS_PER_S) for n in range(needed)]
+    proofs = [sightings.is_proven(seen(explained), 10 * n, 10 * n + 5, LONG_AGO) for n in range(needed)]
 
     assert proofs == [False] * (needed - 1) + [True]
     assert needed == (SIGHTINGS_EXPLAINED if explained else SIGHTINGS_UNEXPLAINED)
@@ -343,16 +345,16 @@ def test_units_that_went_are_backed_by_trades_of_our_tags_that_say_the_same(lost
 @pytest.mark.parametrize(
     ("difference", "is_backed", "proven_s"),
     [
-        (Difference.CLOSED, False, 10), (Difference.STILL_OPEN, False, 10), (Difference.UNEXPECTED, False, 10),
+        (Difference.CLOSED, False, 8), (Difference.STILL_OPEN, False, 8), (Difference.UNEXPECTED, False, 8),
         (Difference.FOREIGN_GONE, False, 60), (Difference.CLOSED, True, 3), (Difference.OURS_UNKNOWN, True, 3),
     ],
 )  # fmt: skip
-def test_what_an_old_book_can_feign_has_to_stand_for_a_while_however_often_it_is_read(
+def test_what_an_old_book_can_feign_has_to_wait_until_our_last_fill_is_ten_seconds_old(
     difference: Difference, is_backed: bool, proven_s: int
 ) -> None:
     sightings = Sightings()
     verdict = msgspec.structs.replace(seen(explained=False), difference=difference, is_backed=is_backed)
-    looks = (s for s in range(100) if sightings.is_proven(verdict, s * NS_PER_S, s * NS_PER_S))
+    looks = (s for s in range(100) if sightings.is_proven(verdict, s * NS_PER_S, s * NS_PER_S, -2 * NS_PER_S))
 
     assert next(looks) == proven_s
 
@@ -360,22 +362,22 @@ def test_what_an_old_book_can_feign_has_to_stand_for_a_while_however_often_it_is
 def test_two_reads_that_overlap_count_once() -> None:
     sightings = Sightings()
 
-    assert not sightings.is_proven(seen(explained=True), 0, 10)
-    assert not sightings.is_proven(seen(explained=True), 5, 12)
-    assert sightings.is_proven(seen(explained=True), 11, 20)
+    assert not sightings.is_proven(seen(explained=True), 0, 10, LONG_AGO)
+    assert not sightings.is_proven(seen(explained=True), 5, 12, LONG_AGO)
+    assert sightings.is_proven(seen(explained=True), 11, 20, LONG_AGO)
 
 
 def test_a_read_that_begins_as_the_last_one_ends_is_a_look_of_its_own() -> None:
     sightings = Sightings()
 
-    assert [sightings.is_proven(seen(explained=True), 10 * n, 10 * n + 10) for n in range(2)] == [False, True]
+    assert [sightings.is_proven(seen(explained=True), 10 * n, 10 * n + 10, LONG_AGO) for n in range(2)] == [False, True]
 
 
 def test_the_sightings_of_a_difference_are_counted_until_it_is_forgotten() -> None:
     sightings, verdict = Sightings(), seen(explained=False)
     assert sightings.count(verdict.key) == 0
     for n in range(3):
-        sightings.is_proven(verdict, 10 * n, 10 * n + 5)
+        sightings.is_proven(verdict, 10 * n, 10 * n + 5, LONG_AGO)
     assert sightings.count(verdict.key) == 3
 
     sightings.forget(verdict.key)
@@ -385,9 +387,9 @@ def test_the_sightings_of_a_difference_are_counted_until_it_is_forgotten() -> No
 def test_a_difference_that_changes_starts_anew() -> None:
     sightings = Sightings()
 
-    assert not sightings.is_proven(seen(explained=True, actual=25), 0, 1)
-    assert not sightings.is_proven(seen(explained=True, actual=0), 2, 3)
-    assert sightings.is_proven(seen(explained=True, actual=0), 4, 5)
+    assert not sightings.is_proven(seen(explained=True, actual=25), 0, 1, LONG_AGO)
+    assert not sightings.is_proven(seen(explained=True, actual=0), 2, 3, LONG_AGO)
+    assert sightings.is_proven(seen(explained=True, actual=0), 4, 5, LONG_AGO)
 
 
 def test_prices_are_not_compared_where_several_positions_share_a_row() -> None:
@@ -404,12 +406,13 @@ def test_units_of_the_traders_that_vanish_without_a_trade_are_missed_for_a_minut
     sightings = Sightings()
     gone = msgspec.structs.replace(seen(explained=False), difference=Difference.FOREIGN_GONE)
 
-    looks = [sightings.is_proven(gone, n * NS_PER_S, n * NS_PER_S + 5) for n in range(70)]
+    looks = [sightings.is_proven(gone, n * NS_PER_S, n * NS_PER_S + 5, LONG_AGO) for n in range(70)]
 
     assert looks.index(True) == 60
     with_trade = msgspec.structs.replace(gone, explained=True)
     sightings.forget(gone.key)
-    assert [sightings.is_proven(with_trade, n * NS_PER_S, n * NS_PER_S + 5) for n in range(2)] == [False, True]
+    assert not sightings.is_proven(with_trade, 0, 5, LONG_AGO)
+    assert sightings.is_proven(with_trade, NS_PER_S, NS_PER_S + 5, LONG_AGO)
 
 
 # --- configured -------------------------------------------------------------------------------------------------

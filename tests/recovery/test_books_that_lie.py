@@ -104,6 +104,7 @@ def test_nothing_is_armed_for_units_that_the_broker_says_are_gone(run_desk, seed
 
     async def scenario(rig):
         await rig.enter(150.0)
+        await rig.quiet(15.0, 150.0)
         again = heir(rig, await rig.kill())
         for order in rig.working():
             rig.exchange.cancel("paper", order.broker_id, rig.clock.now_ns())
