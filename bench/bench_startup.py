@@ -58,7 +58,7 @@ def environment(folder: Path) -> dict[str, str]:
         "TERM": "xterm-256color",
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CONFIG_HOME": str(folder / "config"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'lean'}",
     }
 
 

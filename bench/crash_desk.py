@@ -166,7 +166,7 @@ def environment(folder: Path) -> dict[str, str]:
     """A home of its own; nothing of the machine's user."""
     return {
         "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'lean'}",
         "HOME": str(folder / "home"),
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CONFIG_HOME": str(folder / "config"),

@@ -29,7 +29,7 @@ class Terminal:
                 TERM="xterm-256color",
                 XDG_STATE_HOME=str(state_dir),
                 XDG_CONFIG_HOME=str(state_dir),
-                PYTHONPATH=str(ROOT),
+                PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'lean'}",
             )
             for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES"):
                 os.environ.pop(name, None)

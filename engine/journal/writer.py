@@ -380,6 +380,9 @@ class InlineWriter(_Base):
     """Commits inside `submit`, on the loop; callbacks follow through `call_soon`, which keeps their order."""
 
     in_real_time = False
+    commit_s: float = 0.0
+    """Loop time from a batch to its commit, for a simulated disk: what is submitted meanwhile shares the commit, and
+    what should have waited for it and did not is seen to leave first. 0: inside `submit`."""
 
     def _start(self) -> None:
         self._kept: deque[_Waiting] = deque()
@@ -398,16 +401,22 @@ class InlineWriter(_Base):
 
     def _enqueue(self, waiting: _Waiting) -> None:
         self._kept.append(waiting)
-        if self._retry is None:
+        if self._retry is not None:
+            return
+        if self.commit_s:
+            self._retry = self._loop.call_later(self.commit_s, self._store)
+        else:
             self._store()
 
     def _store(self) -> None:
-        """Write the oldest batch until none is left or one fails; then come back after `retry_s`."""
+        """Write what waits until nothing is left or an attempt fails; then come back after `retry_s`."""
         self._retry = None
         while self._kept:
-            error = self._attempt([self._kept[0]])
+            group = list(self._kept) if self.commit_s else [self._kept[0]]
+            error = self._attempt(group)
             if error is not None:
                 self._loop.call_soon(self._note_error, error)
                 self._retry = self._loop.call_later(self._retry_s, self._store)
                 return
-            self._loop.call_soon(self._kept.popleft().on_durable)
+            for _ in group:
+                self._loop.call_soon(self._kept.popleft().on_durable)

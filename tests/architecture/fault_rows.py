@@ -129,8 +129,10 @@ def test_trees() -> dict[str, ast.Module]:
 
 
 def _functions(trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Tests stand in a module or in a class of it."""
     for path, tree in trees.items():
-        for node in ast.walk(tree):
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [*tree.body, *(inner for outer in classes for inner in outer.body)]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 yield path, node
 
@@ -141,7 +143,9 @@ def marked(trees: Mapping[str, ast.Module], mark: str) -> dict[str, list[str]]:
     for path, function in _functions(trees):
         calls = [node for decorator in function.decorator_list for node in ast.walk(decorator)]
         for call in calls:
-            if not (isinstance(call, ast.Call) and ast.unparse(call.func) == f"pytest.mark.{mark}"):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == mark):
+                continue
+            if ast.unparse(call.func) != f"pytest.mark.{mark}":
                 continue
             for argument in call.args:
                 tests = tests_of.setdefault(str(ast.literal_eval(argument)), [])

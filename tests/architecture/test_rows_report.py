@@ -57,7 +57,8 @@ def test_every_row_mark_looks_like_a_row(trees_of: Callable[..., dict[str, ast.M
         f"{path}:{node.lineno}: {ast.unparse(argument)}"
         for path, tree in trees_of("tests").items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.row"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "row"
+        if ast.unparse(node.func) == "pytest.mark.row"
         for argument in node.args
         if not (isinstance(argument, ast.Constant) and ROW_ID.fullmatch(str(argument.value)))
     ]

@@ -72,7 +72,7 @@ def test_the_hash_seed_of_the_interpreter_changes_no_decision() -> None:
     """Iterating over a set of strings would order things by it."""
     told: set[str] = set()
     for hash_seed in ("0", "4242"):
-        env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'lean'}"}
         run = subprocess.run(
             [sys.executable, "-c", A_DAY], env=env, capture_output=True, text=True, check=True, timeout=120
         )

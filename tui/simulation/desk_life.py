@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from brokers.paper.demo_market import DEMO_DAY
 from engine.alerts import AlertBook
@@ -24,6 +24,10 @@ from tui.simulation.life import Life, LifeClock, LifeMarket
 from tui.simulation.seed_terms import SeedTerms
 from tui.simulation.truth import Truth
 from tui.simulation.witness import WatchedDesk, WitnessPort, WitnessStore
+
+COMMIT_S: Final = 0.0005
+"""Time from a batch to its commit, exchange time: about what a disk takes (design/performance.md, G6).
+What the desk sends without waiting for it is on the wire before, and the oracle sees it (O1)."""
 
 
 class World(Protocol):
@@ -83,13 +87,15 @@ class DeskLife:
         alerts.listen(lambda a: self._on_alert(lambda: truth.heard.append((a.at_ns, a.symbol, a.text))))
         store = WitnessStore(self.journal, truth, self.life)
         charges = OrderCharges(ChargeBook(read_charge_tables(), 2000), world.instruments)
+        writer = InlineWriter(store, asyncio.get_running_loop(), lambda error: self.desk.on_journal_error(error))
+        writer.commit_s = COMMIT_S
         return DeskParts(
             clock=clock,
             ports=(WitnessPort(port, truth, self._look, self.life),),
             market=self.market,
             instruments=world.instruments,
             calendar=world.calendar,
-            writer=InlineWriter(store, asyncio.get_running_loop(), lambda error: self.desk.on_journal_error(error)),
+            writer=writer,
             # Only the words: what a file would get besides is not made. The ring and the alerts are the real ones.
             log=LogBook(Redactions(), level="CRITICAL", alerts=alerts, ring_max=50),
             alerts=alerts,

@@ -142,8 +142,9 @@ class Rig:
     async def request(self, side: Side = Side.BUY, away_paise: int = 0, **fields: Any) -> OrderRequest:
         """A LIMIT of one lot, `away_paise` from the last price on the side where it rests; negative = it fills."""
         instrument = await self.option()
-        ltp = (await self.quote()).ltp_paise
-        paise = max(5, (ltp - side.sign * away_paise) // 5 * 5)
+        if "limit_paise" not in fields:
+            ltp = (await self.quote()).ltp_paise
+            fields["limit_paise"] = max(5, (ltp - side.sign * away_paise) // 5 * 5)
         base: dict[str, Any] = {
             "tag": f"SDTEST{next(self._tags):06d}E",
             "symbol": instrument.symbol,
@@ -152,7 +153,6 @@ class Rig:
             "side": side,
             "type": OrderType.LIMIT,
             "qty": instrument.lot_size,
-            "limit_paise": paise,
             "trigger_paise": 0,
         }
         return OrderRequest(**(base | fields))

@@ -31,7 +31,7 @@ MODES = (
 async def test_no_broken_connection_is_misclassified(made_rig: Any, proxy_to: Any, is_done_in: Any) -> None:
     proxy, made_rig.port = await proxy_to(made_rig.venue.port)
     proxy.strikes = lambda head: head.startswith(WRITES[made_rig.kind])
-    made_rig.deadline_s = 0.25
+    made_rig.deadline_s = 0.4
     await made_rig.open()
     account = made_rig.session.account
     resting = await made_rig.request(away_paise=2000)
