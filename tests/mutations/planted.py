@@ -18,9 +18,9 @@ from run import Mutation, _environment, project_copy, read_mutations  # type: ig
 
 LIST = Path(__file__).with_name("planted_bugs.toml")
 DRILLS = 40
-THEMES = "10001..10118"
-"""One drill for each fault that can be drawn, after the others (tui/simulation/drill.py). The short budget is both:
-about three minutes of one processor for a bug that nobody finds."""
+THEMES = ("20001..20236", "10001..10118")
+"""After the others two lone drills and one themed drill for each fault that can be drawn (tui/simulation/drill.py). The
+short budget is all of them: about five minutes of one processor for a bug that nobody finds."""
 CPU_S = 300
 """Processor seconds for all drills of a bug; one that makes the desk turn in circles is found by them."""
 SHARE_FOUND = 0.95
@@ -47,15 +47,20 @@ def read_planted() -> list[Planted]:
     return found
 
 
-def look_for(bug: Mutation, copy: Path, drills: int = DRILLS, themes: str = THEMES) -> str:
+def look_for(bug: Mutation, copy: Path, drills: int = DRILLS, themes: Sequence[str] = THEMES) -> str:
     """Plant it, run drills until one breaks, put the file back; what broke, or an empty text."""
     path = copy / bug.file
     sound = path.read_text(encoding="utf-8")
     path.write_text(bug.planted(sound), encoding="utf-8")
     try:
-        return run_drills(copy, f"1..{drills}") or (run_drills(copy, themes) if themes else "")
+        return first_break(copy, f"1..{drills}", *themes)
     finally:
         path.write_text(sound, encoding="utf-8")
+
+
+def first_break(copy: Path, *rounds: str) -> str:
+    """The first drill of these rounds that breaks, and what; empty when none does."""
+    return next(filter(None, (run_drills(copy, seeds) for seeds in rounds)), "")
 
 
 def run_drills(copy: Path, seeds: str) -> str:
@@ -85,7 +90,7 @@ def main(names: Sequence[str]) -> int:
         return 2
     found = 0
     with project_copy() as copy:
-        broken = run_drills(copy, f"1..{DRILLS}") or run_drills(copy, THEMES)
+        broken = first_break(copy, f"1..{DRILLS}", *THEMES)
         if broken:
             print(f"without any bug no drill must break; one did: {broken}")
             return 2
@@ -95,7 +100,7 @@ def main(names: Sequence[str]) -> int:
             found += bool(what)
             spent_s = time.perf_counter() - began
             print(f"{'found' if what else 'MISSED':<6} {spent_s:5.1f} s  {bug.mutation.name}: {what}", flush=True)
-    print(f"{found} of {len(bugs)} planted bugs found within {DRILLS} drills and one round of themes each")
+    print(f"{found} of {len(bugs)} planted bugs found within {DRILLS} drills, two lone rounds and one of themes each")
     return 0 if found >= SHARE_FOUND * len(bugs) else 1
 
 

@@ -48,4 +48,4 @@ def test_every_bug_of_the_list_can_be_planted() -> None:
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.in_ci], ids=lambda bug: bug.mutation.name)
 def test_the_simulator_finds_it_within_a_few_drills(bug) -> None:
     with PLANTED.project_copy() as copy:
-        assert PLANTED.look_for(bug.mutation, copy, drills=8, themes="")
+        assert PLANTED.look_for(bug.mutation, copy, drills=8, themes=())
