@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS_REPORT = "--rows-to"
+Trees = dict[str, ast.Module]
 
 # `ci` gives the same examples on every machine; STRIKEDESK_HYPOTHESIS=dev looks for new ones.
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=40, print_blob=True)
@@ -56,3 +59,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference folder 'shared' is not beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trees_of() -> Callable[..., Trees]:
+    """trees_of("engine", "brokers") -> path relative to the root -> syntax tree."""
+    known: dict[str, Trees] = {}
+
+    def read(*packages: str) -> Trees:
+        for package in packages:
+            if package not in known:
+                known[package] = {
+                    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"), str(path))
+                    for path in sorted((ROOT / package).rglob("*.py"))
+                }
+        return {path: tree for package in packages for path, tree in known[package].items()}
+
+    return read

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -49,8 +50,8 @@ def page(shared: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def trees(report: ModuleType) -> Trees:
-    return report.test_trees()
+def trees(trees_of: Callable[..., Trees]) -> Trees:
+    return {path: tree for path, tree in trees_of("tests").items() if Path(path).name.startswith("test_")}
 
 
 def test_the_page_is_read_whole(report: ModuleType, page: str) -> None:

@@ -48,7 +48,7 @@ def fills_by_tag(rows) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.row("OPS-05", "LEG-06")
 @pytest.mark.parametrize(
-    "kind", ["kite", "openalgo", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dhan", "xts"))]
+    "kind", ["kite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("openalgo", "dhan", "xts"))]
 )
 def test_a_desk_trades_minutes_through_a_brokers_protocol_and_ends_flat(home, query, kind: str) -> None:
     venue, port = start_venue(home, kind, "--faults", "swarm", "--lost-reply", "html")
@@ -186,6 +186,7 @@ accounts = { trade = "trade", upside_oco = "up", downside_oco = "down" }
 
 
 @pytest.mark.row("GRD-38", "GRD-54", "GRD-50", "OPS-05")
+@pytest.mark.slow
 def test_a_grid_trades_on_three_xts_sessions_with_the_prices_of_kite(home, query) -> None:
     venue = home.start("venue", "kite", "xts", "--port", "0", *HURRIED, "--ledger", "both.json")
     kite, xts = (

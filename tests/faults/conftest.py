@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +16,12 @@ seed_setup = _SYSTEM["seed_setup"]
 
 
 @pytest.fixture(scope="session")
-def source() -> dict[str, ast.Module]:
+def source(trees_of: Callable[..., dict[str, ast.Module]]) -> dict[str, ast.Module]:
     """Path relative to the project -> syntax tree, of everything that runs."""
-    return dict(_source())
+    return trees_of("engine", "brokers", "tui")
 
 
 @pytest.fixture(scope="session")
 def calls(source: dict[str, ast.Module]) -> dict[str, list[ast.Call]]:
     """Path -> every call in it."""
     return {path: [node for node in ast.walk(tree) if isinstance(node, ast.Call)] for path, tree in source.items()}
-
-
-def _source() -> Iterator[tuple[str, ast.Module]]:
-    for package in ("engine", "brokers", "tui"):
-        for path in sorted((_ROOT / package).rglob("*.py")):
-            yield path.relative_to(_ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PE = "NIFTY01DEC2624500PE"
 CE = "NIFTY01DEC2624500CE"
 
-pytestmark = pytest.mark.xdist_group("process faults")
+pytestmark = pytest.mark.xdist_group("source")
 A_DAY = """
 from datetime import time
 from tui.simulation.day import DayPlan, run_day
