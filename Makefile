@@ -10,11 +10,12 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests beat bulk compiled slow rows faults mutations mutants planted soak kills bench docs clean
+.PHONY: help run test lint types imports tests beat bulk wire compiled slow rows faults mutations mutants planted soak kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
-	@echo "make test   everything that must pass: lint, types, import contracts, tests"
+	@echo "make test   lint, types, import contracts, and the tests of the program"
+	@echo "make wire   the tests of the four brokers: adapters against their venues, official clients, rehearsals"
 	@echo "make slow   the tests that are too long for every change"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make faults  each fault and invariant, who makes it, and the tests that prove the answer"
@@ -48,14 +49,18 @@ imports: $(READY)
 	@$(BIN)/lint-imports --no-cache
 
 BEAT := tests/tui/test_terminal.py
-tests: beat bulk
+tests: beat bulk wire
 
 beat: $(READY)
 	@$(PY) -m pytest -q $(BEAT) $(ARGS)
 
 # Three workers, for many tests wait for sockets and processes.
+WIRES := $(addprefix tests/brokers/, contract wire kite dhan openalgo xts) $(addprefix tests/cli/test_, rehearsal_cli.py venue_cli.py)
 bulk: $(READY)
-	@$(PY) -m pytest -q -n 3 --dist loadgroup --ignore $(BEAT) $(ARGS)
+	@$(PY) -m pytest -q -n 3 --dist loadgroup $(addprefix --ignore=, $(BEAT) $(WIRES)) $(ARGS)
+
+wire: $(READY)
+	@$(PY) -m pytest -q -n 3 --dist loadgroup $(WIRES) $(ARGS)
 
 compiled: $(READY)
 	@PYTHONDONTWRITEBYTECODE= nice -n 10 $(PY) -m pytest --collect-only -q >/dev/null || true  # the tests say why
