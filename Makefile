@@ -10,7 +10,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types imports tests beat bulk wire compiled slow rows faults mutations mutants planted soak kills bench docs clean
+.PHONY: help run test lint types imports tests beat bulk beat-then-bulk wire compiled slow rows faults mutations mutants planted soak kills bench docs clean
 
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
@@ -32,10 +32,12 @@ help:
 run: $(READY)
 	@$(BIN)/strikedesk $(ARGS)
 
-# First the checks, and beside them what holds the beat of the engine to 100 ms: it waits more than it works, and a busy
+# The checks, and beside them first what holds the beat of the engine to 100 ms: it waits more than it works, and a busy
 # test worker would be the gap that it measures. `compiled` saves each worker of the tests ten seconds.
 test: $(READY)
-	@$(MAKE) --no-print-directory -j 5 lint types imports compiled beat
+	@$(MAKE) --no-print-directory -j 5 lint types imports beat-then-bulk
+
+beat-then-bulk: beat compiled
 	@$(MAKE) --no-print-directory bulk
 
 lint: $(READY)

@@ -37,6 +37,7 @@ def runs(shared_home, finished):
     return [finished(process) for process in both]
 
 
+@pytest.mark.slow
 @pytest.mark.row("HRD-41", "CON-43", "RTP-47")
 def test_three_groups_trade_an_hour_and_the_books_of_each_are_its_own(shared_home, runs, query) -> None:
     ended, db = runs[0], shared_home.folder / "three.db"

@@ -144,6 +144,7 @@ def test_a_killed_desk_at_a_venue_is_flattened_and_the_guardian_ends_by_itself(h
     assert sorted(order["tag"][:2] for order in ledger["orders"]) == ["SD"] * 6 + ["SG"] * 2
 
 
+@pytest.mark.slow
 def test_for_an_account_inside_the_desk_the_guardian_can_only_alarm_and_the_channels_hear_it(home, far_exits) -> None:
     heard = home.folder / "heard.txt"
     script = f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read())"

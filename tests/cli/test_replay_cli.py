@@ -12,6 +12,7 @@ PE = "NIFTY2631724000PE"
 GOOD = [f"2026-03-11T09:{minute}:00,{leg},100,101,99,100" for minute in range(15, 30) for leg in (CE, PE)]
 
 
+@pytest.mark.slow
 @pytest.mark.row("OPS-32", "RTP-44")
 def test_a_recorded_day_replays_to_the_same_trades_twice(home, shared, query, finished) -> None:
     tape = shared / "data" / "nifty-options-1min-2026-03-11.csv"

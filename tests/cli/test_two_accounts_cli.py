@@ -44,6 +44,7 @@ def test_an_hour_on_two_accounts_keeps_two_sets_of_books_and_verifies(home, quer
     assert home.run("verify", "--db", "two.db").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.row("OPS-20", "GRD-38")
 def test_each_account_has_its_file_lock_and_lease_and_a_group_does_not_move_away_from_its_position(
     home, far_exits, query
