@@ -15,7 +15,7 @@ ARGS   ?=
 help:
 	@echo "make run    start the console on the paper demo (ARGS='--no-ui' for no screen)"
 	@echo "make test   lint, types, import contracts, and the tests of the program"
-	@echo "make wire   the tests of the four brokers: adapters against their venues, official clients, rehearsals"
+	@echo "make wire   the tests of sockets and processes: brokers, venues, official clients, kills, the guardian"
 	@echo "make slow   the tests that are too long for every change"
 	@echo "make rows   each requirement row in scope with the tests that prove it"
 	@echo "make faults  each fault and invariant, who makes it, and the tests that prove the answer"
@@ -57,7 +57,8 @@ beat: $(READY)
 	@$(PY) -m pytest -q $(BEAT) $(ARGS)
 
 # Three workers, for many tests wait for sockets and processes.
-WIRES := $(addprefix tests/brokers/, contract wire kite dhan openalgo xts) $(addprefix tests/cli/test_, rehearsal_cli.py venue_cli.py)
+WIRES := $(addprefix tests/brokers/, contract wire kite dhan openalgo xts) tests/system/test_real_crashes.py \
+	$(patsubst %, tests/cli/test_%_cli.py, rehearsal venue guardian two_accounts)
 bulk: $(READY)
 	@$(PY) -m pytest -q -n 3 --dist loadgroup $(addprefix --ignore=, $(BEAT) $(WIRES)) $(ARGS)
 
