@@ -7,7 +7,7 @@ Two names with the same login share its session (GRD-39). A rehearsal takes its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
@@ -22,7 +22,7 @@ from engine.config.errors import ConfigError
 from engine.instant import NS_PER_S, clock_text
 from engine.order import Order
 from engine.port import OrderRequest, ReadFailed
-from engine.port_reads import BrokerSession, FeedPort, KnownOrder, RecallingPort, SessionRefused
+from engine.port_reads import BrokerSession, FeedPort, KnownOrder, RecallingPort, SessionRefused, SessionState
 from engine.secrets import Redactions, Secrets
 from tui.broker_sessions import make_session
 from tui.rehearsal import rehearsal_secret, rehearsed
@@ -193,19 +193,22 @@ class Logins:
         desk.step(tell)
 
     def _login_words(self, now_ns: int) -> str:
-        """What a trader must know of a login; empty while all are well."""
-        for name, session in self._sessions.items():
-            state = session.state
-            if not state.is_live:
-                return f"{name}: log in again ({state.reason})"
-            if state.may_trade is False:
-                return f"{name}: {state.reason}"
-            if state.expires_ns and state.expires_ns - now_ns < _EXPIRY_NEAR_NS:
-                return f"{name}: login ends {clock_text(state.expires_ns)[:5]}"
-        return ""
+        return login_words({name: session.state for name, session in self._sessions.items()}, now_ns)
 
     async def close(self, code: int) -> None:
         await self.station.close(code)
+
+
+def login_words(states: Mapping[str, SessionState], now_ns: int) -> str:
+    """What a trader must know of his logins, by account, before it stops him; empty while all are well (OPS-12)."""
+    for name, state in states.items():
+        if not state.is_live:
+            return f"{name}: log in again ({state.reason})"
+        if state.may_trade is False:
+            return f"{name}: {state.reason}"
+        if state.expires_ns and state.expires_ns - now_ns < _EXPIRY_NEAR_NS:
+            return f"{name}: login ends {clock_text(state.expires_ns)[:5]}"
+    return ""
 
 
 async def venue_clock(name: str, terms: RealAccount) -> wire.VenueClock:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from engine.instant import NS_PER_S
 from engine.order import Order, OrderState, OrderType, Role, Side
-from engine.port_reads import KnownOrder
-from tui.broker_station import known_of, recall
+from engine.port_reads import KnownOrder, SessionState
+from tui.broker_station import known_of, login_words, recall
 from tui.station import Station
 
 
@@ -57,3 +58,26 @@ def test_a_port_that_reads_tags_is_told_nothing() -> None:
     recall(cast(Station, station))
 
     assert known_of(order("SD3S")).broker_id == ""
+
+
+HOUR_NS = 3_600 * NS_PER_S
+ENDS_NS = 1_795_566_600 * NS_PER_S
+"""06:00 IST, when Kite's tokens end."""
+
+
+@pytest.mark.row("OPS-12")
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (SessionState(is_live=True), ""),
+        (SessionState(is_live=True, may_trade=True, expires_ns=ENDS_NS + HOUR_NS), ""),
+        (SessionState(is_live=True, expires_ns=ENDS_NS), "live: login ends 06:00"),
+        (SessionState(is_live=True, may_trade=False, reason="this address is not registered"),
+         "live: this address is not registered"),
+        (SessionState(is_live=False, reason="token expired"), "live: log in again (token expired)"),
+    ],
+)  # fmt: skip
+def test_the_top_line_says_before_it_happens_that_a_login_ends(state: SessionState, words: str) -> None:
+    well = SessionState(is_live=True, expires_ns=ENDS_NS + 10 * HOUR_NS)
+
+    assert login_words({"feed": well, "live": state}, ENDS_NS - HOUR_NS // 4) == words

@@ -80,6 +80,16 @@ def test_positions_are_counted_by_protection_most_severe_first(console_in: Calla
     assert text_of(protection_words(view_in(console_in, "empty"))) == "no open position"
 
 
+@pytest.mark.row("OPS-12")
+def test_the_top_line_names_a_login_that_ends_and_shows_no_markup_of_a_broker(console: Any) -> None:
+    view = console.view()
+    told = msgspec.structs.replace(view.status, login="live: login ends 06:00 [bold]\x1b[2J")
+    words = text_of(top_line(msgspec.structs.replace(view, status=told), LIMITS, 120))
+
+    assert "live: login ends 06:00" in words and "\x1b" not in words
+    assert "login" not in text_of(top_line(view, LIMITS, 120))
+
+
 def test_a_dead_order_path_owns_the_top_line(console: Any) -> None:
     console.change_status(order_path_down="session token expired")
     shown = orders_down_line(console.view(), 120)
