@@ -157,7 +157,8 @@ class Desk:
         await self.parts.market.connect()
         await self.parts.market.subscribe(list(self.prices))
         for account in self.accounts.values():  # exits need it whatever broke
-            self.spawn(account.words("gateway"), account.gateway.run, restarts=True)
+            self.spawn(account.words("gateway"), account.gateway.run_exits, restarts=True)
+            self.spawn(account.words("gateway of entries"), account.gateway.run_entries, restarts=True)
         await self._recover()
         self.step(self._begin)
 

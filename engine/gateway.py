@@ -153,15 +153,14 @@ class Gateway:
         insort(lane.rows, (priority, self._count, command))
         lane.wake.set()
 
-    async def run(self) -> None:
-        """Both workers; ends only by cancellation, or when one of them breaks."""
-        workers = [asyncio.create_task(self._work(lane)) for lane in (self._exits, self._entries)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+    async def run_exits(self) -> None:
+        """The worker of everything but entries; ends only by cancellation, or when it breaks. Each worker is a task of
+        its own: one that breaks must not end the request that the other has under way, whose answer would be lost."""
+        await self._work(self._exits)
+
+    async def run_entries(self) -> None:
+        """The worker of entries."""
+        await self._work(self._entries)
 
     async def _work(self, lane: _Lane) -> None:
         while True:

@@ -115,6 +115,10 @@ class Bench:
         await self.clock.sleep_until(self.clock.now_ns() + ms * NS_PER_MS)
 
 
+async def both_lanes(gateway: Gateway) -> None:
+    await asyncio.gather(gateway.run_exits(), gateway.run_entries())
+
+
 def acked(_number: int) -> Answer:
     return Acked("77")
 
@@ -128,7 +132,7 @@ def run(
 ) -> None:
     async def main() -> None:
         bench = Bench(write_ms, script, limits or GatewayLimits())
-        worker = asyncio.ensure_future(bench.gateway.run())
+        worker = asyncio.ensure_future(both_lanes(bench.gateway))
         try:
             await scenario(bench)
         finally:
@@ -532,7 +536,7 @@ def test_a_modify_carries_its_terms_and_the_brokers_id() -> None:
 
 def test_ending_the_worker_ends_the_call_in_flight_and_claims_no_answer() -> None:
     async def scenario(bench: Bench) -> None:
-        worker = asyncio.ensure_future(bench.gateway.run())
+        worker = asyncio.ensure_future(both_lanes(bench.gateway))
         bench.place("X", Role.EXIT)
         await bench.pass_ms(100)
         worker.cancel()
@@ -647,3 +651,23 @@ def test_a_throttled_exit_is_not_sent_again_once_the_account_is_somebody_elses()
         assert bench.gateway.throttled == 1
 
     run(scenario, script=lambda _number: Refused(refusals.THROTTLED, "slower", retry_after_s=1.0))
+
+
+@pytest.mark.fault("PRC-07")
+def test_a_lane_that_breaks_leaves_the_request_of_the_other_alone() -> None:
+    """Ended with it, the other's answer would be lost, and nobody would know whether the order exists."""
+
+    async def main() -> None:
+        bench = Bench(200, acked, GatewayLimits())
+        bench.gateway.fits = lambda order, _command: 1 // (order.role is not Role.STOP)  # type: ignore[assignment]
+        exits = asyncio.ensure_future(bench.gateway.run_exits())
+        entries = asyncio.ensure_future(bench.gateway.run_entries())
+        bench.place("E", Role.ENTRY)
+        await bench.pass_ms(10)
+        bench.place("S", Role.STOP)
+        await bench.pass_ms(600)
+        assert isinstance(exits.exception(), ZeroDivisionError) and not entries.done()
+        assert [(tag, type(answer)) for tag, _, answer in bench.answers] == [("E", Acked)]
+        entries.cancel()
+
+    run_virtual(main())

@@ -48,7 +48,6 @@ TASK_MAKERS = {
     "brokers/paper/server.py": "the venue's requests",
     "engine/alert_relay.py": "a task group of the channels",
     "engine/deadline.py": "a call under a deadline, which ends it",
-    "engine/gateway.py": "its two lanes, ended with it",
     "engine/desk.py": "`Desk.spawn`, the supervisor of the engine's tasks",
     "tui/console_command.py": "the engine beside the screen",
     "tui/guardian_command.py": "the guardian's watch",

@@ -47,7 +47,7 @@ async def until(rig, true: Callable[[], bool]) -> None:
 
 
 async def entry_intended(rig) -> None:
-    next(task for task in rig.desk._tasks if task.get_name() == "gateway").cancel()
+    next(task for task in rig.desk._tasks if task.get_name() == "gateway of entries").cancel()
     await asyncio.sleep(0)
     await begun(rig)
     await until(rig, lambda: order(rig, Role.ENTRY) is not None)

@@ -93,7 +93,7 @@ def test_an_entry_that_was_stored_but_never_left_is_given_up(run_desk, seed_setu
     """Killed between the commit and the send (STO-02): the price it was decided on is gone, so it is not sent later."""
 
     async def scenario(rig):
-        next(task for task in rig.desk._tasks if task.get_name() == "gateway").cancel()
+        next(task for task in rig.desk._tasks if task.get_name() == "gateway of entries").cancel()
         await rig.pass_s(0.001)
         rig.tick(PE, 150.0)
         rig.request(Enter, side=Side.BUY)
