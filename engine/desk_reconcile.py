@@ -200,9 +200,8 @@ class Reconciler:
         """The broker's trade book starts empty: what is held now is what was held before it."""
         for key, own in self.own_rows().items():
             self._start[key] = (own.net_qty, self.tape(key).foreign_qty)
-        self._corrections.clear()
-        self._told_taken.clear()
-        self._has_foreign.clear()
+        for of_the_day in (self._corrections, self._told_taken, self._has_foreign, self._missing):
+            of_the_day.clear()
         for symbol in self._second_desk:
             self._desk.out.end_alarm(self._account.alarm_id(f"second-desk:{symbol}"))
         self._second_desk.clear()
