@@ -20,6 +20,8 @@ from engine import refusals
         ("17070 : The Price is out of the current execution range", "price_band"),
         ("Your order price is lower than the current lower circuit limit of 70.65.", "price_band"),
         ("16052 : Function not available", "order_type"),
+        ("SL-M is blocked for this instrument", "order_type"),
+        ("Stoploss market orders are not allowed for options.", "order_type"),
         ("Trigger price for stoploss sell orders cannot be above the last traded price.", "trigger_crossed"),
         ("trigger price already crossed", "trigger_crossed"),
         ("quantity exceeds the freeze quantity", "freeze_qty"),

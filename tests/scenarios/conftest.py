@@ -13,12 +13,20 @@ from engine.port import OrderRequest
 from engine.tick import Tick
 
 _TESTS = Path(__file__).resolve().parents[1]
-_SYSTEM = runpy.run_path(str(_TESTS / "system" / "conftest.py"))
+_WIRED = runpy.run_path(str(_TESTS / "scenarios" / "wired.py"))
+_SYSTEM = _WIRED["SYSTEM"]
 _ENGINE = runpy.run_path(str(_TESTS / "engine" / "conftest.py"))
-run_desk = _SYSTEM["run_desk"]
+on_paper = _SYSTEM["run_desk"]
 seed_setup = _SYSTEM["seed_setup"]
 equity = _SYSTEM["equity"]
 bench = _ENGINE["bench"]
+
+
+@pytest.fixture
+def run_desk(request: pytest.FixtureRequest) -> Callable[..., object]:
+    """On the paper account, or through the adapter that the test's parameter names."""
+    kind = getattr(request, "param", "paper")
+    return request.getfixturevalue("on_paper") if kind == "paper" else _WIRED["run_wired"](kind)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""The seven scenarios of HRD-35 by name, each one test: the whole desk, the paper exchange, the seed's numbers."""
+"""The seven scenarios of HRD-35 by name, each one test: the whole desk, the paper exchange, the seed's numbers.
+
+Each runs on the paper account, and through every adapter over sockets, with the broker's venue before the exchange.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ SEED_LIST = (
     "three_axis_reconcile",
 )
 
+THROUGH = pytest.mark.parametrize("run_desk", ["paper", "kite", "dhan", "openalgo", "xts"], indirect=True)
+
 
 def test_each_scenario_of_the_seeds_list_has_its_test() -> None:
     assert [name for name in globals() if name.startswith("test_hrd35_")] == [
@@ -30,6 +35,7 @@ def test_each_scenario_of_the_seeds_list_has_its_test() -> None:
     ]
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-01")
 def test_hrd35_partial_entry(run_desk, seed_setup) -> None:
     """150 asked, 75 filled at 100.50: both exits are for 75, at the seed's offsets of 2 and 1."""
@@ -56,6 +62,7 @@ def test_hrd35_partial_entry(run_desk, seed_setup) -> None:
     run_desk(scenario, seed_setup(2, 1, symbols=(PE,), lots=2))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-12")
 def test_hrd35_sl_m_rejection(run_desk, seed_setup, equity) -> None:
     """The broker refuses the SL-M: exactly one SL, trigger 99.50, limit 99.45 in the seed's literal mode."""
@@ -77,11 +84,16 @@ def test_hrd35_sl_m_rejection(run_desk, seed_setup, equity) -> None:
     run_desk(scenario, seed_setup(2, 1, lot=1, symbols=("ACME",), instruments={"ACME": equity}, stop_gap_bps=-1))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-05", "I-3")
 @pytest.mark.parametrize("role", ["E", "S", "T"])
 @pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "lost"])
 def test_hrd35_timeout_retry(run_desk, seed_setup, role, accepted) -> None:
-    """The reply is lost: one order in the book and its id is ours. The request is lost: exits go exactly once more."""
+    """The reply is lost: one order in the book and its id is ours. The request is lost: exits go exactly once more.
+
+    OpenAlgo carries no tag, so that a missing order is proven only after two minutes. Units may stand bare for longer
+    here than by default (a minute, then the desk leaves), or there would be no second stop to see.
+    """
 
     async def scenario(rig):
         lost: list[str] = []
@@ -105,13 +117,16 @@ def test_hrd35_timeout_retry(run_desk, seed_setup, role, accepted) -> None:
             assert (len(asked), in_book, rig.leg(PE).is_active) == (1, [], False), "nobody enters on an old signal"
             return
         assert len(asked) == (1 if accepted else 2)
-        assert [o.broker_id for o in in_book] == [rig.desk.blotter.orders[asked[-1].tag].broker_id]
+        broker_id = rig.desk.blotter.orders[asked[-1].tag].broker_id
+        assert [row.broker_id for row in await rig.venue.read_orders() if row.tag.endswith(role)] == [broker_id]
+        assert len(in_book) == 1
         assert rig.leg(PE).bracket.covered_qty == 75 and rig.net(PE) == 75
         assert len(rig.working()) == 2
 
-    run_desk(scenario, seed_setup(2, 1, symbols=(PE,)))
+    run_desk(scenario, seed_setup(2, 1, symbols=(PE,), naked_limit_ns=5 * 60 * NS_PER_S))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-15", "HRD-17")
 def test_hrd35_partial_exit_sync(run_desk, seed_setup) -> None:
     """The target fills 50 of 75: the stop goes from 75 to 25, ten polls send nothing, the stop sells 25: sold 75."""
@@ -140,6 +155,7 @@ def test_hrd35_partial_exit_sync(run_desk, seed_setup) -> None:
     run_desk(scenario, seed_setup(2, 1, symbols=(PE,)))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-26", "HRD-27", "HRD-30")
 def test_hrd35_graceful_exit_escalation(run_desk, seed_setup, exchange_sees) -> None:
     """75 held, 50 gone at the target: SELL 25 hangs, is cancelled after 5 s and sent once more: flat."""
@@ -160,12 +176,13 @@ def test_hrd35_graceful_exit_escalation(run_desk, seed_setup, exchange_sees) -> 
         assert [request for op, request in rig.venue.calls if op == "cancel"].count(first.tag) == 1
         assert rig.said("[ESCALATE]") == ["[ESCALATE] Exit not confirmed after 5s, retrying MARKET order..."]
         assert (code, rig.net(PE), rig.working()) == (0, 0, [])
-        assert 5 * NS_PER_S < rig.clock.now_ns() - began_ns < 8 * NS_PER_S
+        assert 5 * NS_PER_S < rig.clock.now_ns() - began_ns < 10 * NS_PER_S
         assert [reason for _, _, reason in rig.trades()] == ["Strategy Paused"]
 
     run_desk(scenario, seed_setup(2, 20, symbols=(PE,), rules=PaperRules(lpp=False)))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-19")
 @pytest.mark.parametrize("switched_on", [True, False], ids=["on", "off"])
 def test_hrd35_market_on_target(run_desk, seed_setup, desk_sees, exchange_sees, switched_on) -> None:
@@ -194,12 +211,13 @@ def test_hrd35_market_on_target(run_desk, seed_setup, desk_sees, exchange_sees, 
             assert rig.venue.story()[3:] == []
             assert [o.limit_paise for o in rig.working() if o.type is OrderType.LIMIT] == [102_00]
             exchange_sees(rig, PE, 102.0)
-            await rig.pass_s(1.0)
+            await rig.quiet(1.0, 102.0)
             assert rig.trades() == [(PE, 150_00, "Target Hit")]
 
     run_desk(scenario, seed_setup(2, 1, symbols=(PE,), market_on_target=switched_on))
 
 
+@THROUGH
 @pytest.mark.row("HRD-35", "HRD-16", "LEG-38", "LEG-40")
 def test_hrd35_three_axis_reconcile(run_desk, seed_setup, by_hand) -> None:
     """Price 100.50 against the broker's 100.62, then quantity 75 against 50, then direction: closed by hand; no push

@@ -270,6 +270,7 @@ class Rig:
         journal: Journal | None = None,
         exchange: PaperExchange | None = None,
         clock: LoopClock | None = None,
+        market: HandMarket | None = None,
     ) -> None:
         self.setup = setup
         self.clock = clock or LoopClock(asyncio.get_running_loop(), setup.start_ns)
@@ -278,9 +279,12 @@ class Rig:
             for symbol in setup.all_symbols
         }
         self.calendar = Calendar.load()
-        self.market = HandMarket()
+        self.market = market or HandMarket()
+        self.feed = self.market
+        """Where the desk has its prices from."""
         self.exchange = exchange or PaperExchange(list(self.instruments.values()), setup.rules, lambda *_: True)
-        self.market.listen(self.exchange.on_tick)
+        if market is None:  # a market of the caller's own has its exchange already
+            self.market.listen(self.exchange.on_tick)
         self.venues = {name: self._venue(name) for name in setup.accounts}
         self.venue = next(iter(self.venues.values()))
         self.journal = journal or Journal.in_memory()
@@ -317,7 +321,7 @@ class Rig:
             DeskParts(
                 clock=self.clock,
                 ports=tuple(self.venues.values()),
-                market=self.market,
+                market=self.feed,
                 instruments=self.instruments,
                 calendar=self.calendar,
                 writer=InlineWriter(self.journal, asyncio.get_running_loop(), self._on_journal_error),
