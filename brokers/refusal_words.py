@@ -24,7 +24,11 @@ _WORDS: Final = tuple(
         (r"freeze", refusals.FREEZE_QTY),
         (r"lot size|multiple of.*lot", refusals.LOT_SIZE),
         (r"tick size", refusals.TICK_SIZE),
-        (r"function not available|order type|\bSL-?M\b|stop ?loss[ -]market", refusals.ORDER_TYPE),
+        (r"function not available|order type", refusals.ORDER_TYPE),
+        (
+            r"\b(SL-?M|stop ?loss[ -]market)\b.*\b(blocked|not (allowed|available|permitted|supported))",
+            refusals.ORDER_TYPE,
+        ),
         (r"without (market )?protection", refusals.NO_PROTECTION),
         (r"market (is )?closed|square-off time", refusals.SESSION_CLOSED),
         (r"not allowed|not permitted|cannot sell|blocked|not registered", refusals.NOT_ALLOWED),

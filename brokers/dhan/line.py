@@ -16,6 +16,7 @@ from brokers.dhan import answers
 from brokers.dhan.login import valid_until_ns
 from brokers.dhan.master import Master, NotAMaster, is_master, read_master
 from brokers.dhan.vocabulary import object_in, text_of
+from brokers.freeze_table import freeze_note, known_freezes
 from brokers.wire.day_file import day_bytes
 from brokers.wire.http import HttpLink, NoReply, NotWritten, Reply
 from brokers.wire.oddities import Oddities
@@ -219,14 +220,16 @@ class DhanLine:
     async def _fetch_master(self) -> Master:
         """Raises ReadFailed. The list lies on another host, which gets no credential of ours."""
         name = f"dhan-master-{zlib.crc32(self.terms.master_url.encode()):08x}"
-        content = await day_bytes(self.tools.cache, name, ist_date(self.tools.clock.now_ns()), self._download_master)
+        today = ist_date(self.tools.clock.now_ns())
+        content = await day_bytes(self.tools.cache, name, today, self._download_master)
+        freezes = known_freezes(today)
         notes: list[str] = []
         odd = Oddities("dhan's instrument list", notes.append)  # of its own: notes are told on this thread only
         try:
-            master = await asyncio.to_thread(read_master, content, odd)
+            master = await asyncio.to_thread(read_master, content, odd, freezes)
         except NotAMaster as failure:
             raise ReadFailed(f"Dhan's instrument list: {failure}") from None
-        for note in notes:
+        for note in (*notes, freeze_note("Dhan", freezes)):
             self.tools.note(note)
         self.oddities.counts.update(odd.counts)
         return master

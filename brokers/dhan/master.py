@@ -11,12 +11,15 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from brokers.dhan.packets import Known, key_of
 from brokers.dhan.vocabulary import NO_VALUE, SEGMENT_CODES, SEGMENT_OF_EXCHANGE
+from brokers.freeze_table import with_freeze
 from brokers.wire.numbers import paise_of, whole_of
 from brokers.wire.oddities import Oddities
 from engine.instrument import Instrument, OptionType, Segment
@@ -100,9 +103,13 @@ def is_master(content: bytes) -> bool:
     return _places(_cells(content[:_LINE_MAX].decode("utf-8", "replace").partition("\n")[0])) is not None
 
 
-def read_master(content: bytes, oddities: Oddities) -> Master:
-    """All of the list. Raises NotAMaster. Takes a second or so for the real one: not on the loop."""
-    return Master(_rows(content, oddities), oddities)
+def read_master(content: bytes, oddities: Oddities, freezes: Mapping[str, int] = MappingProxyType({})) -> Master:
+    """All of the list. Raises NotAMaster. Takes a second or so for the real one: not on the loop.
+
+    `freezes`: the largest units of one order by underlying, which the list does not name.
+    """
+    rows = _rows(content, oddities)
+    return Master((replace(row, instrument=with_freeze(row.instrument, freezes)) for row in rows), oddities)
 
 
 def _rows(content: bytes, oddities: Oddities) -> Iterator[Listed]:

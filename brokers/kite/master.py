@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from brokers.freeze_table import with_freeze
 from brokers.wire.numbers import paise_of, whole_of
 from brokers.wire.oddities import Oddities
 from engine.instrument import Instrument, OptionType, Segment
@@ -88,8 +90,11 @@ class Master:
         return (row for row in self.instruments if row.is_option and row.underlying == underlying)
 
 
-def read_master(raw: bytes, odd: Oddities) -> Master:
-    """All rows that this desk can name. Raises MasterBroken for what is no dump at all."""
+def read_master(raw: bytes, odd: Oddities, freezes: Mapping[str, int] = MappingProxyType({})) -> Master:
+    """All rows that this desk can name. Raises MasterBroken for what is no dump at all.
+
+    `freezes`: the largest units of one order by underlying, which the dump does not name.
+    """
     try:
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -117,6 +122,7 @@ def read_master(raw: bytes, odd: Oddities) -> Master:
         if len(values) != len(header) or (read := _read_row(row)) is None:
             odd.add("a row of the instrument dump that cannot be read", ",".join(values))
         elif isinstance(read, tuple):
+            read = (read[0], with_freeze(read[1], freezes))
             # A share of both exchanges is the NSE's here; the index comes before a fund of the same name.
             if read[0].exchange == "BSE" and read[1].segment is Segment.EQUITY:
                 later.append(read)

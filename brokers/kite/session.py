@@ -13,6 +13,7 @@ from datetime import date
 from typing import Final
 from urllib.parse import quote
 
+from brokers.freeze_table import freeze_note, known_freezes
 from brokers.kite.account import KiteTrading
 from brokers.kite.answers import Verdict, fields_of
 from brokers.kite.feed import KiteFeed
@@ -116,10 +117,11 @@ class KiteSession:
         try:
             # About a hundred thousand rows: not on the loop. What is odd is told on it.
             heard: list[str] = []
-            master = await asyncio.to_thread(read_master, raw, Oddities("kite", heard.append))
+            freezes = known_freezes(today)
+            master = await asyncio.to_thread(read_master, raw, Oddities("kite", heard.append), freezes)
         except MasterBroken as failure:
             raise ReadFailed(str(failure)) from None
-        for text in heard:
+        for text in (*heard, freeze_note("Kite", freezes)):
             self.note(text)
         if not master.instruments:
             raise ReadFailed("/instruments: no contract that this desk can name")

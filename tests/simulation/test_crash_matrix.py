@@ -52,6 +52,15 @@ def test_every_point_of_the_morning_is_recovered_from(part: int) -> None:
     assert broken == []
 
 
+def test_a_desk_that_is_killed_twice_in_the_last_seconds_is_waited_for_and_judged() -> None:
+    style = ExitStyle.MONITORED
+    points = run_day(scripted_day(style=style)).points
+
+    day = run_day(Cell(style=style, point=points - 2, nested=0).plan())
+
+    assert (len(day.deaths), day.violations) == (2, ())
+
+
 @pytest.mark.fault("STO-04")
 @pytest.mark.invariant("R2", "R7")
 @pytest.mark.parametrize("nested", range(0, NESTED_POINTS, 3))

@@ -77,6 +77,7 @@ SQUARE_OFF: Final = time_of_day(15, 15)
 CUT_OFF: Final = time_of_day(15, 20)
 """When a broker begins to square off intraday positions itself (facts/market.md)."""
 _REST_NS: Final = 5 * NS_PER_S
+_COME_BACK_S: Final = 60
 _FIRST_CRASH_NS: Final = 60 * NS_PER_S
 
 
@@ -219,10 +220,18 @@ class Day:
             end_ns = min(end_ns, at_ist(DEMO_DAY, self.plan.until) + 1_000_000)
         await feed_ticks(self.ticks(end_ns), self.loop, self.clock, self.day_market.push, _nobody)
         await self.clock.sleep_until(end_ns)
+        await self._come_back()
         self._look()
         if self.plan.until is None or self.plan.closes:
             await self._close()
         return self._result()
+
+    async def _come_back(self) -> None:
+        """A desk that was killed in the last seconds of a short day is judged when it is there again."""
+        for _ in range(_COME_BACK_S):
+            if self.now is not None and self.now.desk.recovered:
+                return
+            await self.clock.sleep_until(self.clock.now_ns() + NS_PER_S)
 
     async def _close(self) -> None:
         """The last look: everything must have come to rest; then the desk is stopped as at any day's end."""
