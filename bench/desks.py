@@ -81,9 +81,10 @@ def make_desk(
     log: LogBook | None = None,
     indices: Sequence[Instrument] = (),
     apart: bool = False,
+    account: str = ACCOUNT,
 ) -> Desk:
     """`apart`: every leg is a group of its own, a bot named after its symbol, so that each can enter alone."""
-    run_no = journal.start_run(started_ns=clock.now_ns(), version="bench", mode="bench", account=ACCOUNT)
+    run_no = journal.start_run(started_ns=clock.now_ns(), version="bench", mode="bench", account=account)
     return Desk(
         DeskParts(
             clock=clock,
@@ -95,12 +96,12 @@ def make_desk(
             log=log or LogBook(Redactions()),
             run_no=run_no,
             bots=tuple(
-                GroupParts(terms=_terms(bot, bracket), legs=symbols, trigger=trigger)
+                GroupParts(terms=_terms(bot, bracket, account), legs=symbols, trigger=trigger)
                 for bot, symbols in _groups([leg.symbol for leg in legs], apart)
             ),
             labels=DeskLabels(mode="BENCH", broker="paper", is_live=False),
             limits=limits or GatewayLimits(),
-            restored=journal.load(ACCOUNT, trading_day=DAY.isoformat()),
+            restored=journal.load(account, trading_day=DAY.isoformat()),
             charges_of=lambda orders, now: 0,
         )
     )
@@ -110,10 +111,10 @@ def _groups(symbols: list[str], apart: bool) -> list[tuple[str, tuple[str, ...]]
     return [(symbol, (symbol,)) for symbol in symbols] if apart else [("bench", tuple(symbols))]
 
 
-def _terms(bot: str, bracket: BracketTerms) -> LegsTerms:
+def _terms(bot: str, bracket: BracketTerms, account: str) -> LegsTerms:
     return LegsTerms(
         bot=bot,
-        account=ACCOUNT,
+        account=account,
         exchange="NFO",
         product="MIS",
         lots=1,

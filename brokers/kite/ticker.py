@@ -18,11 +18,16 @@ from brokers.kite.rules import SUBSCRIBE_BATCH
 from brokers.wire.oddities import Oddities
 from brokers.wire.stream import Address, Stream, StreamRules
 from brokers.wire.tools import SessionTools
+from engine.instant import NS_PER_S
 from engine.tick import Tick
 
 RULES: Final = StreamRules(silence_s=7.0, ping_s=None)
 """A heartbeat comes every couple of seconds; the official clients give up after about 5 s (facts/kite.md §5)."""
 _MODE: Final = "full"
+_UNTIMED_AGE_NS: Final = 2 * NS_PER_S
+"""A subscription answers with a packet without a time before its mode is set. Dated now, it would be newer than every
+full packet of the running second, whose time is that second's beginning, and they would decide nothing. So it is dated
+back: by the second that times are cut to, and a second of the way here."""
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder().decode
 
@@ -80,7 +85,7 @@ class Ticker:
         if isinstance(frame, str):
             self._hear_text(frame)
         elif (on_tick := self.on_tick) is not None:
-            for tick in decode_frame(frame, self._symbols(), self._clock.now_ns(), self._odd):
+            for tick in decode_frame(frame, self._symbols(), self._clock.now_ns() - _UNTIMED_AGE_NS, self._odd):
                 on_tick(tick)
 
     def _hear_text(self, frame: str) -> None:

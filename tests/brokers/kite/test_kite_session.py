@@ -15,11 +15,15 @@ import brokers.kite.session as session_module
 from brokers.kite.login import LOGIN_PAGE, checksum, exchange, login_url, request_token_of
 from brokers.kite.quotes import Quotes
 from brokers.kite.ticker import Ticker
+from brokers.kite.venue_packets import frame as frame_of
+from brokers.kite.venue_packets import packet
+from brokers.kite.venue_prices import DayPrices
 from brokers.venue.site import VenueTerms
 from brokers.wire.http import HttpLink
 from brokers.wire.oddities import Oddities
 from brokers.wire.stream import Address
 from brokers.wire.tools import SessionTools
+from engine.instant import NS_PER_S
 from engine.order import OrderType, Side
 from engine.port import Acked, NotSent, OrderRequest, ReadFailed, Refused
 from engine.port_reads import SessionRefused
@@ -271,12 +275,14 @@ class Socket:
 
 
 class Clock:
+    at_ns = 5
+
     def now_ns(self) -> int:
-        return 5
+        return self.at_ns
 
 
-def ticker_of(notes: list[str]) -> Ticker:
-    tools = SessionTools(clock=Clock(), random=Random(1), note=notes.append)  # type: ignore[arg-type]
+def ticker_of(notes: list[str], clock: Clock | None = None) -> Ticker:
+    tools = SessionTools(clock=clock or Clock(), random=Random(1), note=notes.append)  # type: ignore[arg-type]
     names: Mapping[int, str] = {408065: "INFY"}
     return Ticker(
         lambda: Address("ws://127.0.0.1:1"), lambda: names, tools, Oddities("kite", notes.append), lambda: None
@@ -294,6 +300,24 @@ async def test_subscriptions_leave_in_batches_of_a_hundred_right_after_connectin
     assert sorted(token for each in subscribed for token in each["v"]) == list(range(250))
     modes = [each["v"] for each in socket.sent if each["a"] == "mode"]
     assert [(mode, len(tokens)) for mode, tokens in modes] == [("full", 100), ("full", 100), ("full", 50)]
+
+
+@pytest.mark.row("OPT-09")
+def test_the_packet_without_a_time_that_a_subscription_begins_with_does_not_make_the_running_second_old() -> None:
+    """A full packet says its second and no more; it must count, for it may be the price to leave at."""
+    clock = Clock()
+    clock.at_ns = 1_795_000_000 * NS_PER_S + 213_000_000
+    ticker, heard = ticker_of([], clock), list[Tick]()
+    ticker.on_tick = heard.append
+    untimed = Tick("INFY", 0, 150_00)
+    timed = Tick("INFY", 1_795_000_000 * NS_PER_S, 144_00)
+    late = Tick("INFY", 1_794_999_999 * NS_PER_S, 144_00)
+    for tick, mode in ((untimed, "quote"), (late, "full"), (timed, "full")):
+        ticker.hear(frame_of([packet(408065, tick, DayPrices(), mode)]))
+
+    assert [tick.ltp_paise for tick in heard] == [150_00, 144_00, 144_00]
+    assert heard[0].at_ns < heard[1].at_ns < heard[2].at_ns
+    assert clock.at_ns - heard[0].at_ns == 2 * NS_PER_S, "young enough to enter by"
 
 
 @pytest.mark.row("OPT-10")
@@ -316,7 +340,7 @@ async def test_binary_frames_become_ticks_and_a_heartbeat_none() -> None:
     ticker.hear(b"\x00")
     ticker.hear(b"\x00\x01\x00\x08" + (408065).to_bytes(4, "big") + (157315).to_bytes(4, "big"))
 
-    assert ticks == [Tick("INFY", 5, 157315)]
+    assert ticks == [Tick("INFY", 5 - 2 * NS_PER_S, 157315)]
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------
