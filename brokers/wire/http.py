@@ -15,12 +15,12 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from brokers.wire.slim_transport import SlimTransport, before_first_byte
+
 BODY_MAX: Final = 64 * 1024 * 1024
 """Bytes of one reply after decompression; an instrument master of all segments is about 40 MB."""
 _KEEP_S: Final = 600.0
 """An idle connection is kept warm: an exit must not wait for a handshake (performance goal G5b)."""
-_FIRST_BYTE: Final = "send_request_headers.started"
-"""httpcore's word for the moment from which bytes of a request may be on their way (http11.* and http2.*)."""
 _JSON: Final = msgspec.json.Decoder()
 
 Query = Sequence[tuple[str, str]] | Mapping[str, str]
@@ -68,12 +68,8 @@ class HttpLink:
         self._body_max = body_max
         self._root = root.rstrip("/")
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(deadline_s),
-            limits=httpx.Limits(
-                max_connections=connections_max,
-                max_keepalive_connections=connections_max,
-                keepalive_expiry=_KEEP_S,
-            ),
+            transport=SlimTransport(connections_max=connections_max, keep_s=_KEEP_S),
+            timeout=None,  # one deadline wraps the whole call
             follow_redirects=False,
             trust_env=False,
         )
@@ -106,7 +102,7 @@ class HttpLink:
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
             raise NotWritten(f"no request can be made of it: {type(error).__name__}") from None
-        request.extensions["trace"] = sent.trace
+        request.extensions.update(before_first_byte(sent.begin))
         try:
             async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
                 return await self._exchange(request)
@@ -140,9 +136,8 @@ class _Sent:
     def __init__(self) -> None:
         self.began = False
 
-    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        if event.endswith(_FIRST_BYTE):
-            self.began = True
+    def begin(self) -> None:
+        self.began = True
 
     def failure(self, reason: str) -> NotWritten | NoReply:
         return NoReply(reason) if self.began else NotWritten(reason)
@@ -173,12 +168,8 @@ def _words(error: httpx.HTTPError) -> str:
     """What went wrong, without the address: it may hold a token."""
     return {
         "ConnectError": "connection refused or not made",
-        "ConnectTimeout": "no connection in time",
-        "PoolTimeout": "no free connection in time",
+        "LocalProtocolError": "no request can be made of it",
         "ReadError": "connection reset",
-        "ReadTimeout": "no reply in time",
         "RemoteProtocolError": "connection closed in the middle",
-        "WriteError": "connection lost while sending",
-        "WriteTimeout": "could not send in time",
         "DecodingError": "a body that cannot be decoded",
     }.get(type(error).__name__, type(error).__name__)
