@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +36,9 @@ from tui.files import DeskFiles
 _FREE_MB_MIN: Final = 200
 _COMMIT_MS_SLOW: Final = 20.0
 _OPEN_S: Final = 30.0
+_CLOCK_NOTE_S: Final = 1.0
+_CLOCK_FAIL_S: Final = 5.0
+"""The engine takes a tick so far ahead for one of the future, and acts on none of them."""
 
 
 class Word(StrEnum):
@@ -150,6 +153,10 @@ class Doctor:
         lock = account_lock_path(self._files.state_dir, f"{terms.kind_word} {name}")
         if _is_held(lock):
             return [Finding("broker", Word.NOTE, f"{name}: a running desk is logged in; not a second time")]
+        found = [finding async for finding in _clock_beside(name, terms, rehearsal=self._config.is_rehearsal)]
+        return [*found, *await self._login(name, terms)]
+
+    async def _login(self, name: str, terms: RealAccount) -> list[Finding]:
         said: list[str] = []
         try:
             session = self._session(terms, said.append)
@@ -173,6 +180,23 @@ class Doctor:
         if self._config.is_rehearsal:
             return make_session(rehearsed(terms, terms.rehearsal_address), rehearsal_secret, tools)
         return make_session(terms, lambda secret: self._secrets.require(secret).reveal(), tools)
+
+
+async def _clock_beside(name: str, terms: RealAccount, *, rehearsal: bool) -> AsyncIterator[Finding]:
+    """Nothing when the broker cannot be asked: the login says why. A rehearsal has its venue's clock."""
+    if rehearsal:
+        return
+    from tui.clock_check import seconds_ahead, server_of
+
+    ahead_s = await seconds_ahead(server_of(terms))
+    if ahead_s is None:
+        return
+    if abs(ahead_s) < _CLOCK_NOTE_S:
+        yield Finding("clock", Word.OK, f"{name}: the machine's clock is the broker's, to a second")
+        return
+    word = Word.FAIL if abs(ahead_s) >= _CLOCK_FAIL_S else Word.NOTE
+    text = f"{name}: the machine's clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the broker's"
+    yield Finding("clock", word, text, "let NTP set the clock: prices would pass for old or future ones")
 
 
 def _state_of(name: str, session: BrokerSession) -> Iterator[Finding]:

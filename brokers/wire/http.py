@@ -43,6 +43,8 @@ class Reply(msgspec.Struct, frozen=True):
     data: Any
     is_json: bool
     retry_after_s: float = 0.0
+    date: str = ""
+    """The server's own clock, as its header has it."""
 
     @property
     def shape(self) -> str:
@@ -160,6 +162,7 @@ def _reply(response: httpx.Response, body: bytes) -> Reply:
         body=body,
         data=data,
         is_json=is_json,
+        date=response.headers.get("date", ""),
         retry_after_s=float(wait) if wait.isdecimal() and wait.isascii() and len(wait) <= 5 else 0.0,
     )
 
