@@ -25,6 +25,7 @@ from engine.port import OrderRequest, ReadFailed
 from engine.port_reads import BrokerSession, FeedPort, KnownOrder, RecallingPort, SessionRefused, SessionState
 from engine.secrets import Redactions, Secrets
 from tui.broker_sessions import make_session
+from tui.guardian_files import login_name
 from tui.rehearsal import rehearsal_secret, rehearsed
 from tui.start_failure import StartFailed
 from tui.station import Station, StationPlan
@@ -116,9 +117,7 @@ class Logins:
             station.open_books(station.clock.now_ns())
             station.make_exchange()
         for name in real:
-            terms = config.accounts[name]
-            assert isinstance(terms, RealAccount), "chosen so"
-            station.lock_account(name, f"{terms.kind_word} {session_of(config.accounts, name)}", "account")
+            station.lock_account(name, login_name(config, name), "account")
         for name in dict.fromkeys((*real, feed)):
             login = session_of(config.accounts, name)
             if login not in self._sessions:

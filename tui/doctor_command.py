@@ -32,6 +32,7 @@ from engine.session import Calendar, SessionClass
 from engine.single_instance import AlreadyRunning, InstanceLock, account_lock_path
 from engine.venue_rules import VenueRules
 from tui.files import DeskFiles
+from tui.guardian_files import login_name
 
 _FREE_MB_MIN: Final = 200
 _COMMIT_MS_SLOW: Final = 20.0
@@ -150,7 +151,7 @@ class Doctor:
     async def _broker(self, name: str) -> list[Finding]:
         terms = self._config.accounts[name]
         assert isinstance(terms, RealAccount), "chosen so"
-        lock = account_lock_path(self._files.state_dir, f"{terms.kind_word} {name}")
+        lock = account_lock_path(self._files.state_dir, login_name(self._config, name))
         if _is_held(lock):
             return [Finding("broker", Word.NOTE, f"{name}: a running desk is logged in; not a second time")]
         found = [finding async for finding in _clock_beside(name, terms, rehearsal=self._config.is_rehearsal)]

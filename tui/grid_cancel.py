@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -22,21 +22,22 @@ from brokers.paper.account import PaperAccount
 from brokers.paper.books_file import BooksFile
 from brokers.paper.exchange import PaperExchange
 from brokers.paper.remote_account import RemotePaperAccount
-from brokers.paper.remote_link import VenueLink
 from engine.clock import LoopClock
 from engine.config.accounts import PaperAccount as PaperConfig
-from engine.config.accounts import session_of
-from engine.config.errors import ConfigError
+from engine.config.accounts import RealAccount, session_of
 from engine.deadline import NoAnswer, within
 from engine.grid.open_orders import ours
 from engine.instant import NS_PER_S
 from engine.journal.errors import JournalError
 from engine.journal.examine import bots_of_orders
+from engine.order import TERMINAL
 from engine.paths import places
 from engine.port import BrokerPort, Clock, OrderReport, ReadFailed
 from engine.single_instance import InstanceLock, account_lock_path
 from tui.files import DeskFiles
 from tui.grid_options import GridRequest
+from tui.guardian_files import login_name
+from tui.lone_session import open_lone
 from tui.remote_station import open_link
 from tui.station import latency_of, paper_rules
 
@@ -130,28 +131,46 @@ async def _cancel_everywhere(request: GridRequest) -> list[Cancelled]:
             if isinstance(opened, Cancelled):
                 results.append(opened)
                 continue
-            port, clock, link = opened
+            port, clock, close = opened
             try:
                 await port.connect()
-                results.append(await cancel_ours(port, clock, name, mine))
+                cancel = (
+                    cancel_ours(port, clock, name, mine) if port.rules.carries_tag else only_told(port, name, symbols)
+                )
+                results.append(await cancel)
             finally:
                 await port.close()
-                if link is not None:
-                    await link.close()
+                await close()
     return results
+
+
+async def only_told(port: BrokerPort, name: str, symbols: Collection[str]) -> Cancelled:
+    """For a broker whose book carries no tags: which of its orders are a grid's only that grid's desk can know."""
+    try:
+        book = await port.read_orders()
+    except ReadFailed as failure:
+        return Cancelled(account=name, left=(f"its book could not be read: {_plain(str(failure))}",))
+    live = [row for row in book if row.state not in TERMINAL and row.symbol in symbols]
+    if not live:
+        return Cancelled(account=name, note=f"no order of {', '.join(sorted(symbols))} is open")
+    left = ("this broker carries no tags: stop the grid at its desk, or cancel at the broker", *map(_words, live))
+    return Cancelled(account=name, found=len(live), left=left)
 
 
 async def _open(
     request: GridRequest, files: DeskFiles, name: str, held: ExitStack
-) -> Cancelled | tuple[BrokerPort, Clock, VenueLink | None]:
-    """The account's port. Raises AlreadyRunning, StartFailed and ConfigError."""
+) -> Cancelled | tuple[BrokerPort, Clock, Callable[[], Awaitable[None]]]:
+    """The account's port, and what gives its connection back. Raises AlreadyRunning and StartFailed."""
     account = request.config.accounts[name]
-    if not isinstance(account, PaperConfig):
-        raise ConfigError([f"accounts.{name}: kind {account.kind} cannot trade yet, only paper can"])
+    if isinstance(account, RealAccount):
+        _take(held, files.state_dir, login_name(request.config, name), "account")
+        lone = await open_lone(request.config, name, market=False)
+        return lone.session.account, lone.clock, lone.session.close
+    assert isinstance(account, PaperConfig), "the two kinds of account"
     if account.venue:
         _take(held, files.state_dir, f"{name} at {account.venue}")
         link = await open_link(account.venue, name, account.seed)
-        return RemotePaperAccount(link), link.clock, link
+        return RemotePaperAccount(link), link.clock, link.close
     path = files.books[name]
     if not path.exists():
         return Cancelled(account=name, note="no paper account there yet, nothing to cancel")
@@ -165,12 +184,15 @@ async def _open(
         books.account_id, exchange, clock, Random(account.seed), latency=latency_of(account), recorder=books.record
     )
     exchange.restore(books.state(), clock.now_ns())
-    return port, clock, None
+    return port, clock, _nothing_to_close
 
 
-def _take(held: ExitStack, folder: Path, account: str) -> None:
+async def _nothing_to_close() -> None: ...
+
+
+def _take(held: ExitStack, folder: Path, account: str, what: str = "paper account") -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    held.enter_context(InstanceLock.acquire(account_lock_path(folder, account), f"paper account {account}"))
+    held.enter_context(InstanceLock.acquire(account_lock_path(folder, account), f"{what} {account}"))
 
 
 def _owners(journal: Path) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from engine.config.accounts import PaperAccount
+from engine.config.accounts import PaperAccount, RealAccount, session_of
 from engine.config.model import Config
 from engine.lease import lease_path
 from engine.pulse_file import pulse_path
@@ -48,8 +48,17 @@ class GuardianFiles(msgspec.Struct, frozen=True, kw_only=True):
 def account_name(config: Config) -> str:
     """How the lock of an account that is kept elsewhere is named."""
     account, name = config.trading_account, config.legs.account
+    if isinstance(account, RealAccount):
+        return login_name(config, name)
     venue = account.venue if isinstance(account, PaperAccount) else ""
     return f"{name} at {venue}" if venue else name
+
+
+def login_name(config: Config, name: str) -> str:
+    """How the lock of an account at a real broker is named: after its login, which two accounts may share."""
+    terms = config.accounts[name]
+    assert isinstance(terms, RealAccount), "others have no login"
+    return f"{terms.kind_word} {session_of(config.accounts, name)}"
 
 
 def boot_id() -> str:

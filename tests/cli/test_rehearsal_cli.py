@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
+import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from engine.config.accounts import ACCOUNT_KINDS, RealAccount
+from engine.config.load import load
+from engine.lease import lease_path, read_lease
+from engine.lease_record import Holder, Proof
+from engine.order import OrderType, Role, Side
+from engine.port import Acked, OrderRequest
+from engine.pulse_file import pulse_path, read_pulse
+from engine.single_instance import account_lock_path
+from engine.tags import TagMaker
+from tui.lone_session import open_lone
 from tui.venue_command import PORTS
 
 HURRIED = ("--speed", "20", "--seed", "7")
@@ -105,6 +117,89 @@ def test_a_killed_desk_comes_back_to_its_orders_at_the_broker(home, far_exits, q
     ledger = ledger_of(home, "kite")
     assert max(Counter(order["tag"] for order in ledger["orders"]).values()) == 1
     assert not any(row["net_qty"] for row in ledger["positions"])
+
+
+async def rest_at_broker(config: Path, name: str, count: int) -> str:
+    """`count` orders of a grid whose journal nobody has any more, and one by hand. Returns their symbol."""
+    lone = await open_lone(load(config, {}).config, name)
+    account, feed = lone.session.account, lone.session.feed
+    await account.connect()
+    symbol = next(row.symbol for row in await feed.instruments() if row.short_name == "24500PE")
+    price = (await feed.quote(symbol)).bid_paise * 9 // 10 // 5 * 5
+    tags = TagMaker(7)
+    for number, tag in enumerate([*(tags.next_tag(Role.ENTRY) for _ in range(count)), "BYHAND1"]):
+        request = OrderRequest(
+            tag=tag, symbol=symbol, exchange="NFO", product="MIS", side=Side.BUY, type=OrderType.LIMIT, qty=65,
+            limit_paise=price - 5 * number, trigger_paise=0,
+        )  # fmt: skip
+        answer = await account.place(request)
+        assert isinstance(answer, Acked), answer
+    await lone.session.close()
+    return symbol
+
+
+def working_at(home, kind: str) -> list[str]:
+    return sorted(order["tag"] for order in ledger_of(home, kind)["orders"] if order["state"] == "working")
+
+
+@pytest.mark.row("OPS-09")
+def test_a_grids_orders_at_a_broker_are_cancelled_by_their_tags_without_a_journal(home) -> None:
+    venue, port = start_venue(home, "kite")
+    config = home.write("live.toml", config_of("kite", port))
+    symbol = asyncio.run(rest_at_broker(config, "kite", 2))
+
+    ended = home.run("grid", "--config", "live.toml", "--bot-name", "G", "--cancel-all", "--token-a", symbol)
+    venue.end(signal.SIGTERM)
+
+    assert ended.code == 0, ended.out + ended.err
+    assert "2 of 2 orders ended in 1 account(s)" in ended.out
+    assert working_at(home, "kite") == ["BYHAND1"]
+
+
+@pytest.mark.row("OPS-09")
+def test_where_a_broker_carries_no_tags_nothing_is_cancelled_on_a_guess(home) -> None:
+    venue, port = start_venue(home, "openalgo")
+    config = home.write("live.toml", config_of("openalgo", port))
+    symbol = asyncio.run(rest_at_broker(config, "openalgo", 1))
+
+    ended = home.run("grid", "--config", "live.toml", "--bot-name", "G", "--cancel-all", "--token-a", symbol)
+    venue.end(signal.SIGTERM)
+
+    assert ended.code == 5 and "carries no tags" in ended.out, ended.out + ended.err
+    assert ended.out.count(f"BUY 65 {symbol}") == 2 and len(working_at(home, "openalgo")) == 2
+
+
+@pytest.mark.row("OPS-20")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kite", "dhan", "openalgo", "xts"])
+def test_a_killed_desk_at_a_broker_is_flattened_by_its_guardian(home, far_exits, kind: str) -> None:
+    venue, port = start_venue(home, kind)
+    guard = '[guardian]\nsilence_seconds = 3\nact = "flatten"\n'
+    home.write("live.toml", config_of(kind, port, guard))
+    desk = home.start("--no-ui", "--config", "live.toml", env=far_exits)
+    guardian = home.start("guardian", "--config", "live.toml")
+    desk.wait_for("[EXITS]", times=2)
+    lock = account_lock_path(home.state, f"{kind} {kind}")
+    until_beat(lock, 130)
+
+    desk.end(signal.SIGKILL)
+    guardian.wait_for("[GUARDIAN] flat: nothing of this desk is open at the broker any more")
+    assert guardian.end().code == 0
+    found = read_lease(lease_path(lock))
+    assert found is not None and (found.holder, found.proof) == (Holder.GUARDIAN, Proof.FLAT)
+    venue.end(signal.SIGTERM)
+
+    ledger = ledger_of(home, kind)
+    assert not any(row["net_qty"] for row in ledger["positions"])
+    assert not [order for order in ledger["orders"] if order["state"] in ("working", "trigger-pending")]
+
+
+def until_beat(lock: Path, open_qty: int) -> None:
+    """Poll: the process is another's."""
+    give_up = time.monotonic() + 60
+    while (pulse := read_pulse(pulse_path(lock))) is None or pulse.stakes.open_qty != open_qty:
+        assert time.monotonic() < give_up, f"never a beat with {open_qty} units open"
+        time.sleep(0.05)
 
 
 def test_a_venue_that_is_not_there_is_named_with_the_command_that_starts_it(home) -> None:
