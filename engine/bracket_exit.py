@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CANCEL, WRITES_PER_MIN_CHASE
+from engine.bracket_orders import WRITES_PER_MIN, WRITES_PER_MIN_CHASE
 from engine.bracket_protection import BracketProtection
 from engine.bracket_state import ExitBy
 from engine.instant import NS_PER_S
@@ -89,11 +89,14 @@ class BracketExit(BracketProtection):
             limit = self.marketable(stop.side, now_ns)
             rests = stop.type is not OrderType.LIMIT or stop.remaining_qty != share
             moves = is_due and stop.limit_paise != limit
-            if limit > 0 and (rests or moves) and self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+            if limit > 0 and (rests or moves) and self.may_write(now_ns, out, limit=self.follow_limit):
                 body.stop_is_exit = True
                 body.repriced_ns = now_ns
                 context = f"{body.symbol}_{body.exit_context}_exit"
                 self.modify(stop, OrderType.LIMIT, stop.filled_qty + share, limit, 0, context, now_ns, out)
+            elif limit > 0 and rests:
+                # An order of its own leaves then.
+                self.cancel(stop, f"{body.symbol}_{body.exit_context}_sl", now_ns, out)
 
     def plan_surplus(self, surplus_qty: int, now_ns: int, out: Outbox) -> None:
         """Both exits filled: trade back exactly what was closed too much, once, at once (design §5.5, CON-04)."""
@@ -140,7 +143,7 @@ class BracketExit(BracketProtection):
         body = self.body
         is_due = now_ns >= body.repriced_ns + body.terms.chase_ns
         others_rest = bool(self.live(Role.TARGET, Role.STOP))
-        limit_of_writes = WRITES_PER_MIN_CHASE if others_rest else WRITES_PER_MIN_CANCEL - 1  # one is left to cancel it
+        limit_of_writes = WRITES_PER_MIN_CHASE if others_rest else self.follow_limit
         for order, share in shares:
             if not order.is_at_broker or order.pending or self.change_waits(order, now_ns):
                 continue
@@ -157,6 +160,8 @@ class BracketExit(BracketProtection):
             elif self.may_write(now_ns, out, limit=limit_of_writes):
                 body.repriced_ns = now_ns
                 self.modify(order, OrderType.LIMIT, order.filled_qty + share, limit, 0, "chase", now_ns, out)
+            elif order.remaining_qty > share:
+                self.cancel(order, f"{body.symbol}_chase", now_ns, out)
 
     def escalate(self, now_ns: int, out: Outbox) -> int:
         """Cancel the hanging exit, so that its fill is learned before the rest is sent once more (HRD-27, BUG-23).

@@ -323,6 +323,13 @@ class BracketOrders:
         return False
 
     @property
+    def follow_limit(self) -> int:
+        """For what makes a resting exit smaller or moves it after the market: each one that rests must still be
+        cancelled within the minute, for the position may be closed from elsewhere at any moment (E1)."""
+        resting = len(self.live(Role.STOP, Role.TARGET, Role.EXIT))
+        return WRITES_PER_MIN_CANCEL - -(-resting // self._slices)
+
+    @property
     def budget_wake_ns(self) -> int:
         """When the oldest counted write leaves the window; 0 when nothing is counted."""
         return self.body.writes[0] + _MINUTE_NS if self.body.writes else 0

@@ -13,7 +13,6 @@ from engine import refusals
 from engine.blotter import WITHDRAWN
 from engine.bracket_orders import (
     CHANGE_RETRY_NS,
-    WRITES_PER_MIN_CANCEL,
     WRITES_PER_MIN_CHASE,
     WRITES_PER_MIN_OPTIONAL,
     WRITES_PER_MIN_ROUTINE,
@@ -173,9 +172,11 @@ class BracketProtection(BracketRules):
                 continue
             elif stop.type is not OrderType.LIMIT:
                 self._change_stop(stop, share, stop.trigger_paise, now_ns, out, optional=False)
-            elif self.is_modifiable(stop) and self.may_write(now_ns, out, limit=WRITES_PER_MIN_CANCEL):
+            elif self.is_modifiable(stop) and self.may_write(now_ns, out, limit=self.follow_limit):
                 context = f"{self.body.symbol}_resize"
                 self.modify(stop, stop.type, stop.filled_qty + share, stop.limit_paise, 0, context, now_ns, out)
+            elif stop.remaining_qty > share:
+                self.cancel(stop, f"{self.body.symbol}_resize", now_ns, out)
 
     def _tend_stop(self, stop: Order, share: int, now_ns: int, out: Outbox) -> None:
         body = self.body
@@ -238,10 +239,13 @@ class BracketProtection(BracketRules):
     def _change_stop(
         self, stop: Order, open_qty: int, trigger: int, now_ns: int, out: Outbox, *, optional: bool
     ) -> None:
-        """Resize or raise the resting stop: modify, or cancel and place again when its modifies are used up."""
+        """Resize or raise the resting stop: modify, or cancel and place again when its modifies are used up. One that
+        is too large and may not be changed any more is cancelled: closing too much is worse than watching here."""
         grows = WRITES_PER_MIN_OPTIONAL if optional else WRITES_PER_MIN_ROUTINE
-        limit_of_writes = WRITES_PER_MIN_CANCEL if open_qty < stop.remaining_qty else grows
-        if not self.may_write(now_ns, out, limit=limit_of_writes):
+        shrinks = open_qty < stop.remaining_qty
+        if not self.may_write(now_ns, out, limit=self.follow_limit if shrinks else grows):
+            if shrinks:
+                self.cancel(stop, f"{self.body.symbol}_resize", now_ns, out)
             return
         if not self.is_modifiable(stop):
             context = "trail_adjust" if optional else "ensure_exits"
@@ -269,7 +273,7 @@ class BracketProtection(BracketRules):
 
     @property
     def _chase_limit(self) -> int:
-        return WRITES_PER_MIN_CHASE if self.live(Role.TARGET) else WRITES_PER_MIN_CANCEL
+        return WRITES_PER_MIN_CHASE if self.live(Role.TARGET) else self.follow_limit
 
     def _escalate_stop(self, stop: Order, open_qty: int, now_ns: int, out: Outbox) -> None:
         """Turn the stop itself into a marketable limit: one order exists instead of two (faults §4.6)."""
@@ -278,7 +282,11 @@ class BracketProtection(BracketRules):
         resized = stop.remaining_qty != open_qty
         due = resized or now_ns >= body.repriced_ns + body.terms.chase_ns
         same = stop.type is OrderType.LIMIT and stop.limit_paise == limit and not resized
-        if limit <= 0 or not due or same or not self.may_write(now_ns, out, limit=self._chase_limit):
+        if limit <= 0 or not due or same:
+            return
+        if not self.may_write(now_ns, out, limit=self._chase_limit):
+            if stop.remaining_qty > open_qty:
+                self.cancel(stop, f"{body.symbol}_resize", now_ns, out)
             return
         if not self.is_modifiable(stop):
             self.leave(self.stop_reason, "square_off", now_ns, out, level_paise=body.stop_paise)
@@ -336,7 +344,8 @@ class BracketProtection(BracketRules):
             return
         wrong = target.remaining_qty != share or target.limit_paise != body.target_paise
         # Closing too much is the danger, not closing too little: the stop protects what the target does not cover.
-        limit_of_writes = WRITES_PER_MIN_CANCEL if target.remaining_qty > share else WRITES_PER_MIN_OPTIONAL
+        shrinks = target.remaining_qty > share
+        limit_of_writes = self.follow_limit if shrinks else WRITES_PER_MIN_OPTIONAL
         if wrong and self.may_write(now_ns, out, limit=limit_of_writes):
             if not self.is_modifiable(target):
                 self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
@@ -344,6 +353,8 @@ class BracketProtection(BracketRules):
             qty = target.filled_qty + share
             context = f"{body.symbol}_resize"
             self.modify(target, OrderType.LIMIT, qty, body.target_paise, 0, context, now_ns, out)
+        elif shrinks:
+            self.cancel(target, f"{body.symbol}_ensure_exits", now_ns, out)
 
     # --- refusals of exits -------------------------------------------------------------------------------------------
 

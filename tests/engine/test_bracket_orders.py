@@ -232,3 +232,38 @@ def test_trade_records_that_are_late_are_asked_for_after_half_a_second(bench: An
     assert world.look_ups == before
     world.advance(20 * NS_PER_MS)
     assert world.look_ups > before
+
+
+@pytest.mark.invariant("O4", "E1")
+@pytest.mark.parametrize("used", range(WRITES_PER_MIN_CANCEL - 1))
+def test_however_much_of_the_minute_is_used_both_exits_are_taken_back_when_the_position_is_closed_elsewhere(
+    bench: Any, used: int
+) -> None:
+    """Writes for a smaller position must not use up what the cancels need (hostile day 43: a stop that could not be
+    cancelled any more sold what the trader had sold himself)."""
+    world = resting(bench)
+    stop, target = world.orders(Role.STOP)[0], world.orders(Role.TARGET)[0]
+    world.body.writes = [world.now_ns] * used
+    smaller = world.close_by_hand(25)
+    smaller()
+    world.settle()
+    gone = world.close_by_hand(world.venue.position)
+    gone()
+    world.settle()
+
+    assert stop.is_terminal and target.is_terminal
+    assert len(world.body.writes) < WRITES_PER_MIN
+    assert world.venue.position == 0 and not world.venue.live()
+
+
+@pytest.mark.invariant("O4", "E1")
+def test_an_exit_that_is_too_large_and_may_not_be_changed_any_more_is_cancelled(bench: Any) -> None:
+    world = resting(bench)
+    (target,) = world.orders(Role.TARGET)
+    world.body.writes = [world.now_ns] * (WRITES_PER_MIN_CANCEL - 2)
+    world.close_by_hand(25)()
+    world.settle()
+
+    assert target.state is OrderState.CANCELLED
+    assert sum(order.remaining_qty for order in world.orders(Role.STOP) if order.is_live) <= world.venue.position
+    assert world.phrases(Msg.BUDGET), "told, for it is only watched here now"

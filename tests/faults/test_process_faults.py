@@ -61,7 +61,7 @@ DISTRIBUTIONS = {"sqlite_utils": "sqlite-utils", "tomli_w": "tomli-w"}
 """Import name -> name in pyproject.toml, where they differ."""
 MAY_LOAD = {
     "engine": {"apprise", "httpx", "keyring", "msgspec", "sqlite_utils", "tomli_w"},
-    "brokers": {"aiohttp", "msgspec", "httpx", "websockets"},
+    "brokers": {"aiohttp", "httptools", "httpx", "msgspec", "websockets"},
 }
 
 
