@@ -60,7 +60,11 @@ class DeskAccount:
 
     def on_trade(self, trade: Trade) -> None:
         """A pushed trade record."""
-        self._desk.step(lambda now: self.merge([], [trade], now))
+        self._desk.step(lambda now: self._take_trade(trade, now))
+
+    def _take_trade(self, trade: Trade, now_ns: int) -> None:
+        self.merge([], [trade], now_ns)
+        self.reader.reconciler.hear_trade(trade)
 
     def merge(
         self,

@@ -125,8 +125,8 @@ class Reconciler:
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """The day's trade book, whole."""
-        self.trades.note(trades)
-        self._has_foreign = {self.trades.key_of(trade) for trade in trades if not self._is_own(trade)}
+        self.trades.note(trades, [trade for trade in trades if not self._is_own(trade)])
+        self._has_foreign = {self.trades.key_of(trade) for trade in self.trades.all if not self._is_own(trade)}
         for trade in self.trades.take_late():  # counted as held before: it is on the tape now
             if not self._is_own(trade):
                 own_before, before = self._start.get(key := self.trades.key_of(trade), (0, 0))
@@ -134,6 +134,13 @@ class Reconciler:
                 found = overlap_qty(qty, missing)  # this is where the missing units went
                 self._missing[key] = missing - found
                 self._start[key] = (own_before, before - (qty - found))
+
+    def hear_trade(self, trade: Trade) -> None:
+        """A pushed record of another's, where nothing of ours is open: beside us the books tell both in their order."""
+        key, held = self.trades.key_of(trade), (bracket.body for bracket in self._account.open_brackets())
+        if not self._is_own(trade) and all(key_of(body.symbol, body.product) != key for body in held):
+            self.trades.hear(trade)
+            self._has_foreign.add(key)
 
     def _is_own_report(self, report: OrderReport) -> bool:
         blotter, tag = self._desk.blotter, report.tag
@@ -168,7 +175,7 @@ class Reconciler:
         live = self.lost.begin(orders, now_ns)
         self._corrections.clear()
         self._told_taken.clear()
-        filled = self._filled_orders()
+        filled = self.trades.filled_orders()
         # A position that a fill reopened while nobody was there is closed until its bot plans: its units are ours.
         late = [b for b in self._account.brackets() if b.body.state is BracketState.FLAT and b.open_qty]
         for key, own in self.own_rows(late).items():
@@ -282,22 +289,16 @@ class Reconciler:
             known = self._tapes[key] = (
                 state,
                 replay(
-                    own_before, foreign_before, [*self._events(key, self._filled_orders().get(key, ())), *corrections]
+                    own_before,
+                    foreign_before,
+                    [*self._events(key, self.trades.filled_orders().get(key, ())), *corrections],
                 ),
             )
         return known[1]
 
-    def _filled_orders(self) -> dict[Key, list[Order]]:
-        """Orders of ours that have traded, those excepted that are in no bracket's books."""
-        filled: dict[Key, list[Order]] = {}
-        for order in self._account.orders():
-            if order.filled_qty and order.bracket_id:
-                filled.setdefault(key_of(order.symbol, order.product), []).append(order)
-        return filled
-
     def _filled_ns(self, key: Key) -> int:
         """When an order of ours that has traded in this row changed last; a book older than that may lack its fill."""
-        return max((order.state_ns for order in self._filled_orders().get(key, ())), default=0)
+        return max((order.state_ns for order in self.trades.filled_orders().get(key, ())), default=0)
 
     def _events(self, key: Key, filled: Sequence[Order]) -> list[Event]:
         events: list[Event] = []

@@ -329,6 +329,8 @@ class Sightings:
             return True
         if verdict.difference is Difference.FOREIGN_GONE:
             return ended_ns >= first_ns + FOREIGN_GONE_NS
+        if verdict.difference is Difference.STILL_OPEN and ended_ns < first_ns + OLD_BOOK_NS:
+            return False  # our own fills say that it is over: the trade book may not show yet whose units these are
         return began_ns >= filled_ns + OLD_BOOK_NS
 
     def forget(self, key: Key) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.order import Order, Trade
 from engine.port import OrderReport
-from engine.reconcile import Key, key_of
+from engine.reconcile import OLD_BOOK_NS, Key, key_of
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -26,7 +26,9 @@ class TradeRows:
         self._account = account
         self.all: Sequence[Trade] = ()
         self.heard = 0
-        """How many books came so far."""
+        """How many books and pushed records of others came so far."""
+        self._others: dict[tuple[str, str], tuple[Trade, int]] = {}
+        """Records of orders that are not ours, and when each was seen last: a book may be older than they are."""
         self._start_ns = 0
         self._start_ids: set[str] = set()
         self._products: dict[str, str] = {}
@@ -40,10 +42,24 @@ class TradeRows:
         for report in reports:
             self._products[report.broker_id] = report.product
 
-    def note(self, trades: Sequence[Trade]) -> None:
-        """A book was read."""
-        self.all = trades
+    def note(self, trades: Sequence[Trade], others: Sequence[Trade] = ()) -> None:
+        """A book was read; `others` are those of its records that are not ours. One that was seen a moment ago and is
+        not in it still counts: the book may be served from before it (NET-06)."""
+        now_ns = self._desk.clock.now_ns()
+        held = {_id_of(trade) for trade in trades}
+        fresh = now_ns - OLD_BOOK_NS
+        self._others = {key: seen for key, seen in self._others.items() if seen[1] >= fresh}
+        self._others |= {_id_of(trade): (trade, now_ns) for trade in others}
+        unseen = [trade for key, (trade, _) in self._others.items() if key not in held]
+        self.all = [*trades, *unseen] if unseen else trades
         self.heard += 1
+
+    def hear(self, trade: Trade) -> None:
+        """A record of an order that is not ours was pushed."""
+        self._others[_id_of(trade)] = trade, self._desk.clock.now_ns()
+        if all(_id_of(known) != _id_of(trade) for known in self.all):
+            self.all = [*self.all, trade]
+            self.heard += 1
 
     def remember_start(self, began_ns: int) -> None:
         """The newest book is the one that what was held before the day's trades is reckoned from."""
@@ -58,6 +74,7 @@ class TradeRows:
 
     def clear(self) -> None:
         """A new day's book starts empty."""
+        self._others.clear()
         self.note(())
         self.remember_start(0)
         self._products.clear()
@@ -71,6 +88,14 @@ class TradeRows:
                 self._sorted.setdefault(self.key_of(trade), []).append(trade)
         return self._sorted.get(key, ())
 
+    def filled_orders(self) -> dict[Key, list[Order]]:
+        """Orders of ours that have traded, those excepted that are in no bracket's books."""
+        filled: dict[Key, list[Order]] = {}
+        for order in self._account.orders():
+            if order.filled_qty and order.bracket_id:
+                filled.setdefault(key_of(order.symbol, order.product), []).append(order)
+        return filled
+
     def order_of(self, trade: Trade) -> Order | None:
         """The order of ours that it is about."""
         return self._desk.blotter.find(self._account.account_id, trade)
@@ -83,3 +108,8 @@ class TradeRows:
             products = (product for symbol, product in self._account.holdings if symbol == trade.symbol)
             product = next(products, "")
         return key_of(trade.symbol, product)
+
+
+def _id_of(trade: Trade) -> tuple[str, str]:
+    """Trade ids are unique within an exchange at most (facts/kite.md §3)."""
+    return trade.broker_id, trade.trade_id

@@ -345,7 +345,7 @@ def test_units_that_went_are_backed_by_trades_of_our_tags_that_say_the_same(lost
 @pytest.mark.parametrize(
     ("difference", "is_backed", "proven_s"),
     [
-        (Difference.CLOSED, False, 8), (Difference.STILL_OPEN, False, 8), (Difference.UNEXPECTED, False, 8),
+        (Difference.CLOSED, False, 8), (Difference.STILL_OPEN, False, 10), (Difference.UNEXPECTED, False, 8),
         (Difference.FOREIGN_GONE, False, 60), (Difference.CLOSED, True, 3), (Difference.OURS_UNKNOWN, True, 3),
     ],
 )  # fmt: skip

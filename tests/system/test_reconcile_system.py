@@ -57,6 +57,41 @@ def exits(rig, symbol: str = PE) -> dict[str, tuple[str, int]]:
 # --- when it is looked ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("NET-06", "HUM-02")
+@pytest.mark.row("I-8")
+@pytest.mark.parametrize("is_pushed", [True, False])
+def test_what_the_trader_buys_while_the_trade_book_is_old_is_never_taken_for_a_closed_position_of_ours(
+    run_desk, seed_setup, is_pushed: bool
+) -> None:
+    """The position book shows his units, the trade book does not yet; one like them was closed here today."""
+
+    async def scenario(rig):
+        await rig.enter(150.0)
+        rig.tick(PE, 155.0)
+        await rig.quiet(40.0, 151.0)
+        assert rig.trades() == [(PE, 75 * 500, "Target Hit")] and rig.net(PE) == 0
+        old, inner = list(await rig.venue.inner.read_trades()), rig.venue.read_trades
+        rig.venue.read_trades = lambda: _answered(old)
+        rig.venue.mute_pushes = not is_pushed
+        by_hand(rig, Side.BUY, 75, 151.0)
+        for _ in range(9):
+            rig.desk.main.reader.reconcile()
+            await rig.quiet(1.0, 151.0)
+        rig.venue.read_trades = inner
+        for _ in range(20):
+            rig.desk.main.reader.reconcile()
+            await rig.quiet(1.0, 151.0)
+
+        assert rig.net(PE) == 75 and rig.venue.placed(Role.EXIT) == []
+        assert not rig.leg(PE).is_active
+
+    run_desk(scenario, seed_setup(5, 5, symbols=(PE,)))
+
+
+async def _answered(trades):
+    return trades
+
+
 @pytest.mark.row("LEG-36", "CON-02")
 def test_it_looks_every_30_s_with_a_position_and_every_300_s_without(run_desk, seed_setup) -> None:
     async def scenario(rig):
