@@ -126,7 +126,7 @@ class Reconciler:
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """The day's trade book, whole."""
         self.trades.note(trades, [trade for trade in trades if not self._is_own(trade)])
-        self._has_foreign = {self.trades.key_of(trade) for trade in self.trades.all if not self._is_own(trade)}
+        self._has_foreign = {self.trades.key_of(trade) for trade in self.trades.others}
         for trade in self.trades.take_late():  # counted as held before: it is on the tape now
             if not self._is_own(trade):
                 own_before, before = self._start.get(key := self.trades.key_of(trade), (0, 0))

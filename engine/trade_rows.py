@@ -46,13 +46,20 @@ class TradeRows:
         """A book was read; `others` are those of its records that are not ours. One that was seen a moment ago and is
         not in it still counts: the book may be served from before it (NET-06)."""
         now_ns = self._desk.clock.now_ns()
-        held = {_id_of(trade) for trade in trades}
         fresh = now_ns - OLD_BOOK_NS
         self._others = {key: seen for key, seen in self._others.items() if seen[1] >= fresh}
         self._others |= {_id_of(trade): (trade, now_ns) for trade in others}
-        unseen = [trade for key, (trade, _) in self._others.items() if key not in held]
+        unseen: list[Trade] = []
+        if self._others:  # most days nobody else trades, and the book is long
+            held = {_id_of(trade) for trade in trades}
+            unseen = [trade for key, (trade, _) in self._others.items() if key not in held]
         self.all = [*trades, *unseen] if unseen else trades
         self.heard += 1
+
+    @property
+    def others(self) -> list[Trade]:
+        """The records of others that count now."""
+        return [trade for trade, _ in self._others.values()]
 
     def hear(self, trade: Trade) -> None:
         """A record of an order that is not ours was pushed."""

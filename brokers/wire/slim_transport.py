@@ -36,6 +36,7 @@ class SlimTransport(httpx.AsyncBaseTransport):
         self._free = asyncio.Semaphore(connections_max)
         self._idle: dict[Origin, list[Connection]] = {}
         self._tls: ssl.SSLContext | None = None
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         head = _head_of(request)
@@ -61,6 +62,8 @@ class SlimTransport(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=headers, stream=_Body(taken, done), request=request)
 
     async def aclose(self) -> None:
+        """What is under way goes on to its end; its connection is not kept."""
+        self._is_closed = True
         for connections in self._idle.values():
             for connection in connections:
                 connection.abort()
@@ -93,7 +96,7 @@ class SlimTransport(httpx.AsyncBaseTransport):
         self._free.release()
         if connection is None:
             return
-        if reusable:
+        if reusable and not self._is_closed:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.setdefault(origin, []).append(connection)
         else:

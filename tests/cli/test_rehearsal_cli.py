@@ -142,14 +142,19 @@ def working_at(home, kind: str) -> list[str]:
     return sorted(order["tag"] for order in ledger_of(home, kind)["orders"] if order["state"] == "working")
 
 
-@pytest.mark.row("OPS-09")
-def test_a_grids_orders_at_a_broker_are_cancelled_by_their_tags_without_a_journal(home) -> None:
-    venue, port = start_venue(home, "kite")
-    config = home.write("live.toml", config_of("kite", port))
-    symbol = asyncio.run(rest_at_broker(config, "kite", 2))
-
+def cancelled_at(home, kind: str, count: int):
+    """(what `--cancel-all` said of `count` such orders, their symbol)."""
+    venue, port = start_venue(home, kind)
+    config = home.write("live.toml", config_of(kind, port))
+    symbol = asyncio.run(rest_at_broker(config, kind, count))
     ended = home.run("grid", "--config", "live.toml", "--bot-name", "G", "--cancel-all", "--token-a", symbol)
     venue.end(signal.SIGTERM)
+    return ended, symbol
+
+
+@pytest.mark.row("OPS-09")
+def test_a_grids_orders_at_a_broker_are_cancelled_by_their_tags_without_a_journal(home) -> None:
+    ended, _ = cancelled_at(home, "kite", 2)
 
     assert ended.code == 0, ended.out + ended.err
     assert "2 of 2 orders ended in 1 account(s)" in ended.out
@@ -158,12 +163,7 @@ def test_a_grids_orders_at_a_broker_are_cancelled_by_their_tags_without_a_journa
 
 @pytest.mark.row("OPS-09")
 def test_where_a_broker_carries_no_tags_nothing_is_cancelled_on_a_guess(home) -> None:
-    venue, port = start_venue(home, "openalgo")
-    config = home.write("live.toml", config_of("openalgo", port))
-    symbol = asyncio.run(rest_at_broker(config, "openalgo", 1))
-
-    ended = home.run("grid", "--config", "live.toml", "--bot-name", "G", "--cancel-all", "--token-a", symbol)
-    venue.end(signal.SIGTERM)
+    ended, symbol = cancelled_at(home, "openalgo", 1)
 
     assert ended.code == 5 and "carries no tags" in ended.out, ended.out + ended.err
     assert ended.out.count(f"BUY 65 {symbol}") == 2 and len(working_at(home, "openalgo")) == 2

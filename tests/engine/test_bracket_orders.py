@@ -267,3 +267,16 @@ def test_an_exit_that_is_too_large_and_may_not_be_changed_any_more_is_cancelled(
     assert target.state is OrderState.CANCELLED
     assert sum(order.remaining_qty for order in world.orders(Role.STOP) if order.is_live) <= world.venue.position
     assert world.phrases(Msg.BUDGET), "told, for it is only watched here now"
+
+
+@pytest.mark.invariant("O4", "E1")
+def test_a_stop_that_may_not_become_the_exit_any_more_makes_way_for_an_order_of_its_own(bench: Any) -> None:
+    world = resting(bench, target_offset_paise=0)
+    (stop,) = world.orders(Role.STOP)
+    world.body.writes = [world.now_ns] * (WRITES_PER_MIN_CANCEL - 1)
+    world.exit()
+    world.settle()
+
+    assert stop.state is OrderState.CANCELLED
+    assert sum(order.qty for order in world.orders(Role.EXIT)) == stop.qty
+    assert len(world.body.writes) == WRITES_PER_MIN

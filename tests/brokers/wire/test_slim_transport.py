@@ -234,6 +234,29 @@ async def test_no_more_connections_than_allowed_and_a_given_up_wait_takes_none(
     assert isinstance(done[4], asyncio.CancelledError) and server.connections == 2
 
 
+async def test_a_reply_that_comes_after_the_pool_was_closed_leaves_no_connection_behind(server: Server) -> None:
+    go, ended = asyncio.Event(), asyncio.Event()
+
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await go.wait()
+        await peer.say(OK)
+        await peer.reader.read()
+        ended.set()
+
+    server.handler = answer
+    transport = SlimTransport(connections_max=2, keep_s=600)
+    request = httpx.Request("GET", f"http://127.0.0.1:{server.port}/x")
+    asked = asyncio.create_task(transport.handle_async_request(request))
+    await asyncio.sleep(0.05)
+    await transport.aclose()
+    go.set()
+    reply = await asked
+    assert await reply.aread() == b"ok"
+    async with asyncio.timeout(2):
+        await ended.wait()
+
+
 async def test_it_speaks_tls_and_proves_whom_it_speaks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
