@@ -17,7 +17,7 @@ from engine.bracket_orders import (
     WRITES_PER_MIN_OPTIONAL,
     WRITES_PER_MIN_ROUTINE,
 )
-from engine.bracket_state import BracketTerms, EntryRest
+from engine.bracket_state import BracketTerms, EntryRest, ExitBy
 from engine.instant import NS_PER_MS, NS_PER_S
 from engine.messages import Msg
 from engine.order import OrderState, Role, Side
@@ -271,7 +271,7 @@ def test_an_exit_that_is_too_large_and_may_not_be_changed_any_more_is_cancelled(
 
 @pytest.mark.invariant("O4", "E1")
 def test_a_stop_that_may_not_become_the_exit_any_more_makes_way_for_an_order_of_its_own(bench: Any) -> None:
-    world = resting(bench, target_offset_paise=0)
+    world = resting(bench, target_offset_paise=0, exit_by=ExitBy.MODIFY)
     (stop,) = world.orders(Role.STOP)
     world.body.writes = [world.now_ns] * (WRITES_PER_MIN_CANCEL - 1)
     world.exit()
